@@ -1,0 +1,309 @@
+/* Private header of core/: the base that every other folder may use and that uses no other folder.
+ * Grouped by the file that implements it. Out of memory aborts, in alloc.c alone; every other failure is an error
+ * object. Nothing here prints (but cli.c and progress.c, which exist for that) and nothing exits. */
+#ifndef HPS_CORE_H
+#define HPS_CORE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "hps/error.h"
+#include "hps/version.h"
+
+#define HPS_MUST __attribute__((warn_unused_result))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* ---- alloc.c: memory that is always there, and clean-up by scope ------------------------------------------------ */
+
+void *hps_alloc(size_t size) __attribute__((malloc, returns_nonnull, alloc_size(1)));		 /* zeroed */
+void *hps_realloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull, alloc_size(2, 3))); /* not zeroed */
+char *hps_strdup(const char *s) __attribute__((malloc, returns_nonnull));
+char *hps_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull));
+char *hps_format(const char *format, ...) __attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
+
+void hps_cleanup_free(void *p);
+void hps_cleanup_fd(int *fd);
+void hps_cleanup_file(FILE **f);
+void hps_cleanup_json(json_t **j);
+void hps_cleanup_error(struct hps_error *e);
+#define _cleanup_(f) __attribute__((cleanup(f)))
+#define _cleanup_free_ _cleanup_(hps_cleanup_free)
+#define _cleanup_fd_ _cleanup_(hps_cleanup_fd)
+#define _cleanup_file_ _cleanup_(hps_cleanup_file)
+#define _cleanup_json_ _cleanup_(hps_cleanup_json)
+#define _cleanup_error_ _cleanup_(hps_cleanup_error)
+#define _cleanup_buf_ _cleanup_(hps_buf_release)
+#define _cleanup_strv_ _cleanup_(hps_strv_release)
+
+/* Ownership leaves a cleaned-up variable by these alone. */
+#define hps_take(p) (__extension__({ __typeof__(p) *_p = &(p); __typeof__(p) _v = *_p; *_p = NULL; _v; }))
+int hps_take_fd(int *fd); /* returns *fd and leaves -1 */
+
+/* ---- buf.c: growing bytes with a ceiling ------------------------------------------------------------------------ */
+
+/* data is NUL-terminated whenever it is not NULL; len excludes that NUL. A buffer that input can grow names its
+ * ceiling; adding beyond it adds nothing and sets `full`, which the owner checks once, at the end. */
+struct hps_buf {
+	char *data;
+	size_t len, cap, max;
+	bool full;
+};
+#define HPS_BUF_MAX ((size_t)1 << 30)
+#define HPS_BUF_INIT { NULL, 0, 0, HPS_BUF_MAX, false }
+
+void hps_buf_init(struct hps_buf *b, size_t max);
+void hps_buf_release(struct hps_buf *b);
+void hps_buf_reset(struct hps_buf *b); /* empties, keeps the memory */
+void hps_buf_add(struct hps_buf *b, const void *data, size_t len);
+void hps_buf_addc(struct hps_buf *b, char c);
+void hps_buf_adds(struct hps_buf *b, const char *s);
+void hps_buf_addf(struct hps_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void *hps_buf_reserve(struct hps_buf *b, size_t len); /* room for len more bytes, or NULL and `full` */
+char *hps_buf_take(struct hps_buf *b);		       /* the string (never NULL); b is empty afterwards */
+
+/* ---- strv.c: NULL-terminated lists of strings -------------------------------------------------------------------- */
+
+struct hps_strv {
+	char **v; /* NULL while n is 0; else n strings and a NULL */
+	size_t n;
+};
+#define HPS_STRV_INIT { NULL, 0 }
+
+void hps_strv_add(struct hps_strv *s, const char *item);
+void hps_strv_addf(struct hps_strv *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void hps_strv_add_take(struct hps_strv *s, char *item);
+void hps_strv_sort(struct hps_strv *s); /* by byte value */
+void hps_strv_release(struct hps_strv *s);
+
+/* ---- map.c: byte-string keys to pointers -------------------------------------------------------------------------- */
+
+struct hps_map_item {
+	char *key; /* owned by the map; NUL-terminated */
+	void *value;
+};
+struct hps_map {
+	struct hps_map_item *items; /* in insertion order; n of them */
+	uint32_t *slots;
+	size_t n, cap, n_slots;
+};
+#define HPS_MAP_INIT { NULL, NULL, 0, 0, 0 }
+
+/* The place for key's value; created holding NULL when absent. Valid until the next call. */
+void **hps_map_slot(struct hps_map *m, const char *key);
+void *hps_map_get(const struct hps_map *m, const char *key); /* NULL when absent */
+void hps_map_release(struct hps_map *m);			/* keys and table, not the values */
+
+/* ---- parse.c: outside numbers and times, whole string or error ----------------------------------------------------- */
+
+int hps_parse_u64(const char *s, uint64_t max, uint64_t *ret) HPS_MUST; /* decimal, no sign, no leading zero; -EINVAL or -ERANGE */
+int hps_parse_i64(const char *s, int64_t min, int64_t max, int64_t *ret) HPS_MUST;
+int hps_parse_double(const char *s, double *ret) HPS_MUST; /* C locale; finite; -EINVAL or -ERANGE */
+
+#define HPS_TIME_LEN 31
+void hps_time_format(int64_t ns, char out[HPS_TIME_LEN]); /* RFC 3339 UTC with nine digits: 2026-01-02T03:04:05.000000006Z */
+int hps_time_parse(const char *s, int64_t *ret_ns) HPS_MUST;
+int64_t hps_time_now_ns(void);	    /* CLOCK_REALTIME */
+int64_t hps_time_monotonic_ns(void); /* CLOCK_BOOTTIME: goes on while suspended */
+
+/* ---- escape.c: bytes as text ---------------------------------------------------------------------------------------- */
+
+/* Paths are bytes; JSON is UTF-8. Valid UTF-8 stays as it is, a backslash becomes \\ and any other byte \xNN. */
+void hps_path_escape(struct hps_buf *out, const char *path, size_t len);
+json_t *hps_path_json(const char *path); /* the escaped path as a JSON string */
+int hps_path_unescape(const char *text, struct hps_buf *out, struct hps_error *err) HPS_MUST;
+/* For a terminal: control, bidirectional and invalid bytes become \xNN or \u{N}; the rest stays. */
+void hps_term_escape(struct hps_buf *out, const char *text, size_t len);
+
+void hps_hex(char *out, const void *data, size_t len); /* 2*len digits and a NUL */
+int hps_unhex(void *out, size_t len, const char *hex) HPS_MUST; /* exactly 2*len lower-case digits, else -EINVAL */
+void hps_base64(struct hps_buf *out, const void *data, size_t len); /* RFC 4648 section 4, padded */
+/* Strict decode: padding needed, no white space, no stray bits; -EINVAL. Accepts the URL-safe alphabet if url is true. */
+int hps_unbase64(struct hps_buf *out, const char *text, size_t len, bool url) HPS_MUST;
+
+/* ---- json.c: jansson in, RFC 8785 out --------------------------------------------------------------------------------- */
+
+#define HPS_JSON_MAX ((size_t)256 << 20)
+/* Strict: one value, no duplicate names, no invalid UTF-8, no integer beyond int64. Messages give line and column. */
+int hps_json_parse(const char *text, size_t len, json_t **ret, struct hps_error *err) HPS_MUST;
+/* RFC 8785 (JCS) bytes. Integers beyond 2^53 are refused (HPS_E_FORMAT): they belong into strings. */
+int hps_json_canonical(const json_t *value, struct hps_buf *out, struct hps_error *err) HPS_MUST;
+#define HPS_DOUBLE_LEN 32
+void hps_double_format(double x, char out[HPS_DOUBLE_LEN]); /* ECMAScript Number::toString; x is finite */
+
+/* Look-ups along a path of names: hps_json_at(j, "predicate", "runDetails", NULL); NULL when any step is missing. */
+const json_t *hps_json_at(const json_t *j, ...) __attribute__((sentinel));
+const char *hps_json_text(const json_t *j, const char *name);	       /* a string member, or NULL */
+int64_t hps_json_int(const json_t *j, const char *name, int64_t fallback); /* an integer member, or fallback */
+void hps_json_set(json_t *object, const char *name, json_t *value);	    /* takes value; aborts on NULL (out of memory) */
+void hps_json_set_text(json_t *object, const char *name, const char *value); /* NULL: not set */
+void hps_json_set_int(json_t *object, const char *name, int64_t value);
+void hps_json_add(json_t *array, json_t *value);
+
+/* ---- hash.c: SHA-256 and HMAC through EVP ------------------------------------------------------------------------------ */
+
+#define HPS_DIGEST_LEN 32
+#define HPS_DIGEST_HEX 65 /* digits and the NUL */
+struct hps_digest {
+	uint8_t b[HPS_DIGEST_LEN];
+};
+struct hps_sha256; /* a running hash */
+struct hps_sha256 *hps_sha256_new(void);
+void hps_sha256_reset(struct hps_sha256 *h);
+void hps_sha256_update(struct hps_sha256 *h, const void *data, size_t len);
+void hps_sha256_final(struct hps_sha256 *h, struct hps_digest *ret); /* then reset before the next use */
+void hps_sha256_free(struct hps_sha256 *h);
+
+void hps_digest_of(const void *data, size_t len, struct hps_digest *ret);
+/* Hashes what pread() gives from offset 0 to the end; the descriptor's own offset is not moved. */
+int hps_digest_fd(int fd, struct hps_digest *ret, uint64_t *ret_bytes, struct hps_error *err) HPS_MUST;
+void hps_digest_hex(const struct hps_digest *d, char out[HPS_DIGEST_HEX]);
+int hps_digest_parse(const char *hex, struct hps_digest *ret) HPS_MUST; /* 64 lower-case digits, else -EINVAL */
+bool hps_digest_equal(const struct hps_digest *a, const struct hps_digest *b); /* constant time */
+void hps_hmac(const void *key, size_t key_len, const void *data, size_t len, struct hps_digest *ret);
+int hps_random(void *out, size_t len, struct hps_error *err) HPS_MUST;
+
+/* ---- sign.c: Ed25519 and P-256 keys ------------------------------------------------------------------------------------ */
+
+enum hps_key_type { HPS_KEY_ED25519, HPS_KEY_P256 };
+struct hps_key; /* a public key, with or without its private part */
+
+int hps_key_generate(enum hps_key_type type, struct hps_key **ret, struct hps_error *err) HPS_MUST;
+/* PKCS#8 PEM. With a passphrase: PBES2 with scrypt N=16384 r=8 p=8 and AES-256-CBC; NULL: in clear, mode 0600 all the same. */
+int hps_key_save(const struct hps_key *key, int dirfd, const char *name, const char *passphrase, struct hps_error *err) HPS_MUST;
+/* Refuses a file that another user owns or that others can read (HPS_E_DENIED). */
+int hps_key_load(int dirfd, const char *name, const char *passphrase, struct hps_key **ret, struct hps_error *err) HPS_MUST;
+/* SubjectPublicKeyInfo DER in and out; only the two types above are accepted. */
+int hps_key_from_spki(const void *der, size_t len, struct hps_key **ret, struct hps_error *err) HPS_MUST;
+int hps_key_from_ed25519(const uint8_t raw[32], struct hps_key **ret, struct hps_error *err) HPS_MUST;
+void hps_key_spki(const struct hps_key *key, struct hps_buf *out);
+void hps_key_raw(const struct hps_key *key, uint8_t out[32]); /* Ed25519 only: the 32 public bytes */
+enum hps_key_type hps_key_type_of(const struct hps_key *key);
+void hps_key_id(const struct hps_key *key, char out[HPS_DIGEST_HEX]); /* hex SHA-256 of the SPKI */
+/* Ed25519: 64 bytes over data. P-256: DER ECDSA over SHA-256(data). */
+int hps_key_sign(const struct hps_key *key, const void *data, size_t len, struct hps_buf *out, struct hps_error *err) HPS_MUST;
+int hps_key_verify(const struct hps_key *key, const void *data, size_t len, const void *sig, size_t sig_len,
+		   struct hps_error *err) HPS_MUST; /* 0 or HPS_E_SIGNATURE */
+void hps_key_free(struct hps_key *key);
+void hps_cleanup_key(struct hps_key **key);
+#define _cleanup_key_ _cleanup_(hps_cleanup_key)
+
+/* ---- fs.c: files by directory descriptor --------------------------------------------------------------------------------- */
+
+int hps_write_all(int fd, const void *data, size_t len) HPS_MUST; /* 0 or -errno; owns EINTR and short counts */
+int hps_file_read_fd(int fd, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST; /* HPS_E_LIMIT beyond max */
+int hps_file_read(int dirfd, const char *path, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
+/* The file appears whole or not at all: temporary name, write, fsync, rename, fsync of the directory. An existing file is replaced. */
+int hps_file_write(int dirfd, const char *path, mode_t mode, const void *data, size_t len, struct hps_error *err) HPS_MUST;
+int hps_dir_make(int dirfd, const char *path, mode_t mode, struct hps_error *err) HPS_MUST; /* like mkdir -p */
+int hps_dir_open(int dirfd, const char *path, int *ret_fd, struct hps_error *err) HPS_MUST; /* O_DIRECTORY|O_CLOEXEC */
+int hps_dir_sync(int dirfd, struct hps_error *err) HPS_MUST;
+int hps_dir_remove(int dirfd, const char *path, struct hps_error *err) HPS_MUST; /* the whole tree; absent is no error */
+char *hps_path_absolute(const char *path); /* against the current directory; not resolved */
+char *hps_fd_path(int fd);		    /* what /proc/self/fd says; NULL when it says nothing usable */
+
+/* ---- objects.c: content store, whole files by SHA-256 ---------------------------------------------------------------------- */
+
+struct hps_objects; /* DIR/ab/cdef…, files 0444 in directories 0700 */
+int hps_objects_open(int dirfd, const char *path, bool create, struct hps_objects **ret, struct hps_error *err) HPS_MUST;
+void hps_objects_free(struct hps_objects *o);
+bool hps_objects_has(struct hps_objects *o, const struct hps_digest *d);
+int hps_objects_put(struct hps_objects *o, const void *data, size_t len, struct hps_digest *ret, struct hps_error *err) HPS_MUST;
+/* Stores what pread() gives from fd. `expected` not NULL: HPS_E_DAMAGED when the bytes hash to something else, and
+ * nothing is stored. Durable only after hps_objects_sync(): many files then share one flush. */
+int hps_objects_put_fd(struct hps_objects *o, int fd, const struct hps_digest *expected, struct hps_digest *ret,
+		       uint64_t *ret_bytes, struct hps_error *err) HPS_MUST;
+int hps_objects_sync(struct hps_objects *o, struct hps_error *err) HPS_MUST;
+/* Both verify: the bytes are hashed and compared with the name before anything is returned; HPS_E_NOTFOUND, HPS_E_DAMAGED. */
+int hps_objects_get(struct hps_objects *o, const struct hps_digest *d, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
+int hps_objects_open_fd(struct hps_objects *o, const struct hps_digest *d, int *ret_fd, struct hps_error *err) HPS_MUST;
+int hps_objects_get_json(struct hps_objects *o, const struct hps_digest *d, json_t **ret, struct hps_error *err) HPS_MUST;
+int hps_objects_put_json(struct hps_objects *o, const json_t *value, struct hps_digest *ret, struct hps_error *err) HPS_MUST; /* canonical */
+
+/* ---- process.c: other programs --------------------------------------------------------------------------------------------- */
+
+struct hps_run {
+	const char *const *argv; /* argv[0] is searched in PATH unless it has a slash */
+	const char *const *envp; /* NULL: ours */
+	const char *cwd;	 /* NULL: ours */
+	int64_t timeout_ns;	 /* 0: none; the process is killed when it has passed */
+	size_t max_output;	 /* 0: stdout is not captured but shared */
+	bool quiet;		 /* stderr to /dev/null */
+};
+/* Runs to the end. ret_status is the wait status; ret_output may be NULL when max_output is 0. */
+int hps_run(const struct hps_run *run, struct hps_buf *ret_output, int *ret_status, struct hps_error *err) HPS_MUST;
+/* The program `name` beside ours (its directory from /proc/self/exe), or else `name` for a search in PATH. */
+char *hps_sibling_program(const char *name);
+
+/* ---- cli.c: options, help and exit codes from one table ------------------------------------------------------------------------ */
+
+enum hps_option_kind {
+	HPS_OPT_FLAG,	 /* bool */
+	HPS_OPT_STRING,	 /* const char * */
+	HPS_OPT_STRINGS, /* struct hps_strv: repeatable */
+	HPS_OPT_U64,	 /* uint64_t */
+	HPS_OPT_I64,	 /* int64_t */
+};
+struct hps_option {
+	const char *name;	 /* long name without dashes */
+	char letter;		 /* short name, or 0 */
+	enum hps_option_kind kind;
+	size_t offset;		 /* of the field in the options struct */
+	const char *arg;	 /* what --help calls the argument; NULL for flags */
+	const char *help;	 /* one line */
+	size_t given;		 /* offset + 1 of a bool that is set when the option was given; 0: none */
+};
+struct hps_command {
+	const char *name;	 /* NULL for a program without sub-commands */
+	const char *arguments;	 /* "[options] ID" */
+	const char *summary;	 /* one line */
+	const struct hps_option *options;
+	size_t n_options;
+	size_t options_size;	 /* of the options struct: zeroed before run */
+	int min_args, max_args;	 /* positional; max -1: any number */
+	int (*run)(void *options, int argc, char **argv, struct hps_error *err); /* exit status, or a negative code with err set */
+};
+struct hps_program {
+	const char *name, *summary;
+	const struct hps_command *commands; /* one without name, or several */
+	size_t n_commands;
+};
+/* Parses, runs, reports and gives the exit status. Options end at "--" or the first positional argument. --help and
+ * --version are everywhere; an unknown option or command names the nearest known one and exits 2. At the end stdout is
+ * flushed and checked. Stubs closed stdin, stdout and stderr with /dev/null first. */
+int hps_main(const struct hps_program *program, int argc, char **argv);
+/* Words (without NULL) nearest to `word` by edit distance, or NULL when none is near: "did you mean". */
+const char *hps_nearest(const char *word, const char *const *known, size_t n);
+
+/* Warnings and notes of a program: "name: text" on stderr. */
+void hps_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The passphrase line that a descriptor gives (--key-passphrase-fd), NULL when fd is negative. Caller wipes with hps_wipe_free. */
+int hps_passphrase_read(int fd, char **ret, struct hps_error *err) HPS_MUST;
+void hps_wipe_free(char *secret);
+
+/* Table on stdout: cells are escaped for a terminal, columns are aligned, numbers (right != 0) to the right. */
+struct hps_table {
+	struct hps_strv cells;
+	size_t columns;
+	uint64_t right; /* bit i: column i is right-aligned */
+};
+void hps_table_cell(struct hps_table *t, const char *text);
+void hps_table_print(struct hps_table *t, FILE *out); /* first row is the heading; releases the cells */
+
+/* ---- progress.c: long work, shown ---------------------------------------------------------------------------------------------- */
+
+/* On stderr, only when it is a terminal, only after one second, five times a second at most: label, count, rate, ETA. */
+struct hps_progress {
+	const char *label;
+	uint64_t total; /* 0: unknown */
+	int64_t started_ns, shown_ns;
+	bool tty;
+};
+void hps_progress_start(struct hps_progress *p, const char *label, uint64_t total);
+void hps_progress_update(struct hps_progress *p, uint64_t done);
+void hps_progress_end(struct hps_progress *p); /* clears the line */
+
+#endif
