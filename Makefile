@@ -1,0 +1,158 @@
+# hps: one Makefile. `make help` lists the targets.
+#
+#   V=1                     show the commands
+#   SAN=address,undefined   build and test with sanitizers (own build folder)
+#   CC=clang WERROR=1       other compiler, warnings are errors (CI sets WERROR)
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC = gcc
+SAN ?=
+WERROR ?= $(if $(CI),1,)
+comma := ,
+B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)),)
+
+PROGRAMS := hps-record hps-ledger hps-search hps-replay hps-audit
+FOLDER_hps-record := recorder
+FOLDER_hps-ledger := ledger
+FOLDER_hps-search := search
+FOLDER_hps-replay := replay
+FOLDER_hps-audit := audit
+
+# What is linked, and the Debian package that has it: one table for the check, the installation and the link line.
+LIBRARIES := libseccomp:libseccomp-dev libelf:libelf-dev sqlite3:libsqlite3-dev openssl:libssl-dev jansson:libjansson-dev \
+	yaml-0.1:libyaml-dev
+PACKAGES_BUILD := gcc make libc6-dev pkg-config $(foreach l,$(LIBRARIES),$(lastword $(subst :, ,$(l))))
+PACKAGES_DEMO := $(PACKAGES_BUILD) python3 python3-sklearn
+PACKAGES_CHECK := $(PACKAGES_DEMO) git perl strace mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core
+PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost reprozip
+PACKAGES_FRESH := mmdebstrap
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Wcast-qual -Wcast-align -Wwrite-strings \
+	-Wmissing-prototypes -Wstrict-prototypes -Wold-style-definition -Wundef -Wvla -Wimplicit-fallthrough \
+	-Wpointer-arith -Wnull-dereference $(if $(findstring gcc,$(CC)),-Wlogical-op -Wduplicated-cond,) $(if $(WERROR),-Werror,)
+HARDEN := -fstack-protector-strong -fPIE -fno-common $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+CFLAGS ?= -O2 -g
+# -ffp-contract=off: search decisions are the same on every CPU (docs/FORMATS.md).
+ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(HARDEN) -ffp-contract=off -ffile-prefix-map=$(CURDIR)/= -pthread -Iinclude -I. \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer,) $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(if $(SAN),-fsanitize=$(SAN),) $(LDFLAGS)
+PC = $(foreach l,$(LIBRARIES),$(firstword $(subst :, ,$(l))))
+LDLIBS = $(shell pkg-config --libs $(PC) 2>/dev/null) -lm
+
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '  %-7s %s\n' $(1) $(2))
+
+LIB_SOURCES := $(wildcard core/*.c) $(filter-out ledger/main.c,$(wildcard ledger/*.c))
+TOOL_SOURCES := $(wildcard recorder/*.c search/*.c replay/*.c audit/*.c) ledger/main.c
+OBJECTS := $(patsubst %.c,$B/%.o,$(LIB_SOURCES) $(TOOL_SOURCES))
+PROGRAM_FILES := $(PROGRAMS:%=$B/bin/%)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
+TRACEES := $(patsubst tests/tracees/%.c,$B/tracees/%,$(wildcard tests/tracees/*.c))
+MANUALS := $(wildcard docs/man/*.1)
+
+all: $(PROGRAM_FILES) ## build the five programs into build/bin/
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+# ---- building
+
+$B/flags: force | $B/missing
+	@mkdir -p $B; echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@
+
+# Names what is missing, with the package that has it, before the compiler stumbles over it.
+$B/missing: force
+	@mkdir -p $B; : > $@; \
+	command -v $(CC) >/dev/null || echo "the compiler '$(CC)' is missing: install the package 'gcc'" >> $@; \
+	command -v pkg-config >/dev/null || echo "'pkg-config' is missing: install the package 'pkg-config'" >> $@; \
+	if [ ! -s $@ ]; then for l in $(LIBRARIES); do pkg-config --exists $${l%%:*} || \
+	echo "the library '$${l%%:*}' is missing: install the package '$${l##*:}'" >> $@; done; fi; \
+	if [ -s $@ ]; then cat $@ >&2; echo "hps: 'make deps' installs all of them (Debian, root or sudo)" >&2; rm -f $@; exit 1; fi
+
+$B/%.o: %.c $B/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$Q$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$B/libhps.a: $(patsubst %.c,$B/%.o,$(LIB_SOURCES))
+	$(call say,AR,$@)
+	$Qrm -f $@; ar rcs $@ $^
+
+define program
+$B/bin/$(1): $(patsubst %.c,$B/%.o,$(if $(filter ledger,$(FOLDER_$(1))),ledger/main.c,$(wildcard $(FOLDER_$(1))/*.c))) $B/libhps.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$Q$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+# A unit test may call the inside of one tool; which one its name says (test_recorder_elf.c: recorder/).
+define unit_test
+$(1): $B/tests/unit/$(notdir $(1)).o $(patsubst %.c,$B/%.o,$(filter-out %/main.c,$(wildcard $(word 2,$(subst _, ,$(notdir $(1))))/*.c))) $B/libhps.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$Q$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(sort $$^) $$(LDLIBS) -lcmocka
+endef
+$(foreach t,$(UNIT_TESTS),$(eval $(call unit_test,$(t))))
+
+$B/tracees/%: tests/tracees/%.c $B/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$Q$(CC) -std=gnu17 -O1 -pthread -w -o $@ $<
+
+-include $(OBJECTS:.o=.d) $(UNIT_TESTS:$B/tests/%=$B/tests/unit/%.d)
+
+# ---- installing what is needed (Debian)
+
+install-packages = @missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then echo "installing:" $$missing; s=$$([ $$(id -u) = 0 ] || echo sudo); \
+	DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND; \
+	$$s apt-get update -q >/dev/null && $$s env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing >/dev/null; fi
+
+deps: ## install what building needs
+	$(call install-packages,$(PACKAGES_BUILD))
+deps-demo:
+	$(call install-packages,$(PACKAGES_DEMO))
+deps-check:
+	$(call install-packages,$(PACKAGES_CHECK))
+deps-bench:
+	$(call install-packages,$(PACKAGES_BENCH))
+deps-fresh:
+	$(call install-packages,$(PACKAGES_FRESH))
+
+# ---- using
+
+# Each runs make again after installing, so that what was missing when make started is seen.
+demo: deps-demo ## record a real search, audit it, replay one trial (installs what is missing)
+	$Q$(MAKE) --no-print-directory all && sh tests/demo.sh $(CURDIR)/$B/bin
+
+check: deps-check ## install what the tests need, build, run every test
+	$Q$(MAKE) --no-print-directory check-run
+
+check-run: all $(UNIT_TESTS) $(TRACEES)
+	$Qsh tests/run.sh $B
+
+check-fresh: deps-fresh ## prove `make demo` and `make check` on a minimal Debian 12 (mmdebstrap, root)
+	$Qsh tests/fresh.sh
+
+bench: deps-bench ## measure beside the peers, in one run; writes docs/benchmarks.md
+	$Q$(MAKE) --no-print-directory all && python3 tests/bench/bench.py $B/bin
+
+# ---- installing hps
+
+install: all ## install into $(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(PROGRAM_FILES) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(MANUALS) $(DESTDIR)$(PREFIX)/share/man/man1
+
+uninstall: ## remove what install put there
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(MANUALS:docs/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%)
+	-rmdir -p --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/bin 2>/dev/null || true
+
+clean: ## remove build/
+	rm -rf build
+
+force:
+.PHONY: all help deps deps-demo deps-check deps-bench deps-fresh demo check check-run check-fresh bench install uninstall clean force
+.DELETE_ON_ERROR:
