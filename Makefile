@@ -92,7 +92,7 @@ define unit_test
 $(1): $B/tests/unit/$(notdir $(1)).o $(patsubst %.c,$B/%.o,$(filter-out %/main.c,$(wildcard $(word 2,$(subst _, ,$(notdir $(1))))/*.c))) $B/libhps.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$Q$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(sort $$^) $$(LDLIBS) -lcmocka
+	$$Q$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $B/libhps.a $$(LDLIBS) -lcmocka
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_test,$(t))))
 
