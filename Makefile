@@ -34,7 +34,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Wc
 HARDEN := -fstack-protector-strong -fPIE -fno-common $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 CFLAGS ?= -O2 -g
 # -ffp-contract=off: search decisions are the same on every CPU (docs/FORMATS.md).
-ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(HARDEN) -ffp-contract=off -ffile-prefix-map=$(CURDIR)/= -pthread -Iinclude -I. \
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(HARDEN) -ffp-contract=off -ffile-prefix-map=$(CURDIR)/= -pthread -Iinclude -I. \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer,) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(if $(SAN),-fsanitize=$(SAN),) $(LDFLAGS)
 PC = $(foreach l,$(LIBRARIES),$(firstword $(subst :, ,$(l))))

@@ -1,0 +1,124 @@
+/* SHA-256 and HMAC through OpenSSL's EVP, which picks the SHA instructions of the CPU. */
+#include "core/core.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+struct hps_sha256 {
+	EVP_MD *type;
+	EVP_MD_CTX *context;
+};
+
+/* A failure inside EVP_Digest* with SHA-256 means that OpenSSL is unusable: nothing could be trusted from here on. */
+static void must(int ok)
+{
+	if (!ok)
+		abort();
+}
+
+struct hps_sha256 *hps_sha256_new(void)
+{
+	struct hps_sha256 *h = hps_alloc(sizeof *h);
+
+	h->type = EVP_MD_fetch(NULL, "SHA256", NULL);
+	h->context = EVP_MD_CTX_new();
+	must(h->type && h->context);
+	hps_sha256_reset(h);
+	return h;
+}
+
+void hps_sha256_reset(struct hps_sha256 *h)
+{
+	must(EVP_DigestInit_ex(h->context, h->type, NULL));
+}
+
+void hps_sha256_update(struct hps_sha256 *h, const void *data, size_t len)
+{
+	must(EVP_DigestUpdate(h->context, data, len));
+}
+
+void hps_sha256_final(struct hps_sha256 *h, struct hps_digest *ret)
+{
+	must(EVP_DigestFinal_ex(h->context, ret->b, NULL));
+}
+
+void hps_sha256_free(struct hps_sha256 *h)
+{
+	if (!h)
+		return;
+	EVP_MD_CTX_free(h->context);
+	EVP_MD_free(h->type);
+	free(h);
+}
+
+void hps_digest_of(const void *data, size_t len, struct hps_digest *ret)
+{
+	must(EVP_Digest(data, len, ret->b, NULL, EVP_sha256(), NULL));
+}
+
+int hps_digest_fd(int fd, struct hps_digest *ret, uint64_t *ret_bytes, struct hps_error *err)
+{
+	struct hps_sha256 *h = hps_sha256_new();
+	_cleanup_free_ char *block = hps_alloc(256 << 10); /* fits a second-level cache; larger is not faster */
+	off_t at = 0;
+	ssize_t n;
+
+	while ((n = pread(fd, block, 256 << 10, at)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		hps_sha256_update(h, block, (size_t)n);
+		at += n;
+	}
+	if (n == 0) {
+		hps_sha256_final(h, ret);
+		if (ret_bytes)
+			*ret_bytes = (uint64_t)at;
+	}
+	hps_sha256_free(h);
+	return n == 0 ? 0 : hps_error_errno(err, "reading a file to hash it");
+}
+
+void hps_digest_hex(const struct hps_digest *d, char out[HPS_DIGEST_HEX])
+{
+	hps_hex(out, d->b, sizeof d->b);
+}
+
+int hps_digest_parse(const char *hex, struct hps_digest *ret)
+{
+	return hex ? hps_unhex(ret->b, sizeof ret->b, hex) : -EINVAL;
+}
+
+bool hps_digest_equal(const struct hps_digest *a, const struct hps_digest *b)
+{
+	return CRYPTO_memcmp(a->b, b->b, sizeof a->b) == 0;
+}
+
+void hps_hmac(const void *key, size_t key_len, const void *data, size_t len, struct hps_digest *ret)
+{
+	must(HMAC(EVP_sha256(), key, (int)key_len, data, len, ret->b, NULL) != NULL);
+}
+
+int hps_random(void *out, size_t len, struct hps_error *err)
+{
+	uint8_t *to = out;
+
+	while (len) {
+		ssize_t n = getrandom(to, len, 0);
+
+		if (n < 0 && errno != EINTR)
+			return hps_error_errno(err, "drawing random bytes");
+		if (n > 0) {
+			to += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* Byte-string keys to pointers: open addressing over a list in insertion order. */
+#include "core/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* FNV-1a, 64 bit (Fowler, Noll, Vo): keys are paths and names, not chosen by an enemy who gains from collisions. */
+static uint64_t hash_of(const char *key)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (; *key; key++)
+		h = (h ^ (uint8_t)*key) * 0x100000001b3u;
+	return h ^ h >> 32;
+}
+
+/* The slot that holds key, or the free one where it would go. */
+static uint32_t *slot_of(const struct hps_map *m, const char *key)
+{
+	size_t mask = m->n_slots - 1;
+
+	for (size_t i = hash_of(key) & mask;; i = (i + 1) & mask) {
+		uint32_t *s = &m->slots[i];
+
+		if (!*s || !strcmp(m->items[*s - 1].key, key))
+			return s;
+	}
+}
+
+static void grow(struct hps_map *m)
+{
+	m->n_slots = m->n_slots ? m->n_slots * 2 : 64;
+	free(m->slots);
+	m->slots = hps_alloc(m->n_slots * sizeof *m->slots);
+	for (size_t i = 0; i < m->n; i++)
+		*slot_of(m, m->items[i].key) = (uint32_t)(i + 1);
+}
+
+void **hps_map_slot(struct hps_map *m, const char *key)
+{
+	uint32_t *s;
+
+	if (m->n * 2 >= m->n_slots)
+		grow(m);
+	s = slot_of(m, key);
+	if (!*s) {
+		if (m->n == m->cap) {
+			m->cap = m->cap ? m->cap * 2 : 32;
+			m->items = hps_realloc(m->items, m->cap, sizeof *m->items);
+		}
+		m->items[m->n] = (struct hps_map_item){ hps_strdup(key), NULL };
+		*s = (uint32_t)++m->n;
+	}
+	return &m->items[*s - 1].value;
+}
+
+void *hps_map_get(const struct hps_map *m, const char *key)
+{
+	uint32_t *s = m->n_slots ? slot_of(m, key) : NULL;
+
+	return s && *s ? m->items[*s - 1].value : NULL;
+}
+
+void hps_map_release(struct hps_map *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		free(m->items[i].key);
+	free(m->items);
+	free(m->slots);
+	*m = (struct hps_map)HPS_MAP_INIT;
+}

@@ -1,0 +1,257 @@
+/* Content store: whole files by SHA-256, verified on read. The bytes of objects/ab/cdef… hash to abcdef…, or they are not
+ * given out. Nothing is ever changed in place. */
+#include "core/core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct hps_objects {
+	int dirfd;
+	bool dirty;		     /* objects written since the last sync */
+	uint64_t unique;	     /* of our temporary names, with `serial` */
+	unsigned serial;
+};
+
+int hps_objects_open(int dirfd, const char *path, bool create, struct hps_objects **ret, struct hps_error *err)
+{
+	struct hps_objects *o;
+	uint64_t unique;
+	int fd, r;
+
+	if (create && (r = hps_dir_make(dirfd, path, 0700, err)))
+		return r;
+	r = hps_dir_open(dirfd, path, &fd, err);
+	if (r)
+		return r == -ENOENT ? hps_error_set(err, HPS_E_NOTFOUND, "opening the content store '%s': it is not there", path) : r;
+	r = hps_random(&unique, sizeof unique, err);
+	if (r) {
+		close(fd);
+		return r;
+	}
+	o = hps_alloc(sizeof *o);
+	o->dirfd = fd;
+	o->unique = unique;
+	*ret = o;
+	return 0;
+}
+
+void hps_objects_free(struct hps_objects *o)
+{
+	if (!o)
+		return;
+	close(o->dirfd);
+	free(o);
+}
+
+#define NAME_LEN (HPS_DIGEST_HEX + 1)
+
+static void name_of(const struct hps_digest *d, char out[NAME_LEN])
+{
+	char hex[HPS_DIGEST_HEX];
+
+	hps_digest_hex(d, hex);
+	snprintf(out, NAME_LEN, "%.2s/%s", hex, hex + 2);
+}
+
+bool hps_objects_has(struct hps_objects *o, const struct hps_digest *d)
+{
+	char name[NAME_LEN];
+
+	name_of(d, name);
+	return faccessat(o->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* A new object under a temporary name at the top of the store. */
+static int begin(struct hps_objects *o, char temporary[64], int *ret_fd, struct hps_error *err)
+{
+	snprintf(temporary, 64, ".new.%016llx.%u", (unsigned long long)o->unique, o->serial++);
+	*ret_fd = openat(o->dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	return *ret_fd < 0 ? hps_error_errno(err, "writing an object") : 0;
+}
+
+/* Gives the finished temporary file its name. The data is flushed first, so that a name never stands for a hole; the name
+ * itself is durable after hps_objects_sync(). */
+static int commit(struct hps_objects *o, const char *temporary, int fd, const struct hps_digest *d, struct hps_error *err)
+{
+	char name[NAME_LEN], shard[3];
+
+	name_of(d, name);
+	memcpy(shard, name, 2);
+	shard[2] = '\0';
+	if (fdatasync(fd))
+		return hps_error_errno(err, "flushing an object");
+	if (renameat(o->dirfd, temporary, o->dirfd, name) == 0)
+		goto done;
+	if (errno != ENOENT || (mkdirat(o->dirfd, shard, 0700) && errno != EEXIST) || renameat(o->dirfd, temporary, o->dirfd, name))
+		return hps_error_errno(err, "naming an object");
+done:
+	o->dirty = true;
+	return 0;
+}
+
+int hps_objects_put(struct hps_objects *o, const void *data, size_t len, struct hps_digest *ret, struct hps_error *err)
+{
+	_cleanup_fd_ int fd = -1;
+	char temporary[64];
+	int r;
+
+	hps_digest_of(data, len, ret);
+	if (hps_objects_has(o, ret))
+		return 0;
+	r = begin(o, temporary, &fd, err);
+	if (r)
+		return r;
+	r = hps_write_all(fd, data, len);
+	if (r) {
+		errno = -r;
+		hps_error_errno(err, "writing an object");
+	} else {
+		r = commit(o, temporary, fd, ret, err);
+	}
+	if (r)
+		unlinkat(o->dirfd, temporary, 0);
+	return r;
+}
+
+/* Copies from's bytes to `to` while hashing them. */
+static int copy(int from, int to, struct hps_digest *ret, uint64_t *ret_bytes, struct hps_error *err)
+{
+	_cleanup_free_ char *block = hps_alloc(256 << 10);
+	struct hps_sha256 *h = hps_sha256_new();
+	off_t at = 0;
+	ssize_t n;
+	int r = 0;
+
+	while (!r && (n = pread(from, block, 256 << 10, at)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			r = hps_error_errno(err, "reading a file to store it");
+		else if ((r = hps_write_all(to, block, (size_t)n))) {
+			errno = -r;
+			hps_error_errno(err, "writing an object");
+		} else {
+			hps_sha256_update(h, block, (size_t)n);
+			at += n;
+		}
+	}
+	if (!r)
+		hps_sha256_final(h, ret);
+	*ret_bytes = (uint64_t)at;
+	hps_sha256_free(h);
+	return r;
+}
+
+int hps_objects_put_fd(struct hps_objects *o, int fd, const struct hps_digest *expected, struct hps_digest *ret, uint64_t *ret_bytes,
+		       struct hps_error *err)
+{
+	_cleanup_fd_ int to = -1;
+	struct hps_digest d;
+	uint64_t bytes = 0;
+	char temporary[64];
+	struct stat s;
+	int r;
+
+	if (expected && hps_objects_has(o, expected)) {
+		if (ret)
+			*ret = *expected;
+		if (ret_bytes)
+			*ret_bytes = fstat(fd, &s) ? 0 : (uint64_t)s.st_size;
+		return 0;
+	}
+	r = begin(o, temporary, &to, err);
+	if (r)
+		return r;
+	r = copy(fd, to, &d, &bytes, err);
+	if (!r && expected && !hps_digest_equal(&d, expected))
+		r = hps_error_set(err, HPS_E_DAMAGED, "storing a file: its content is no longer the one that was hashed");
+	if (!r && hps_objects_has(o, &d))
+		unlinkat(o->dirfd, temporary, 0);
+	else if (!r)
+		r = commit(o, temporary, to, &d, err);
+	if (r) {
+		unlinkat(o->dirfd, temporary, 0);
+		return r;
+	}
+	if (ret)
+		*ret = d;
+	if (ret_bytes)
+		*ret_bytes = bytes;
+	return 0;
+}
+
+/* One syncfs() makes all new names durable, whichever of the 256 directories they are in. */
+int hps_objects_sync(struct hps_objects *o, struct hps_error *err)
+{
+	if (!o->dirty)
+		return 0;
+	if (syncfs(o->dirfd))
+		return hps_error_errno(err, "flushing the content store");
+	o->dirty = false;
+	return 0;
+}
+
+int hps_objects_open_fd(struct hps_objects *o, const struct hps_digest *d, int *ret_fd, struct hps_error *err)
+{
+	_cleanup_fd_ int fd = -1;
+	struct hps_digest found;
+	char name[NAME_LEN];
+	int r;
+
+	name_of(d, name);
+	fd = openat(o->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return hps_error_set(err, HPS_E_NOTFOUND, "object %.2s%s: it is not in the content store", name, name + 3);
+	if (fd < 0)
+		return hps_error_errno(err, "object %.2s%s", name, name + 3);
+	r = hps_digest_fd(fd, &found, NULL, err);
+	if (r)
+		return r;
+	if (!hps_digest_equal(&found, d))
+		return hps_error_set(err, HPS_E_DAMAGED, "object %.2s%s: its bytes no longer hash to its name", name, name + 3);
+	*ret_fd = hps_take_fd(&fd);
+	return 0;
+}
+
+int hps_objects_get(struct hps_objects *o, const struct hps_digest *d, size_t max, struct hps_buf *ret, struct hps_error *err)
+{
+	_cleanup_fd_ int fd = -1;
+	struct hps_digest found;
+	char name[NAME_LEN];
+	size_t start = ret->len;
+	int r;
+
+	name_of(d, name);
+	fd = openat(o->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return hps_error_set(err, HPS_E_NOTFOUND, "object %.2s%s: it is not in the content store", name, name + 3);
+	if (fd < 0)
+		return hps_error_errno(err, "object %.2s%s", name, name + 3);
+	r = hps_file_read_fd(fd, max, ret, err);
+	if (r)
+		return hps_error_prefix(err, "object %.2s%s", name, name + 3);
+	hps_digest_of(ret->data ? ret->data + start : "", ret->len - start, &found);
+	if (!hps_digest_equal(&found, d))
+		return hps_error_set(err, HPS_E_DAMAGED, "object %.2s%s: its bytes no longer hash to its name", name, name + 3);
+	return 0;
+}
+
+int hps_objects_get_json(struct hps_objects *o, const struct hps_digest *d, json_t **ret, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	int r = hps_objects_get(o, d, HPS_JSON_MAX, &text, err);
+
+	return r ? r : hps_json_parse(text.data, text.len, ret, err);
+}
+
+int hps_objects_put_json(struct hps_objects *o, const json_t *value, struct hps_digest *ret, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	int r = hps_json_canonical(value, &text, err);
+
+	return r ? r : hps_objects_put(o, text.data, text.len, ret, err);
+}

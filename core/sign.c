@@ -1,0 +1,267 @@
+/* Ed25519 and P-256 keys: PKCS#8 files in, signatures out; nothing is negotiated. */
+#include "core/core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/pkcs12.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* scrypt cost of a key file: what OpenSSL 3.0 opens without a raised memory limit (32 MiB at N=16384, r=8); p grows instead. */
+enum { SCRYPT_N = 16384, SCRYPT_R = 8, SCRYPT_P = 8 };
+#define KEY_FILE_MAX 16384
+
+struct hps_key {
+	EVP_PKEY *pkey;
+	enum hps_key_type type;
+};
+
+static int openssl_error(struct hps_error *err, int code, const char *doing)
+{
+	unsigned long e = ERR_peek_last_error();
+	char text[256] = "unknown reason";
+
+	if (e)
+		ERR_error_string_n(e, text, sizeof text);
+	ERR_clear_error();
+	return hps_error_set(err, code, "%s: %s", doing, text);
+}
+
+/* Takes pkey; refuses every type but ours. */
+static int wrap(EVP_PKEY *pkey, struct hps_key **ret, struct hps_error *err)
+{
+	char group[32] = "";
+	struct hps_key *key;
+	enum hps_key_type type;
+
+	if (EVP_PKEY_is_a(pkey, "ED25519")) {
+		type = HPS_KEY_ED25519;
+	} else if (EVP_PKEY_is_a(pkey, "EC") && EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL) && !strcmp(group, "prime256v1")) {
+		type = HPS_KEY_P256;
+	} else {
+		EVP_PKEY_free(pkey);
+		return hps_error_set(err, HPS_E_FORMAT, "reading a key: it is neither Ed25519 nor P-256");
+	}
+	key = hps_alloc(sizeof *key);
+	key->pkey = pkey;
+	key->type = type;
+	*ret = key;
+	return 0;
+}
+
+int hps_key_generate(enum hps_key_type type, struct hps_key **ret, struct hps_error *err)
+{
+	EVP_PKEY *pkey = type == HPS_KEY_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+
+	if (!pkey)
+		return openssl_error(err, HPS_E_UNDECIDED, "generating a key");
+	return wrap(pkey, ret, err);
+}
+
+static int encrypt(PKCS8_PRIV_KEY_INFO *info, const char *passphrase, X509_SIG **ret, struct hps_error *err)
+{
+	X509_ALGOR *algorithm = PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), NULL, 0, NULL, SCRYPT_N, SCRYPT_R, SCRYPT_P);
+
+	if (!algorithm)
+		return openssl_error(err, HPS_E_UNDECIDED, "encrypting a key");
+	*ret = PKCS8_set0_pbe(passphrase, (int)strlen(passphrase), info, algorithm);
+	if (*ret)
+		return 0;
+	X509_ALGOR_free(algorithm);
+	return openssl_error(err, HPS_E_UNDECIDED, "encrypting a key");
+}
+
+int hps_key_save(const struct hps_key *key, int dirfd, const char *name, const char *passphrase, struct hps_error *err)
+{
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key->pkey);
+	BIO *memory = BIO_new(BIO_s_secmem());
+	X509_SIG *sealed = NULL;
+	char *text;
+	long len;
+	int r = 0;
+
+	if (!info || !memory)
+		abort();
+	if (passphrase)
+		r = encrypt(info, passphrase, &sealed, err);
+	if (!r && !(sealed ? PEM_write_bio_PKCS8(memory, sealed) : PEM_write_bio_PKCS8_PRIV_KEY_INFO(memory, info)))
+		r = openssl_error(err, HPS_E_UNDECIDED, "writing a key");
+	if (!r) {
+		len = BIO_get_mem_data(memory, &text);
+		r = hps_file_write(dirfd, name, 0600, text, (size_t)len, err);
+	}
+	X509_SIG_free(sealed);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	BIO_free(memory);
+	return r;
+}
+
+/* The passphrase for PEM_read_*: 0 (none given) makes an encrypted file fail instead of asking the terminal. */
+static int give_passphrase(char *out, int size, int writing, void *passphrase)
+{
+	size_t len = passphrase ? strlen(passphrase) : 0;
+
+	(void)writing;
+	if (!len || len > (size_t)size)
+		return passphrase && !len ? 0 : -1;
+	memcpy(out, passphrase, len);
+	return (int)len;
+}
+
+static int open_private(int dirfd, const char *name, int *ret_fd, struct hps_error *err)
+{
+	_cleanup_fd_ int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat s;
+
+	if (fd < 0 || fstat(fd, &s))
+		return hps_error_errno(err, "opening the key '%s'", name);
+	if (!S_ISREG(s.st_mode) || s.st_uid != geteuid())
+		return hps_error_set(err, HPS_E_DENIED, "opening the key '%s': it is not a regular file of the current user", name);
+	if (s.st_mode & 077)
+		return hps_error_set(err, HPS_E_DENIED, "opening the key '%s': others may read it (mode %04o); chmod 600 it, and replace the key if they did",
+				     name, (unsigned)s.st_mode & 07777);
+	*ret_fd = hps_take_fd(&fd);
+	return 0;
+}
+
+int hps_key_load(int dirfd, const char *name, const char *passphrase, struct hps_key **ret, struct hps_error *err)
+{
+	struct hps_buf text;
+	EVP_PKEY *pkey = NULL;
+	_cleanup_fd_ int fd = -1;
+	bool sealed = false;
+	BIO *memory;
+	int r = open_private(dirfd, name, &fd, err);
+
+	if (r)
+		return r;
+	hps_buf_init(&text, KEY_FILE_MAX);
+	r = hps_file_read_fd(fd, KEY_FILE_MAX, &text, err);
+	if (!r) {
+		sealed = text.len && strstr(text.data, "ENCRYPTED PRIVATE KEY");
+		memory = BIO_new_mem_buf(text.data ? text.data : "", (int)text.len);
+		if (!memory)
+			abort();
+		pkey = PEM_read_bio_PrivateKey(memory, NULL, give_passphrase, (void *)(uintptr_t)passphrase);
+		BIO_free(memory);
+		if (!pkey && sealed)
+			r = hps_error_set(err, HPS_E_DENIED, "opening the key '%s': %s", name,
+					  passphrase ? "the passphrase does not open it" : "it needs a passphrase; give it with --key-passphrase-fd");
+		else if (!pkey)
+			r = openssl_error(err, HPS_E_FORMAT, "reading a key file");
+		ERR_clear_error();
+	}
+	if (text.data)
+		explicit_bzero(text.data, text.cap);
+	hps_buf_release(&text);
+	return r ? r : wrap(pkey, ret, err);
+}
+
+int hps_key_from_spki(const void *der, size_t len, struct hps_key **ret, struct hps_error *err)
+{
+	const unsigned char *at = der, *end = at + len;
+	EVP_PKEY *pkey = len <= KEY_FILE_MAX ? d2i_PUBKEY(NULL, &at, (long)len) : NULL;
+
+	if (!pkey || at != end) {
+		EVP_PKEY_free(pkey);
+		return openssl_error(err, HPS_E_FORMAT, "reading a public key");
+	}
+	return wrap(pkey, ret, err);
+}
+
+int hps_key_from_ed25519(const uint8_t raw[32], struct hps_key **ret, struct hps_error *err)
+{
+	EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, raw, 32);
+
+	if (!pkey)
+		return openssl_error(err, HPS_E_FORMAT, "reading an Ed25519 key");
+	return wrap(pkey, ret, err);
+}
+
+void hps_key_spki(const struct hps_key *key, struct hps_buf *out)
+{
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(key->pkey, &der);
+
+	if (len <= 0)
+		abort();
+	hps_buf_add(out, der, (size_t)len);
+	OPENSSL_free(der);
+}
+
+void hps_key_raw(const struct hps_key *key, uint8_t out[32])
+{
+	size_t len = 32;
+
+	if (EVP_PKEY_get_raw_public_key(key->pkey, out, &len) != 1 || len != 32)
+		abort();
+}
+
+enum hps_key_type hps_key_type_of(const struct hps_key *key)
+{
+	return key->type;
+}
+
+void hps_key_id(const struct hps_key *key, char out[HPS_DIGEST_HEX])
+{
+	_cleanup_buf_ struct hps_buf spki = HPS_BUF_INIT;
+	struct hps_digest d;
+
+	hps_key_spki(key, &spki);
+	hps_digest_of(spki.data, spki.len, &d);
+	hps_digest_hex(&d, out);
+}
+
+/* Ed25519 hashes by itself and takes no digest name; P-256 signs SHA-256. */
+static const char *digest_name(const struct hps_key *key)
+{
+	return key->type == HPS_KEY_P256 ? "SHA256" : NULL;
+}
+
+int hps_key_sign(const struct hps_key *key, const void *data, size_t len, struct hps_buf *out, struct hps_error *err)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	unsigned char sig[128]; /* a P-256 DER signature has at most 72 bytes */
+	size_t sig_len = sizeof sig;
+	int ok = context && EVP_DigestSignInit_ex(context, NULL, digest_name(key), NULL, NULL, key->pkey, NULL) == 1 &&
+		 EVP_DigestSign(context, sig, &sig_len, data, len) == 1;
+
+	EVP_MD_CTX_free(context);
+	if (!ok)
+		return openssl_error(err, HPS_E_UNDECIDED, "signing");
+	hps_buf_add(out, sig, sig_len);
+	return 0;
+}
+
+int hps_key_verify(const struct hps_key *key, const void *data, size_t len, const void *sig, size_t sig_len, struct hps_error *err)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	int ok = context && EVP_DigestVerifyInit_ex(context, NULL, digest_name(key), NULL, NULL, key->pkey, NULL) == 1 &&
+		 EVP_DigestVerify(context, sig, sig_len, data, len) == 1;
+
+	EVP_MD_CTX_free(context);
+	ERR_clear_error();
+	return ok ? 0 : hps_error_set(err, HPS_E_SIGNATURE, "verifying a signature: it does not fit the data and the key");
+}
+
+void hps_key_free(struct hps_key *key)
+{
+	if (!key)
+		return;
+	EVP_PKEY_free(key->pkey);
+	free(key);
+}
+
+void hps_cleanup_key(struct hps_key **key)
+{
+	hps_key_free(*key);
+}
