@@ -26,6 +26,13 @@ void *hps_realloc(void *p, size_t n, size_t size)
 	return q;
 }
 
+void *hps_grow(void *items, size_t n, size_t size)
+{
+	if (n & (n - 1))
+		return items;
+	return hps_realloc(items, n ? 2 * n : 1, size);
+}
+
 char *hps_strdup(const char *s)
 {
 	return hps_strndup(s, strlen(s));

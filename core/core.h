@@ -21,6 +21,8 @@
 
 void *hps_alloc(size_t size) __attribute__((malloc, returns_nonnull, alloc_size(1)));		 /* zeroed */
 void *hps_realloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull, alloc_size(2, 3))); /* not zeroed */
+/* Room for one item more than the n that `items` holds, doubled at powers of two: for lists that keep no capacity. */
+void *hps_grow(void *items, size_t n, size_t size) __attribute__((returns_nonnull));
 char *hps_strdup(const char *s) __attribute__((malloc, returns_nonnull));
 char *hps_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull));
 char *hps_format(const char *format, ...) __attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
