@@ -159,23 +159,28 @@ static int parse_word(const struct hps_program *p, const struct hps_command *c, 
 	return apply(o, options, value, err);
 }
 
-static int parse(const struct hps_program *p, const struct hps_command *c, void *options, char **argv, int argc, int *ret_first, struct hps_error *err)
+/* Leaves the arguments that are no options at argv[1…], *ret_n of them. When a command takes any number of arguments, they
+ * are another command's words: the first ends ours. */
+static int parse(const struct hps_program *p, const struct hps_command *c, void *options, char **argv, int argc, int *ret_n, struct hps_error *err)
 {
-	int at = 1, r, left;
+	bool ours = true;
+	int n = 0, r;
 
-	for (; at < argc && argv[at][0] == '-' && argv[at][1]; at++) {
-		if (!strcmp(argv[at], "--")) {
-			at++;
-			break;
+	for (int at = 1; at < argc; at++) {
+		if (ours && !strcmp(argv[at], "--")) {
+			ours = false;
+		} else if (ours && argv[at][0] == '-' && argv[at][1]) {
+			r = parse_word(p, c, options, argv, argc, &at, err);
+			if (r)
+				return r;
+		} else {
+			argv[1 + n++] = argv[at];
+			ours = ours && c->max_args >= 0;
 		}
-		r = parse_word(p, c, options, argv, argc, &at, err);
-		if (r)
-			return r;
 	}
-	*ret_first = at;
-	left = argc - at;
-	if (left < c->min_args || (c->max_args >= 0 && left > c->max_args))
-		return hps_error_set(err, HPS_E_USAGE, "%s argument; usage: %s%s%s %s", left < c->min_args ? "missing" : "one too many", p->name,
+	*ret_n = n;
+	if (n < c->min_args || (c->max_args >= 0 && n > c->max_args))
+		return hps_error_set(err, HPS_E_USAGE, "%s argument; usage: %s%s%s %s", n < c->min_args ? "missing" : "one too many", p->name,
 				     c->name ? " " : "", c->name ? c->name : "", c->arguments);
 	return 0;
 }
@@ -250,25 +255,39 @@ static int no_command(const struct hps_program *p, const char *word, struct hps_
 	return hps_error_set(err, HPS_E_USAGE, "unknown command '%s'" TRY_HELP, word, p->name);
 }
 
-static int run_command(const struct hps_program *p, const struct hps_command *c, int argc, char **argv, struct hps_error *err)
+static bool wants_help(const struct hps_command *c, int argc, char **argv)
 {
-	char *options;
-	int first, r;
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		const struct hps_option *o;
 
-	for (int i = 1; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++) {
-		const struct hps_option *o = argv[i][1] == '-' ? find_name(c, argv[i] + 2, strlen(argv[i] + 2)) : find_letter(c, argv[i][1]);
-
-		if (!strcmp(argv[i], "--help")) {
-			help_command(p, c);
-			return 0;
-		}
+		if (argv[i][0] != '-' && c->max_args < 0)
+			return false;
+		if (argv[i][0] != '-')
+			continue;
+		if (!strcmp(argv[i], "--help"))
+			return true;
+		o = argv[i][1] == '-' ? find_name(c, argv[i] + 2, strlen(argv[i] + 2)) : find_letter(c, argv[i][1]);
 		if (o && o->kind != HPS_OPT_FLAG && (argv[i][1] == '-' || !argv[i][2]))
 			i++; /* its value may be anything, also --help */
 	}
+	return false;
+}
+
+static int run_command(const struct hps_program *p, const struct hps_command *c, int argc, char **argv, struct hps_error *err)
+{
+	char *options;
+	int n, r;
+
+	if (wants_help(c, argc, argv)) {
+		help_command(p, c);
+		return 0;
+	}
 	options = hps_alloc(c->options_size);
-	r = parse(p, c, options, argv, argc, &first, err);
-	if (!r)
-		r = c->run(options, argc - first, argv + first, err);
+	r = parse(p, c, options, argv, argc, &n, err);
+	if (!r) {
+		argv[1 + n] = NULL;
+		r = c->run(options, n, argv + 1, err);
+	}
 	free_options(c, options);
 	return r;
 }

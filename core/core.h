@@ -273,7 +273,8 @@ struct hps_program {
 	const struct hps_command *commands; /* one without name, or several */
 	size_t n_commands;
 };
-/* Parses, runs, reports and gives the exit status. Options end at "--" or the first positional argument. --help and
+/* Parses, runs, reports and gives the exit status. Options end at "--", and at the first positional
+ * argument when there may be any number of them (max_args -1: another command's words). --help and
  * --version are everywhere; an unknown option or command names the nearest known one and exits 2. At the end stdout is
  * flushed and checked. Stubs closed stdin, stdout and stderr with /dev/null first. */
 int hps_main(const struct hps_program *program, int argc, char **argv);
