@@ -1,0 +1,46 @@
+#!/bin/sh
+# Proves README's two commands on a bare system (`make check-fresh`): a minimal Debian 12 tree, a clone of the checkout, and the
+# commands as README.md writes them. Needs root and mmdebstrap; takes about as long as a first installation.
+set -eu
+source=$(cd "$(dirname "$0")/.." && pwd)
+[ "$(id -u)" = 0 ] || { echo "check-fresh: needs root (it makes and enters a system tree)" >&2; exit 2; }
+[ -z "$(git -C "$source" status --porcelain)" ] || echo "check-fresh: note: uncommitted changes are not tested" >&2
+
+tree=$(mktemp -d "${TMPDIR:-/var/tmp}/hps-fresh.XXXXXX")
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	for mount in dev/pts dev/shm dev sys proc; do umount -l "$tree/$mount" 2>/dev/null || true; done
+	case $tree in */hps-fresh.*) rm -rf --one-file-system "$tree" ;; esac
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# The package sources of this machine are the ones that are reachable from it.
+echo "== a minimal Debian 12"
+set --
+for file in /etc/apt/apt.conf.d/*; do
+	grep -qE '^(Acquire|APT::Get)' "$file" 2>/dev/null && set -- "$@" "--aptopt=$file"
+done
+cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
+	mmdebstrap --quiet --variant=minbase --include=git,ca-certificates,make "$@" bookworm "$tree" -
+for file in /etc/resolv.conf /etc/hosts; do
+	if [ -e "$file" ]; then cp -L "$file" "$tree/etc/"; fi
+done
+mount -t proc proc "$tree/proc"
+mount --rbind /sys "$tree/sys"
+mount --make-rslave "$tree/sys"
+mount --rbind /dev "$tree/dev"
+mount --make-rslave "$tree/dev"
+
+git clone -q "$source" "$tree/root/hps"
+# What README.md says, word for word: the lines between the two markers.
+commands=$(sed -n '/<!-- fresh: begin -->/,/<!-- fresh: end -->/{/^    /p}' "$source/README.md" | sed 's/^    //')
+[ -n "$commands" ] || { echo "check-fresh: README.md has no commands between its markers" >&2; exit 1; }
+status=0
+printf '%s\n' "$commands" | while IFS= read -r command; do
+	echo "== $command"
+	env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" \
+		chroot "$tree" sh -c "cd /root/hps && $command" </dev/null || { echo "check-fresh: '$command' failed" >&2; exit 1; }
+done || status=1
+[ "$status" = 0 ] && echo "check-fresh: README's commands work on a minimal Debian 12"
+exit "$status"
