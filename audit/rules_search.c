@@ -1,0 +1,181 @@
+/* Rules over a search: nothing that was started may be missing, nothing that went badly may be left out. */
+#include "audit/audit.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const struct hps_study *study_named(const struct hps_model *m, const char *name)
+{
+	for (size_t i = 0; i < m->n_studies; i++)
+		if (m->studies[i].name && !strcmp(m->studies[i].name, name))
+			return &m->studies[i];
+	return NULL;
+}
+
+/* ---- INT-05 */
+
+static void judge_ends(const struct hps_model *m, struct hps_finding *f)
+{
+	for (size_t i = 0; i < m->n_trials; i++) {
+		const struct hps_trial *t = &m->trials[i];
+
+		hps_finding_check(f);
+		if (!t->begin)
+			hps_finding_fail(f, t->end, "the begin entry that it names is not in the ledger");
+		else if (!t->end && t->running)
+			hps_finding_unknown(f, t->begin, "it is still running");
+		else if (!t->end)
+			hps_finding_fail(f, t->begin, "it began and has no end: its recorder died, and nothing says so yet");
+	}
+}
+
+/* One begin, one end: a second one would let its owner choose. */
+static void judge_second_ends(const struct hps_model *m, struct hps_finding *f)
+{
+	struct hps_map ended = HPS_MAP_INIT;
+
+	for (size_t i = 0; i < m->n_entries; i++) {
+		const struct hps_entry *e = &m->entries[i];
+		void **first;
+
+		if (!e->begin || !e->kind || (strcmp(e->kind, "trial") && strcmp(e->kind, "lost")))
+			continue;
+		first = hps_map_slot(&ended, e->begin);
+		if (*first)
+			hps_finding_fail(f, e, "this begin entry was ended already, by @%" PRIu64, ((const struct hps_entry *)*first)->index);
+		else
+			*first = (void *)(uintptr_t)e;
+	}
+	hps_map_release(&ended);
+}
+
+/* While a study goes on, what is missing may still come. */
+static void not_yet(const struct hps_study *s, const struct hps_entry *e, struct hps_finding *f, int64_t number, const char *what)
+{
+	if (s->stopped)
+		hps_finding_fail(f, e, "number %" PRId64 " of the study '%s' %s", number, s->name, what);
+	else
+		hps_finding_unknown(f, e, "number %" PRId64 " of the study '%s' %s yet; the study has not stopped", number, s->name, what);
+}
+
+static void judge_slot(const struct hps_study *s, const struct hps_slot *slot, struct hps_finding *f)
+{
+	hps_finding_check(f);
+	if (!slot->commit && slot->trial)
+		hps_finding_fail(f, hps_trial_entry(slot->trial), "number %" PRId64 " ran in the study '%s', but its search never handed it out",
+				 slot->number, s->name);
+	else if (!slot->commit)
+		hps_finding_fail(f, slot->result, "number %" PRId64 " of the study '%s' has a result, but was never handed out", slot->number, s->name);
+	else if (!slot->trial)
+		not_yet(s, slot->commit, f, slot->number, "was handed out and has not begun");
+	else if (slot->trial->end && !slot->result)
+		not_yet(s, hps_trial_entry(slot->trial), f, slot->number, "ended and is not taken in as a result");
+}
+
+struct range {
+	int64_t low, high, n;
+};
+
+static struct range committed(const struct hps_model *m, const struct hps_study *s)
+{
+	struct range r = { INT64_MAX, -1, 0 };
+
+	for (size_t i = 0; i < m->n_slots; i++) {
+		const struct hps_slot *slot = &m->slots[i];
+
+		if (!slot->commit || strcmp(slot->study, s->name) != 0)
+			continue;
+		r.low = slot->number < r.low ? slot->number : r.low;
+		r.high = slot->number > r.high ? slot->number : r.high;
+		r.n++;
+	}
+	return r;
+}
+
+void hps_rule_ends(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f)
+{
+	(void)v;
+	judge_ends(m, f);
+	judge_second_ends(m, f);
+	for (size_t i = 0; i < m->n_slots; i++) {
+		const struct hps_study *s = study_named(m, m->slots[i].study);
+
+		if (s && s->registered)
+			judge_slot(s, &m->slots[i], f);
+	}
+	for (size_t i = 0; i < m->n_studies; i++) {
+		const struct hps_study *s = &m->studies[i];
+		struct range r;
+
+		if (!s->registered)
+			continue;
+		r = committed(m, s);
+		if (r.n && r.high - r.low + 1 != r.n)
+			hps_finding_fail(f, s->registered, "the study '%s' handed out numbers up to %" PRId64 ", but %" PRId64 " of them are not there",
+					 s->name, r.high, r.high - r.low + 1 - r.n);
+	}
+}
+
+/* ---- INT-06 */
+
+static void judge_result(const struct hps_model *m, const struct hps_slot *slot, struct hps_finding *f)
+{
+	const json_t *said = hps_predicate(slot->result);
+	const char *state = hps_json_text(said, "state"), *id = hps_json_text(said, "trial");
+	const struct hps_entry *end = hps_model_find(m, id);
+	const json_t *metrics = hps_json_at(said, "metrics", NULL);
+	const char *real;
+
+	hps_finding_check(f);
+	if (!end) {
+		/* A run that never came to an end has a result without a trial. */
+		if (!id && state && !strcmp(state, "lost") && (!slot->trial || slot->trial->state == HPS_STATE_LOST))
+			return;
+		hps_finding_fail(f, slot->result, "the trial that this result names is not in the ledger");
+		return;
+	}
+	real = end->kind && !strcmp(end->kind, "lost") ? "lost" : hps_json_text(hps_predicate(end), "state");
+	if (!state || !real || strcmp(state, real) != 0)
+		hps_finding_fail(f, slot->result, "the result says '%s', the trial @%" PRIu64 " is '%s'", state ?: "nothing", end->index, real ?: "nothing");
+	else if (json_object_size(metrics) && !json_equal(metrics, hps_json_at(hps_predicate(end), "metrics", NULL)))
+		hps_finding_fail(f, slot->result, "the result's metrics are not those of the trial @%" PRIu64, end->index);
+}
+
+static void judge_counts(const struct hps_model *m, const struct hps_study *s, struct hps_finding *f)
+{
+	const json_t *counts = hps_json_at(hps_predicate(s->stopped), "counts", NULL);
+	int64_t real[HPS_STATE_N] = { 0 };
+
+	for (size_t i = 0; i < m->n_slots; i++) {
+		const char *state = hps_json_text(hps_predicate(m->slots[i].result), "state");
+
+		for (int j = 0; state && j < HPS_STATE_OPEN; j++)
+			if (!strcmp(m->slots[i].study, s->name) && !strcmp(state, hps_state_name((enum hps_state)j)))
+				real[j]++;
+	}
+	for (int j = 0; j < HPS_STATE_OPEN; j++) {
+		const char *name = hps_state_name((enum hps_state)j);
+		int64_t said = hps_json_int(counts, name, 0);
+
+		hps_finding_check(f);
+		if (said != real[j])
+			hps_finding_fail(f, s->stopped, "the study '%s' stopped with %" PRId64 " %s trials, the records have %" PRId64, s->name, said,
+					 name, real[j]);
+	}
+}
+
+void hps_rule_retained(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f)
+{
+	(void)v;
+	for (size_t i = 0; i < m->n_slots; i++)
+		if (m->slots[i].result)
+			judge_result(m, &m->slots[i], f);
+	for (size_t i = 0; i < m->n_studies; i++) {
+		const struct hps_study *s = &m->studies[i];
+
+		if (s->stopped)
+			judge_counts(m, s, f);
+		else if (s->registered)
+			hps_finding_unknown(f, s->registered, "the study '%s' has not stopped: its counts are not final", s->name);
+	}
+}

@@ -1,0 +1,77 @@
+/* A model from a ledger: verify, then read all that can be read. The only file but main.c that has a ledger handle. */
+#include "audit/audit.h"
+
+#include <stdlib.h>
+
+struct reading {
+	struct hps_model *model;
+	uint64_t next; /* index of the first entry that was not read */
+};
+
+static int take_entry(const struct hps_entry *entry, void *arg, struct hps_error *err)
+{
+	struct reading *r = arg;
+
+	(void)err;
+	hps_model_add(r->model, entry);
+	r->next = entry->index + 1;
+	return 0;
+}
+
+/* An entry that cannot be read is noted and stepped over: the others still have something to say. */
+static void read_entries(struct hps_ledger *l, struct hps_model *m)
+{
+	uint64_t size = hps_ledger_size(l);
+	struct reading r = { m, 0 };
+
+	while (r.next < size) {
+		_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+		struct hps_filter filter = HPS_FILTER_ANY;
+
+		filter.from_index = r.next;
+		if (hps_ledger_each(l, &filter, take_entry, &r, &err) >= 0)
+			return;
+		hps_model_add_unread(m, r.next++, err.message ?: "it cannot be read");
+	}
+}
+
+int hps_source_open(const char *ledger_option, const char *study, struct hps_source *ret, struct hps_error *err)
+{
+	_cleanup_error_ struct hps_error opening = HPS_ERROR_INIT;
+	struct hps_verify_options options = { 0 };
+	struct hps_source s = { .model = HPS_MODEL_INIT };
+	int r;
+
+	s.dir = hps_ledger_path(ledger_option);
+	r = hps_ledger_verify(s.dir, &options, &s.verification, err);
+	if (r < 0) {
+		free(s.dir);
+		return r;
+	}
+	r = hps_ledger_open(s.dir, HPS_LEDGER_READ, NULL, &s.ledger, &opening);
+	if (r < 0 && !s.verification.n_problems) {
+		hps_error_set(err, r, "%s", opening.message);
+		hps_source_release(&s);
+		return r;
+	}
+	if (s.ledger) {
+		s.objects = hps_ledger_objects(s.ledger);
+		read_entries(s.ledger, &s.model);
+	}
+	r = hps_model_link(&s.model, study, err);
+	if (r < 0) {
+		hps_source_release(&s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void hps_source_release(struct hps_source *s)
+{
+	hps_model_release(&s->model);
+	hps_ledger_close(s->ledger);
+	hps_verification_release(&s->verification);
+	free(s->dir);
+	*s = (struct hps_source){ 0 };
+}
