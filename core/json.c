@@ -2,6 +2,7 @@
 #include "core/core.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,8 @@ void hps_double_format(double x, char out[HPS_DOUBLE_LEN])
 		memcpy(out, "0", 2);
 		return;
 	}
-	for (int precision = 0; precision < 17; precision++) {
+	/* A normal double that has a form of 15 digits or fewer prints as that form and zeros: no need to try each length. */
+	for (int precision = fabs(x) < DBL_MIN ? 0 : 14; precision < 17; precision++) {
 		snprintf(text, sizeof text, "%.*e", precision, fabs(x));
 		if (strtod(text, NULL) == fabs(x))
 			break;
