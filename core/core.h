@@ -96,7 +96,8 @@ struct hps_map {
 
 /* The place for key's value; created holding NULL when absent. Valid until the next call. */
 void **hps_map_slot(struct hps_map *m, const char *key);
-void *hps_map_get(const struct hps_map *m, const char *key); /* NULL when absent */
+void **hps_map_find(const struct hps_map *m, const char *key); /* the place, or NULL when absent */
+void *hps_map_get(const struct hps_map *m, const char *key);   /* the value, or NULL when absent */
 void hps_map_release(struct hps_map *m);			/* keys and table, not the values */
 
 /* ---- parse.c: outside numbers and times, whole string or error ----------------------------------------------------- */

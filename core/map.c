@@ -54,11 +54,18 @@ void **hps_map_slot(struct hps_map *m, const char *key)
 	return &m->items[*s - 1].value;
 }
 
-void *hps_map_get(const struct hps_map *m, const char *key)
+void **hps_map_find(const struct hps_map *m, const char *key)
 {
 	uint32_t *s = m->n_slots ? slot_of(m, key) : NULL;
 
-	return s && *s ? m->items[*s - 1].value : NULL;
+	return s && *s ? &m->items[*s - 1].value : NULL;
+}
+
+void *hps_map_get(const struct hps_map *m, const char *key)
+{
+	void **slot = hps_map_find(m, key);
+
+	return slot ? *slot : NULL;
 }
 
 void hps_map_release(struct hps_map *m)

@@ -1,0 +1,87 @@
+/* Private header of the identities: who made the record what it is. Facts are rows {name, value, source, strength} or
+ * {name, missing, why} (docs/FORMATS.md, "Identities"); these functions only read, never fail, and say what they could not learn.
+ * facts.c calls the host's ones in a process of their own with a time limit; the record asks the others when the trial has ended. */
+#ifndef HPS_RECORDER_IDENTITY_H
+#define HPS_RECORDER_IDENTITY_H
+
+#include "core/core.h"
+
+/* ---- identity.c: the rows ---- */
+/* How far a value can be believed, best first. */
+#define HPS_OBSERVED "observed"
+#define HPS_ENGINE "engine-reported"
+#define HPS_DECLARED "declared"
+#define HPS_GUESSED "guessed"
+void hps_identity_add(json_t *rows, const char *name, const char *value, const char *source, const char *strength);
+void hps_identity_missing(json_t *rows, const char *name, const char *why);
+/* The trimmed content of a small text file, NULL when it cannot be read or is empty. Heap. */
+char *hps_identity_read(const char *path);
+void hps_identity_add_file(json_t *rows, const char *name, const char *path); /* its content, or missing with the reason */
+
+/* ---- identity_host.c: cpu.*, kernel.*, memory.*, os.*, libc.*, host.*, user.*, clock.*, scheduler.* ---- */
+void hps_identity_host(json_t *rows);
+
+/* ---- identity_container.c: container.* from cgroup, mountinfo, marker files and launcher variables ---- */
+void hps_identity_container(json_t *rows);
+
+/* ---- identity_gpu.c: gpu.* by NVML (dlopen), /proc/driver/nvidia or /sys/class/drm ---- */
+/* NVML can hang on a sick card: call it where a time limit holds. */
+void hps_identity_gpu(json_t *rows);
+
+/* ---- identity_git.c: git.* of the repository around dir, by the git program with a time limit ---- */
+void hps_identity_git(json_t *rows, const char *dir);
+
+/* ---- identity_package.c: which Debian package owns a path ---- */
+/* values of `paths` (keys: absolute paths without symlinks) become heap strings "name version"; those without owner stay NULL.
+ * One pass over /var/lib/dpkg/info/<package>.list; a record "/lib/x" also owns "/usr/lib/x" (merged /usr). 0, or -errno when there is no dpkg database. */
+int hps_packages_find(struct hps_map *paths);
+
+/* ---- identity_elf.c: what a shared object calls itself ---- */
+struct hps_elf {
+	char *soname;	/* DT_SONAME, or NULL */
+	char *build_id; /* hex, or NULL */
+};
+/* 1 for an ELF shared object or program, 0 for anything else. */
+int hps_elf_read(int fd, struct hps_elf *ret);
+void hps_elf_release(struct hps_elf *e);
+
+/* ---- identity_python.c: distributions of which a file was read ---- */
+/* paths: those that the trial read. The python manifest's items, sorted by name. */
+json_t *hps_python_distributions(const struct hps_strv *paths);
+
+/* ---- identity_dataset.c: one digest for a file or a tree ---- */
+struct hps_dataset {
+	struct hps_digest tree, dir_hash; /* docs/FORMATS.md, "Dataset digests" */
+	uint64_t n_files, n_bytes;
+};
+int hps_dataset_digest(const char *path, struct hps_dataset *ret, struct hps_error *err) HPS_MUST;
+
+/* ---- identity_seed.c: seeds and where they came from ---- */
+/* seed_option: of --seed, or NULL. The trial's `seeds` array. */
+json_t *hps_seeds(char *const *argv, char *const *envp, const char *seed_option);
+
+/* ---- redact.c: what may be written down ---- */
+struct hps_redactor {
+	uint8_t key[32];	     /* of this ledger; wiped by release */
+	const struct hps_strv *more; /* names of --allow-env; may be NULL */
+};
+void hps_redactor_release(struct hps_redactor *r);
+/* "hmac:<32 hex digits>" of the value under its class (the variable's or option's name). */
+char *hps_redact_tag(const struct hps_redactor *r, const char *class, const char *value);
+bool hps_redact_name_is_secret(const char *name);   /* API_KEY, db.password, … */
+bool hps_redact_value_is_secret(const char *value); /* known token shapes, PEM private keys, JWTs */
+/* Clear values of the allow-list go to `clear`, tags of all others to `tags`. */
+void hps_redact_environment(const struct hps_redactor *r, char *const *envp, json_t *clear, json_t *tags);
+/* One argument; `previous` is the one before it ("--password", …) or NULL. Heap, redacted where needed. */
+char *hps_redact_argument(const struct hps_redactor *r, const char *previous, const char *argument);
+/* User information and token-like query values of URLs inside text are replaced. Heap. */
+char *hps_redact_text(const struct hps_redactor *r, const char *text);
+/* Files whose content is never stored: .netrc, .ssh/, .aws/, tokens, PEM private keys … */
+bool hps_redact_path_is_secret(const char *path);
+
+/* ---- metrics.c: what the trial reported ---- */
+/* JSON object (nested names joined by '.') or JSON lines (the last value of each name wins) into `metrics`, values as decimal strings.
+ * An absent file is no metrics and no error. */
+int hps_metrics_read(const char *path, json_t *metrics, struct hps_error *err) HPS_MUST;
+
+#endif
