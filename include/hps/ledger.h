@@ -58,6 +58,9 @@ struct hps_objects *hps_ledger_objects(struct hps_ledger *l);
 const char *hps_ledger_dir(const struct hps_ledger *l);
 const char *hps_ledger_origin(const struct hps_ledger *l);
 
+/* The key of the recorder's keyed tags for redacted values (docs/FORMATS.md, "Ledger"). Wipe it after use. */
+int hps_ledger_redact_key(struct hps_ledger *l, uint8_t ret[32], struct hps_error *err) __attribute__((warn_unused_result));
+
 /* An entry as read back. Strings belong to the entry. */
 struct hps_entry {
 	uint64_t index;
@@ -73,9 +76,19 @@ struct hps_entry {
 void hps_entry_release(struct hps_entry *e);
 
 /* Signs `statement` with the statement key and appends it. On success *ret_id (65 bytes; may be NULL) and *ret_index (may be
- * NULL) name the entry, which is durable. On failure nothing of it is in the ledger, or (power cut, kill) the whole. */
+ * NULL) name the entry, which is durable. On failure nothing of it is in the ledger, or (power cut, kill, I/O error) the whole.
+ * A statement that is there already, byte for byte, is not appended again: its old index is returned.
+ *
+ * Two things happen here because only the holder of the ledger's lock can do them right. A begin entry gets its
+ * `predicate.counter` (what the caller put there is replaced). And its lease is taken before it is stored, so that no other
+ * process ever sees it without its owner: fetch it with hps_lease_take(). */
 int hps_ledger_append(struct hps_ledger *l, const json_t *statement, char ret_id[65], uint64_t *ret_index, struct hps_error *err)
 	__attribute__((warn_unused_result));
+
+/* The same for several at once: all of them or none, under one checkpoint, for the price of one. ret_ids and ret_indexes (may be
+ * NULL) hold n each. At most 200. */
+int hps_ledger_append_all(struct hps_ledger *l, const json_t *const *statements, size_t n, char (*ret_ids)[65], uint64_t *ret_indexes,
+			  struct hps_error *err) __attribute__((warn_unused_result));
 
 /* A statement skeleton: {"_type", "subject": [], "predicateType", "predicate": {"nonce", "time"}} with a fresh nonce. */
 json_t *hps_statement_new(const char *predicate_type);
@@ -116,12 +129,16 @@ struct hps_verification {
 	char *origin;
 	uint64_t n_checked; /* entries whose envelope, signature and leaf hold */
 	uint64_t n_objects; /* objects named by records that are there and whole */
+	bool objects_checked;  /* false: skipped, or a published copy without objects/ */
+	bool database_checked; /* false: no ledger.db, or not readable here */
 	struct hps_problem *problems;
 	size_t n_problems;
 };
 struct hps_verify_options {
 	const char *trust; /* path of the trust file; NULL: <dir>/trust.json */
 	bool skip_objects; /* do not read the content store */
+	void (*progress)(void *arg, uint64_t done, uint64_t total); /* entries; may be NULL */
+	void *progress_arg;
 };
 /* From the files alone. Returns 0 with n_problems == 0 when everything holds; 0 with n_problems > 0 when something does not;
  * negative only when nothing could be checked at all (no checkpoint, no trust file). */

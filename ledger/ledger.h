@@ -1,0 +1,346 @@
+/* Private header of ledger/: a transparency log in formats that others read. Grouped by the file that implements it; the
+ * public promise is include/hps/ledger.h, the stored bytes are docs/FORMATS.md ("Ledger").
+ *
+ * Words: a *leaf* is the bytes hashed into the tree, one an entry; an *envelope* is the signed statement beside it; *stored*
+ * (store.c) is what the database holds, *published* is what tiles/ holds under the newest signed checkpoint. */
+#ifndef HPS_LEDGER_PRIVATE_H
+#define HPS_LEDGER_PRIVATE_H
+
+#include "core/core.h"
+#include "hps/ledger.h"
+
+/* ---- merkle.c: the tree of RFC 6962 section 2.1 (RFC 9162 section 2.1), SHA-256 ---------------------------------------- */
+
+#define HPS_MERKLE_LEVELS 64
+/* A proof has at most 63 hashes; sizes stay under 2^63, which is what peers written in Go can hold. */
+#define HPS_PROOF_MAX 63
+
+void hps_merkle_leaf(const void *data, size_t len, struct hps_digest *ret);
+void hps_merkle_node(const struct hps_digest *left, const struct hps_digest *right, struct hps_digest *ret);
+
+/* A tree that grows to the right and remembers only the roots of its complete subtrees: edge[l] covers 2^l leaves and is valid
+ * where bit l of size is set. All zero is the empty tree. */
+struct hps_merkle {
+	uint64_t size;
+	struct hps_digest edge[HPS_MERKLE_LEVELS];
+};
+/* Adds a leaf hash. ret_nodes (may be NULL) receives the subtrees that are complete now: the returned count, level 0 first;
+ * the one of level l has number (old size >> l) in its level. */
+unsigned hps_merkle_add(struct hps_merkle *m, const struct hps_digest *leaf, struct hps_digest ret_nodes[HPS_MERKLE_LEVELS]);
+void hps_merkle_root(const struct hps_merkle *m, struct hps_digest *ret);
+
+/* Where proofs get the complete subtree `n` of `level` (leaves n << level to (n + 1) << level). */
+struct hps_merkle_source {
+	int (*node)(void *arg, unsigned level, uint64_t n, struct hps_digest *ret, struct hps_error *err);
+	void *arg;
+};
+/* The tree of the first `size` leaves, ready to grow. */
+int hps_merkle_load(const struct hps_merkle_source *source, uint64_t size, struct hps_merkle *ret, struct hps_error *err) HPS_MUST;
+
+struct hps_proof {
+	unsigned n;
+	struct hps_digest hash[HPS_PROOF_MAX];
+};
+int hps_merkle_prove_inclusion(const struct hps_merkle_source *source, uint64_t index, uint64_t size, struct hps_proof *ret,
+			       struct hps_error *err) HPS_MUST;
+int hps_merkle_prove_consistency(const struct hps_merkle_source *source, uint64_t size1, uint64_t size2, struct hps_proof *ret,
+				 struct hps_error *err) HPS_MUST;
+/* RFC 9162 sections 2.1.3.2 and 2.1.4.2: 0 or HPS_E_DAMAGED. */
+int hps_merkle_check_inclusion(uint64_t index, uint64_t size, const struct hps_digest *leaf, const struct hps_digest *proof, size_t n,
+			       const struct hps_digest *root, struct hps_error *err) HPS_MUST;
+int hps_merkle_check_consistency(uint64_t size1, uint64_t size2, const struct hps_digest *root1, const struct hps_digest *root2,
+				 const struct hps_digest *proof, size_t n, struct hps_error *err) HPS_MUST;
+
+/* ---- note.c: signed notes and verifier keys (C2SP signed-note, tlog-cosignature v1) ------------------------------------- */
+
+#define HPS_NOTE_MAX ((size_t)1 << 20)
+#define HPS_NOTE_SIGNATURES_MAX 100
+
+enum { HPS_NOTE_ED25519 = 0x01, HPS_NOTE_COSIGNATURE = 0x04 };
+
+/* name+hex8(id)+base64(algorithm || public key). Of the algorithms those above are verified; others are not accepted as a
+ * key, and their lines in a note are ignored as unknown. */
+struct hps_vkey {
+	char *name;
+	uint8_t id[4];
+	uint8_t algorithm;
+	struct hps_key *key;
+};
+void hps_vkey_release(struct hps_vkey *v);
+int hps_vkey_parse(const char *text, struct hps_vkey *ret, struct hps_error *err) HPS_MUST;
+char *hps_vkey_format(const char *name, const struct hps_key *key); /* Ed25519 */
+bool hps_note_name_ok(const char *name); /* not empty, no white space, no '+' */
+
+/* `text` ends in a line feed; out receives the whole note. */
+int hps_note_sign(const char *text, const char *name, const struct hps_key *key, struct hps_buf *out, struct hps_error *err) HPS_MUST;
+/* 0 when at least one known key signed and no known key's signature is wrong; *ret_text_len is the length of the text with its
+ * last line feed. HPS_E_FORMAT, HPS_E_SIGNATURE. */
+int hps_note_open(const char *note, size_t len, const struct hps_vkey *known, size_t n_known, size_t *ret_text_len,
+		  struct hps_error *err) HPS_MUST;
+
+/* ---- checkpoint.c: the signed head of the tree (C2SP tlog-checkpoint) ----------------------------------------------------- */
+
+#define HPS_LEDGER_SIZE_MAX ((uint64_t)1 << 48) /* an absurd size is refused before anything is allocated for it */
+
+struct hps_checkpoint {
+	char *origin;
+	uint64_t size;
+	struct hps_digest root;
+};
+void hps_checkpoint_release(struct hps_checkpoint *c);
+/* Text without extension lines; those of others are refused. */
+int hps_checkpoint_parse(const char *text, size_t len, struct hps_checkpoint *ret, struct hps_error *err) HPS_MUST;
+int hps_checkpoint_sign(const struct hps_checkpoint *c, const struct hps_key *key, struct hps_buf *out, struct hps_error *err) HPS_MUST;
+/* Signature by `log`, whose name is the origin. */
+int hps_checkpoint_open(const char *note, size_t len, const struct hps_vkey *log, struct hps_checkpoint *ret, struct hps_error *err) HPS_MUST;
+
+/* ---- tile.c: static files of the tree (C2SP tlog-tiles) -------------------------------------------------------------------- */
+
+#define HPS_TILE_WIDTH 256
+#define HPS_TILE_PATH 80
+
+struct hps_tile {
+	bool entries;	/* an entry bundle; level is 0 */
+	unsigned level;
+	uint64_t n;
+	unsigned width; /* 1..256 */
+};
+/* Of the tile in a tree of `size` leaves; 0: there is none. */
+unsigned hps_tile_width(unsigned level, uint64_t n, uint64_t size);
+void hps_tile_path(const struct hps_tile *t, char out[HPS_TILE_PATH]);
+int hps_tile_parse(const char *path, struct hps_tile *ret) HPS_MUST; /* -EINVAL unless exactly what hps_tile_path() writes */
+/* The tile's bytes: from its own file or, when that has been superseded, from the full tile. A bundle is not cut. */
+int hps_tile_read(int tilesfd, const struct hps_tile *t, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
+/* One entry as a bundle holds it; leaves have at most 65,535 bytes. */
+#define HPS_LEAF_MAX 65535
+void hps_bundle_add(struct hps_buf *bundle, const void *leaf, size_t len);
+/* Takes the entry at *at (offset) of the bundle and moves *at behind it; false: what is left is not an entry. */
+bool hps_bundle_next(const struct hps_buf *bundle, size_t *at, const uint8_t **ret_leaf, size_t *ret_len);
+
+/* ---- dsse.c: envelopes (DSSE v1.0.2) ----------------------------------------------------------------------------------------- */
+
+#define HPS_PAYLOAD_TYPE "application/vnd.in-toto+json"
+#define HPS_ENVELOPE_MAX ((size_t)32 << 20)
+
+struct hps_envelope {
+	char *type;
+	struct hps_buf payload;
+	char keyid[HPS_DIGEST_HEX];
+	struct hps_buf signature;
+};
+#define HPS_ENVELOPE_INIT { NULL, HPS_BUF_INIT, "", HPS_BUF_INIT }
+void hps_envelope_release(struct hps_envelope *e);
+void hps_pae(const char *type, const void *payload, size_t len, struct hps_buf *out);
+void hps_envelope_id(const struct hps_envelope *e, struct hps_digest *ret); /* SHA-256 of the PAE */
+/* Our stored form: canonical JSON with payload, payloadType and one signature with its keyid. */
+void hps_envelope_write(const struct hps_envelope *e, struct hps_buf *out);
+/* Any DSSE envelope with one signature; keyid may be missing (""). */
+int hps_envelope_read(const char *text, size_t len, struct hps_envelope *ret, struct hps_error *err) HPS_MUST;
+/* Only bytes that hps_envelope_write() makes: no byte of a stored envelope can change unseen, not even in its punctuation. */
+int hps_envelope_read_stored(const char *text, size_t len, struct hps_envelope *ret, struct hps_error *err) HPS_MUST;
+int hps_envelope_sign(const char *type, const void *payload, size_t len, const struct hps_key *key, struct hps_envelope *ret,
+		      struct hps_error *err) HPS_MUST;
+int hps_envelope_verify(const struct hps_envelope *e, const struct hps_key *key, struct hps_error *err) HPS_MUST;
+
+/* ---- statement.c: in-toto v1 statements and what hps reads from them -------------------------------------------------------- */
+
+/* _type, subjects with digests, predicateType, predicate: HPS_E_FORMAT says which is missing. */
+int hps_statement_check(const json_t *statement, struct hps_error *err) HPS_MUST;
+char *hps_statement_kind(const json_t *statement);
+/* Fills an entry's fields from its statement; the entry takes a reference. */
+void hps_entry_fill(struct hps_entry *e, json_t *statement);
+
+/* ---- leaf.c: Rekor v2 "hashedrekord" 0.0.2 bodies (canonical JSON) ---------------------------------------------------------- */
+
+struct hps_leaf {
+	struct hps_digest id;
+	struct hps_buf signature, spki;
+	const char *key_details; /* "PKIX_ECDSA_P256_SHA_256", "PKIX_ED25519" */
+};
+#define HPS_LEAF_INIT { { { 0 } }, HPS_BUF_INIT, HPS_BUF_INIT, NULL }
+void hps_leaf_release(struct hps_leaf *l);
+void hps_leaf_write(const struct hps_digest *id, const struct hps_buf *signature, const struct hps_key *key, struct hps_buf *out);
+int hps_leaf_read(const void *data, size_t len, struct hps_leaf *ret, struct hps_error *err) HPS_MUST; /* only what hps_leaf_write() makes */
+
+/* ---- trust.c: who may sign ---------------------------------------------------------------------------------------------------- */
+
+#define HPS_TRUST_FILE "trust.json"
+
+struct hps_trust {
+	char *origin;
+	struct hps_vkey log;
+	struct hps_key **statement_keys;
+	size_t n_statement_keys;
+};
+void hps_trust_release(struct hps_trust *t);
+int hps_trust_read(int dirfd, const char *path, struct hps_trust *ret, struct hps_error *err) HPS_MUST;
+int hps_trust_write(int dirfd, const char *origin, const struct hps_key *log, const struct hps_key *statement, struct hps_error *err) HPS_MUST;
+const struct hps_key *hps_trust_key(const struct hps_trust *t, const char *keyid); /* NULL: not trusted */
+
+/* ---- store.c: ledger.db, the only file that knows SQLite ------------------------------------------------------------------------ */
+
+struct hps_store;
+
+struct hps_row {
+	uint64_t index;
+	struct hps_digest id, keyid;
+	const void *leaf, *envelope;
+	size_t leaf_len, envelope_len;
+	const struct hps_entry *entry; /* for the look-up table */
+};
+
+int hps_store_create(const char *path, struct hps_error *err) HPS_MUST;
+enum hps_store_mode {
+	HPS_STORE_READ,	  /* rolls a killed writer's journal back when it may */
+	HPS_STORE_WRITE,  /* the caller holds the ledger's lock around each transaction */
+	HPS_STORE_MEMORY, /* an empty one, for a ledger without a database; path is not used */
+};
+int hps_store_open(const char *path, enum hps_store_mode mode, struct hps_store **ret, struct hps_error *err) HPS_MUST;
+void hps_store_close(struct hps_store *s);
+bool hps_store_failed(const struct hps_store *s); /* an I/O error happened: nothing read or written after it counts */
+
+int hps_store_begin(struct hps_store *s, struct hps_error *err) HPS_MUST;
+int hps_store_commit(struct hps_store *s, struct hps_error *err) HPS_MUST;
+void hps_store_rollback(struct hps_store *s);
+
+int hps_store_head(struct hps_store *s, uint64_t *ret_size, struct hps_digest *ret_root, struct hps_error *err) HPS_MUST;
+int hps_store_set_head(struct hps_store *s, uint64_t size, const struct hps_digest *root, struct hps_error *err) HPS_MUST;
+int hps_store_add(struct hps_store *s, const struct hps_row *row, struct hps_error *err) HPS_MUST;
+int hps_store_add_node(struct hps_store *s, unsigned level, uint64_t n, const struct hps_digest *hash, struct hps_error *err) HPS_MUST;
+int hps_store_node(void *store, unsigned level, uint64_t n, struct hps_digest *ret, struct hps_error *err) HPS_MUST; /* a source's node() */
+int hps_store_add_signed(struct hps_store *s, uint64_t size, const struct hps_buf *note, struct hps_error *err) HPS_MUST;
+int hps_store_signed(struct hps_store *s, uint64_t size, struct hps_buf *ret_note, struct hps_error *err) HPS_MUST;
+/* HPS_E_NOTFOUND when there is no such row. Appended to the buffers. */
+int hps_store_leaf(struct hps_store *s, uint64_t index, struct hps_digest *ret_id, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
+int hps_store_envelope(struct hps_store *s, uint64_t index, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
+/* The leaf and the look-up row are what the arguments say: 0, or HPS_E_DAMAGED naming what differs. */
+int hps_store_compare(struct hps_store *s, const struct hps_row *row, struct hps_error *err) HPS_MUST;
+/* Calls fn for each row of the node table; SQLite's own check of the file's structure; both for verification. */
+int hps_store_each_node(struct hps_store *s, int (*fn)(void *arg, unsigned level, uint64_t n, const struct hps_digest *hash), void *arg,
+			struct hps_error *err) HPS_MUST;
+int hps_store_check(struct hps_store *s, struct hps_error *err) HPS_MUST;
+
+/* Indexes under `limit`, at most max of them; *ret_n says how many. */
+int hps_store_by_prefix(struct hps_store *s, const struct hps_digest *low, const struct hps_digest *high, uint64_t limit, uint64_t *ret,
+			size_t max, size_t *ret_n, struct hps_error *err) HPS_MUST;
+int hps_store_by_filter(struct hps_store *s, const struct hps_filter *f, uint64_t limit, uint64_t *ret, size_t max, size_t *ret_n,
+			struct hps_error *err) HPS_MUST;
+/* Begin entries without an end, from index `from` on. */
+int hps_store_open_begins(struct hps_store *s, uint64_t from, uint64_t limit, uint64_t *ret, size_t max, size_t *ret_n, struct hps_error *err) HPS_MUST;
+/* The number for the next begin entry of that key. */
+int hps_store_next_counter(struct hps_store *s, const struct hps_digest *keyid, uint64_t *ret, struct hps_error *err) HPS_MUST;
+
+/* ---- open.c: the handle ------------------------------------------------------------------------------------------------------------ */
+
+struct hps_ledger {
+	char *dir; /* absolute */
+	int dirfd, tilesfd;
+	unsigned flags;
+	pid_t pid;	     /* a forked child may not use the handle */
+	bool poisoned;	     /* a flush failed: nothing is acknowledged any more through this handle */
+	struct hps_store *store;
+	bool has_database;   /* else store is an index in memory */
+	struct hps_objects *objects;
+	struct hps_trust trust;
+	uint64_t size;	     /* of the newest checkpoint seen, with its root */
+	struct hps_digest root;
+	/* with HPS_LEDGER_APPEND */
+	int lockfd, stagingfd, runningfd;
+	struct hps_key *log_key, *statement_key;
+	char keyid[HPS_DIGEST_HEX];
+	/* leases that appending begin entries took, until hps_lease_take() fetches them */
+	struct hps_lease {
+		char begin_id[HPS_DIGEST_HEX];
+		int fd;
+	} *leases;
+	size_t n_leases;
+};
+
+/* Reads and verifies tiles/checkpoint into l->size and l->root. */
+int hps_ledger_refresh(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+/* HPS_E_DENIED unless the directory belongs to the current user. */
+int hps_ledger_check_owner(int dirfd, const char *dir, struct hps_error *err) HPS_MUST;
+/* HPS_E_NOTFOUND with the next step when dir holds no ledger. */
+int hps_ledger_open_dir(const char *dir, int *ret_fd, struct hps_error *err) HPS_MUST;
+
+/* ---- publish.c: from the store to tiles/ --------------------------------------------------------------------------------------------- */
+
+/* Files written and flushed in staging/ that wait for their names in tiles/. */
+struct hps_publication {
+	struct hps_strv targets; /* staging/<i> becomes tiles/<targets.v[i]>; the checkpoint is last */
+	int *fds;
+	uint64_t from, to;
+};
+#define HPS_PUBLICATION_INIT { HPS_STRV_INIT, NULL, 0, 0 }
+void hps_publication_release(struct hps_publication *p);
+/* Stages what a checkpoint of size `to` needs and one of size `from` did not, out of the store (inside a transaction or
+ * not), after hashing the leaves of the bundles it writes again, up to `root`. On failure nothing is left in staging/. */
+int hps_publication_stage(struct hps_ledger *l, uint64_t from, uint64_t to, const struct hps_digest *root, const struct hps_buf *note,
+			  struct hps_publication *ret, struct hps_error *err) HPS_MUST;
+void hps_publication_discard(struct hps_ledger *l, struct hps_publication *p);
+/* Gives the files their names, the checkpoint's last, each step durable before the next. */
+int hps_publication_move(struct hps_ledger *l, struct hps_publication *p, struct hps_error *err) HPS_MUST;
+
+/* ---- lock.c: one writer at a time ------------------------------------------------------------------------------------------------------ */
+
+/* Blocks until this process alone may write. What a killed writer left is finished first: then the stored head, the newest
+ * signed checkpoint and the published one are the same, and l->size and l->root say which. */
+int hps_ledger_lock(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+void hps_ledger_unlock(struct hps_ledger *l);
+
+/* ---- read.c ----------------------------------------------------------------------------------------------------------------------------- */
+
+int hps_ledger_load(struct hps_ledger *l, uint64_t index, struct hps_entry *ret, struct hps_error *err) HPS_MUST;
+void hps_envelope_path(const struct hps_digest *id, char out[HPS_TILE_PATH]); /* "envelope/<hex>.json" */
+
+/* ---- verify.c, verify_entry.c, verify_tiles.c, verify_database.c, verify_objects.c: what holds and what does not --------------------- */
+
+struct hps_verifier {
+	const struct hps_verify_options *options;
+	struct hps_verification *found;
+	int dirfd, tilesfd;
+	struct hps_trust trust;
+	struct hps_buf note;	      /* tiles/checkpoint */
+	struct hps_digest root;	      /* of the checkpoint, which is of found->size entries */
+	struct hps_store *store;      /* NULL: not compared, or no longer */
+	struct hps_objects *objects;  /* NULL: not checked */
+	struct hps_digest *hash;      /* of each leaf, as it must be; n of them */
+	uint64_t n;
+	struct hps_map ids;	      /* id to index + 1 */
+	struct hps_map objects_seen;
+	/* Entries whose leaf in the bundle and hash in the tile differ, until it is known which is wrong. */
+	struct hps_suspect {
+		uint64_t index;
+		struct hps_digest bundle, tile;
+		bool has_leaf, has_hash, settled;
+		char id[HPS_DIGEST_HEX]; /* what the leaf in the bundle says, or "" */
+	} *suspects;
+	size_t n_suspects;
+};
+
+void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* The envelope of a leaf that holds, and what the envelope says: signature, statement, database row, objects. `counts`: the entry is
+ * whole if nothing is found. */
+void hps_verify_entry(struct hps_verifier *v, uint64_t index, const void *leaf, size_t len, bool counts);
+/* The leaf that belongs to the envelope file of that id, without trusting either; false: no such file, or not an envelope. */
+bool hps_verify_derive(struct hps_verifier *v, const char *id, struct hps_buf *ret_leaf);
+/* For suspects whose leaf does not even name its envelope: looks for it among the envelopes that no entry has claimed. */
+void hps_verify_orphans(struct hps_verifier *v);
+
+/* Every file of the tree under tiles/tile/ but the ones that hps_ledger_verify() itself read. */
+void hps_verify_tiles(struct hps_verifier *v);
+/* Tree nodes, head, checkpoints and structure of ledger.db; the rows of entries are compared with each entry. */
+void hps_verify_database(struct hps_verifier *v);
+void hps_verify_database_row(struct hps_verifier *v, const struct hps_row *row);
+void hps_verify_objects(struct hps_verifier *v, const struct hps_entry *e);
+
+/* ---- lease.c ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* Locks running/<begin id> for a begin entry that is about to be stored, so that no sweep ever sees it without its owner. */
+int hps_lease_prepare(struct hps_ledger *l, const char *begin_id, struct hps_error *err) HPS_MUST;
+void hps_lease_drop(struct hps_ledger *l, const char *begin_id); /* the entry was not stored after all */
+void hps_lease_release_all(struct hps_ledger *l);
+
+#endif

@@ -1,0 +1,319 @@
+/* The handle: finding a ledger, opening and closing it, and the newest checkpoint as it sees it. */
+#include "ledger/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *hps_ledger_path(const char *option)
+{
+	const char *from_env = getenv("HPS_LEDGER"), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	const struct passwd *user;
+
+	if (option && *option)
+		return hps_strdup(option);
+	if (from_env && *from_env)
+		return hps_strdup(from_env);
+	if (state && *state == '/') /* the XDG specification: a relative path is ignored */
+		return hps_format("%s/hps/ledger", state);
+	if (!home || !*home) {
+		user = getpwuid(geteuid());
+		home = user ? user->pw_dir : "/";
+	}
+	return hps_format("%s/.local/state/hps/ledger", home);
+}
+
+int hps_ledger_check_owner(int dirfd, const char *dir, struct hps_error *err)
+{
+	struct stat s;
+
+	if (fstat(dirfd, &s))
+		return hps_error_errno(err, "opening the ledger '%s'", dir);
+	if (s.st_uid != geteuid())
+		return hps_error_set(err, HPS_E_DENIED,
+				     "opening the ledger '%s': user %u owns it and you are user %u; run as its owner, or copy it and verify the copy with --trust", dir,
+				     (unsigned)s.st_uid, (unsigned)geteuid());
+	if (s.st_mode & 022)
+		return hps_error_set(err, HPS_E_DENIED, "opening the ledger '%s': others may write to it (mode %04o); 'chmod go-w' it after checking what is in it",
+				     dir, (unsigned)s.st_mode & 07777);
+	return 0;
+}
+
+int hps_ledger_open_dir(const char *dir, int *ret_fd, struct hps_error *err)
+{
+	_cleanup_fd_ int fd = -1;
+	int r = hps_dir_open(AT_FDCWD, dir, &fd, err);
+
+	if (r == -ENOENT || r == -ENOTDIR)
+		return hps_error_set(err, HPS_E_NOTFOUND, "opening the ledger '%s': there is none; 'hps-ledger init %s' makes it", dir, dir);
+	if (r)
+		return hps_error_prefix(err, "opening the ledger");
+	if (faccessat(fd, HPS_TRUST_FILE, F_OK, 0) && faccessat(fd, "tiles", F_OK, 0) && faccessat(fd, "ledger.db", F_OK, 0))
+		return hps_error_set(err, HPS_E_NOTFOUND, "opening the ledger '%s': the directory is not a ledger; 'hps-ledger init %s' makes one", dir, dir);
+	*ret_fd = hps_take_fd(&fd);
+	return 0;
+}
+
+int hps_ledger_refresh(struct hps_ledger *l, struct hps_error *err)
+{
+	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
+	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
+	int r = hps_file_read(l->tilesfd, "checkpoint", HPS_NOTE_MAX, &note, err);
+
+	if (r == -ENOENT)
+		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' is damaged: its checkpoint 'tiles/checkpoint' is missing; restore it from a copy", l->dir);
+	if (!r)
+		r = hps_checkpoint_open(note.data, note.len, &l->trust.log, &c, err);
+	if (r) {
+		hps_error_prefix(err, "the ledger '%s' is damaged: tiles/checkpoint", l->dir);
+		return r;
+	}
+	if (c.size < l->size || (c.size == l->size && l->size && !hps_digest_equal(&c.root, &l->root)))
+		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s': its checkpoint went back from size %llu to another tree of size %llu; somebody restored or rewrote it",
+				     l->dir, (unsigned long long)l->size, (unsigned long long)c.size);
+	l->size = c.size;
+	l->root = c.root;
+	return 0;
+}
+
+/* ---- opening ---- */
+
+/* The database may be ahead of the checkpoint (a writer is publishing, or was killed while it did), never behind. */
+static int check_head(struct hps_ledger *l, struct hps_error *err)
+{
+	struct hps_digest root;
+	uint64_t size;
+	int r = hps_store_head(l->store, &size, &root, err);
+
+	if (r)
+		return r;
+	if (size < l->size)
+		return hps_error_set(err, HPS_E_DAMAGED, "ledger.db has %llu entries, the published checkpoint %llu: it is an older copy; restore the newer one",
+				     (unsigned long long)size, (unsigned long long)l->size);
+	if (size == l->size && !hps_digest_equal(&root, &l->root))
+		return hps_error_set(err, HPS_E_DAMAGED, "ledger.db and the published checkpoint have different trees of %llu entries; 'hps-ledger verify' shows what still holds",
+				     (unsigned long long)size);
+	return 0;
+}
+
+static int index_entry(struct hps_ledger *l, uint64_t index, const void *leaf, size_t len, struct hps_error *err)
+{
+	_cleanup_(hps_leaf_release) struct hps_leaf read = HPS_LEAF_INIT;
+	_cleanup_(hps_envelope_release) struct hps_envelope envelope = HPS_ENVELOPE_INIT;
+	_cleanup_(hps_entry_release) struct hps_entry entry = { .number = -1 };
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_json_ json_t *statement = NULL;
+	struct hps_row row = { .index = index, .leaf = leaf, .leaf_len = len, .entry = &entry };
+	char path[HPS_TILE_PATH];
+
+	/* A withheld or damaged envelope is listed as nothing here; verification is what names it. */
+	if (hps_leaf_read(leaf, len, &read, NULL))
+		return 0;
+	hps_envelope_path(&read.id, path);
+	if (hps_file_read(l->tilesfd, path, HPS_ENVELOPE_MAX, &text, NULL) || hps_envelope_read_stored(text.data, text.len, &envelope, NULL) ||
+	    hps_json_parse(envelope.payload.data, envelope.payload.len, &statement, NULL) || hps_digest_parse(envelope.keyid, &row.keyid))
+		return 0;
+	hps_entry_fill(&entry, statement);
+	row.id = read.id;
+	return hps_store_add(l->store, &row, err);
+}
+
+/* A published copy has no database: the same questions are then answered by one in memory, filled from the tiles. */
+static int index_tiles(struct hps_ledger *l, struct hps_error *err)
+{
+	uint64_t index = 0;
+	int r = hps_store_begin(l->store, err);
+
+	while (!r && index < l->size) {
+		struct hps_tile t = { .entries = true, .n = index / HPS_TILE_WIDTH, .width = hps_tile_width(0, index / HPS_TILE_WIDTH, l->size) };
+		_cleanup_buf_ struct hps_buf bundle = HPS_BUF_INIT;
+		uint64_t end = index + t.width;
+		const uint8_t *leaf;
+		size_t at = 0, len;
+
+		r = hps_tile_read(l->tilesfd, &t, &bundle, err);
+		while (!r && index < end) {
+			if (!hps_bundle_next(&bundle, &at, &leaf, &len))
+				return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s': the bundle of entry %llu is cut short", l->dir, (unsigned long long)index);
+			r = index_entry(l, index++, leaf, len, err);
+		}
+	}
+	return r ? r : hps_store_commit(l->store, err);
+}
+
+static int open_store(struct hps_ledger *l, struct hps_error *err)
+{
+	_cleanup_free_ char *path = hps_format("%s/ledger.db", l->dir);
+	bool write = l->flags & HPS_LEDGER_APPEND;
+	int r;
+
+	l->has_database = faccessat(l->dirfd, "ledger.db", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (l->has_database) {
+		r = hps_store_open(path, write ? HPS_STORE_WRITE : HPS_STORE_READ, &l->store, err);
+		if (!r)
+			r = check_head(l, err);
+		if (r)
+			hps_error_prefix(err, "the ledger '%s'", l->dir);
+		return r;
+	}
+	if (write)
+		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s': ledger.db is missing; without it this is a published copy, which can be read but not continued", l->dir);
+	r = hps_store_open(NULL, HPS_STORE_MEMORY, &l->store, err);
+	return r ? r : index_tiles(l, err);
+}
+
+static int load_keys(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
+{
+	_cleanup_free_ char *vkey = NULL, *trusted = NULL;
+	int r = hps_key_load(l->dirfd, "keys/log.pem", passphrase, &l->log_key, err);
+
+	if (!r)
+		r = hps_key_load(l->dirfd, "keys/statement.pem", passphrase, &l->statement_key, err);
+	if (r)
+		return r;
+	if (hps_key_type_of(l->log_key) != HPS_KEY_ED25519)
+		return hps_error_set(err, HPS_E_DENIED, "keys/log.pem: a log key is an Ed25519 key");
+	vkey = hps_vkey_format(l->trust.origin, l->log_key);
+	trusted = hps_vkey_format(l->trust.origin, l->trust.log.key);
+	hps_key_id(l->statement_key, l->keyid);
+	if (strcmp(vkey, trusted) != 0)
+		return hps_error_set(err, HPS_E_DENIED, "keys/log.pem: it is not the log key that " HPS_TRUST_FILE " names");
+	if (!hps_trust_key(&l->trust, l->keyid))
+		return hps_error_set(err, HPS_E_DENIED, "keys/statement.pem: " HPS_TRUST_FILE " does not name this key");
+	return 0;
+}
+
+static int open_for_append(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
+{
+	int r = load_keys(l, passphrase, err);
+
+	if (!r)
+		r = hps_dir_make(l->dirfd, "staging", 0700, err);
+	if (!r)
+		r = hps_dir_make(l->dirfd, "running", 0700, err);
+	if (!r)
+		r = hps_dir_open(l->dirfd, "staging", &l->stagingfd, err);
+	if (!r)
+		r = hps_dir_open(l->dirfd, "running", &l->runningfd, err);
+	if (r)
+		return r;
+	l->lockfd = openat(l->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return l->lockfd < 0 ? hps_error_errno(err, "opening the lock of the ledger '%s'", l->dir) : 0;
+}
+
+static int open_parts(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
+{
+	int r = hps_ledger_open_dir(l->dir, &l->dirfd, err);
+
+	if (!r)
+		r = hps_ledger_check_owner(l->dirfd, l->dir, err);
+	if (r)
+		return r;
+	r = hps_trust_read(l->dirfd, HPS_TRUST_FILE, &l->trust, err);
+	if (!r)
+		r = hps_dir_open(l->dirfd, "tiles", &l->tilesfd, err);
+	if (r == -ENOENT)
+		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' is damaged: '%s' is missing; restore it from a copy", l->dir,
+				     l->trust.origin ? "tiles" : HPS_TRUST_FILE);
+	if (r) {
+		hps_error_prefix(err, "the ledger '%s'", l->dir);
+		return r;
+	}
+	r = hps_ledger_refresh(l, err);
+	if (!r)
+		r = open_store(l, err);
+	if (!r && faccessat(l->dirfd, "objects", F_OK, 0) == 0)
+		r = hps_objects_open(l->dirfd, "objects", false, &l->objects, err);
+	return !r && l->flags & HPS_LEDGER_APPEND ? open_for_append(l, passphrase, err) : r;
+}
+
+int hps_ledger_open(const char *dir, unsigned flags, const char *passphrase, struct hps_ledger **ret, struct hps_error *err)
+{
+	struct hps_ledger *l = hps_alloc(sizeof *l);
+	int r;
+
+	l->dir = hps_path_absolute(dir);
+	l->flags = flags;
+	l->pid = getpid();
+	l->dirfd = l->tilesfd = l->lockfd = l->stagingfd = l->runningfd = -1;
+	r = open_parts(l, passphrase, err);
+	if (r)
+		hps_ledger_close(l);
+	else
+		*ret = l;
+	return r;
+}
+
+void hps_ledger_close(struct hps_ledger *l)
+{
+	if (!l)
+		return;
+	hps_lease_release_all(l);
+	hps_store_close(l->store);
+	hps_objects_free(l->objects);
+	hps_trust_release(&l->trust);
+	hps_key_free(l->log_key);
+	hps_key_free(l->statement_key);
+	hps_cleanup_fd(&l->runningfd);
+	hps_cleanup_fd(&l->stagingfd);
+	hps_cleanup_fd(&l->lockfd);
+	hps_cleanup_fd(&l->tilesfd);
+	hps_cleanup_fd(&l->dirfd);
+	free(l->dir);
+	free(l);
+}
+
+void hps_cleanup_ledger(struct hps_ledger **l)
+{
+	hps_ledger_close(*l);
+}
+
+/* ---- what it knows ---- */
+
+struct hps_objects *hps_ledger_objects(struct hps_ledger *l)
+{
+	return l->objects;
+}
+
+const char *hps_ledger_dir(const struct hps_ledger *l)
+{
+	return l->dir;
+}
+
+const char *hps_ledger_origin(const struct hps_ledger *l)
+{
+	return l->trust.origin;
+}
+
+uint64_t hps_ledger_size(struct hps_ledger *l)
+{
+	(void)!hps_ledger_refresh(l, NULL);
+	return l->size;
+}
+
+int hps_ledger_root(struct hps_ledger *l, char ret_hex[65], struct hps_error *err)
+{
+	int r = hps_ledger_refresh(l, err);
+
+	if (!r)
+		hps_digest_hex(&l->root, ret_hex);
+	return r;
+}
+
+int hps_ledger_redact_key(struct hps_ledger *l, uint8_t ret[32], struct hps_error *err)
+{
+	_cleanup_fd_ int fd = openat(l->dirfd, "keys/redact.key", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat s;
+
+	if (fd < 0 || fstat(fd, &s))
+		return hps_error_errno(err, "opening the key 'keys/redact.key'");
+	if (!S_ISREG(s.st_mode) || s.st_uid != geteuid() || s.st_mode & 077)
+		return hps_error_set(err, HPS_E_DENIED, "opening the key 'keys/redact.key': it must be a file of yours that nobody else can read; chmod 600 it");
+	if (s.st_size != 32 || pread(fd, ret, 32, 0) != 32)
+		return hps_error_set(err, HPS_E_DAMAGED, "opening the key 'keys/redact.key': it has not 32 bytes");
+	return 0;
+}

@@ -1,0 +1,198 @@
+/* Verification of one entry: the envelope beside its leaf, the signature, the statement. */
+#include "ledger/ledger.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct entry_check {
+	struct hps_verifier *v;
+	uint64_t index;
+	char id[HPS_DIGEST_HEX];
+	char file[HPS_TILE_PATH + 8];
+	bool clean;
+};
+
+static void problem(struct entry_check *c, const char *what, const char *detail)
+{
+	c->clean = false;
+	hps_problem_add(c->v, (int64_t)c->index, c->id, c->file, "%s%s%s", what, detail ? ": " : "", detail ? detail : "");
+}
+
+static bool read_envelope(struct entry_check *c, struct hps_buf *text, struct hps_envelope *e)
+{
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+	int r = hps_file_read(c->v->tilesfd, c->file + strlen("tiles/"), HPS_ENVELOPE_MAX, text, &error);
+
+	if (r == -ENOENT)
+		problem(c, "the envelope of this entry is missing: withheld or lost", NULL);
+	else if (r)
+		problem(c, "the envelope of this entry cannot be read", error.message);
+	else if (hps_envelope_read_stored(text->data, text->len, e, &error))
+		problem(c, "the envelope of this entry is damaged", error.message);
+	else
+		return true;
+	return false;
+}
+
+/* The leaf binds the statement, the signature and the key: each is compared, none is taken from the envelope. */
+static bool fits_leaf(struct entry_check *c, const struct hps_envelope *e, const struct hps_leaf *leaf)
+{
+	char keyid[HPS_DIGEST_HEX];
+	struct hps_digest d;
+
+	hps_envelope_id(e, &d);
+	if (!hps_digest_equal(&d, &leaf->id)) {
+		problem(c, "the statement of this entry is not the one that was logged", NULL);
+		return false;
+	}
+	if (e->signature.len != leaf->signature.len || memcmp(e->signature.data, leaf->signature.data, e->signature.len) != 0) {
+		problem(c, "the signature of this entry is not the one that was logged", NULL);
+		return false;
+	}
+	hps_digest_of(leaf->spki.data, leaf->spki.len, &d);
+	hps_digest_hex(&d, keyid);
+	if (strcmp(keyid, e->keyid) != 0) {
+		problem(c, "the key of this entry is not the one that was logged", NULL);
+		return false;
+	}
+	return true;
+}
+
+static void check_signature(struct entry_check *c, const struct hps_envelope *e)
+{
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+	const struct hps_key *key = hps_trust_key(&c->v->trust, e->keyid);
+
+	if (!key)
+		problem(c, "this entry is signed by a key that the trust file does not name", e->keyid);
+	else if (hps_envelope_verify(e, key, &error))
+		problem(c, "the signature of this entry does not verify", error.message);
+}
+
+static json_t *read_statement(struct entry_check *c, const struct hps_envelope *e)
+{
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+	json_t *statement = NULL;
+
+	if (hps_json_parse(e->payload.data, e->payload.len, &statement, &error) || hps_statement_check(statement, &error))
+		problem(c, "this entry is not an in-toto statement", error.message);
+	return statement;
+}
+
+static void claim_id(struct entry_check *c)
+{
+	void **slot = hps_map_slot(&c->v->ids, c->id);
+
+	if (*slot)
+		hps_problem_add(c->v, (int64_t)c->index, c->id, NULL, "this entry has the same statement as entry %llu", (unsigned long long)((uintptr_t)*slot - 1));
+	else
+		*slot = (void *)((uintptr_t)c->index + 1);
+}
+
+static void check_statement(struct entry_check *c, const struct hps_envelope *e, const struct hps_leaf *leaf, struct hps_row *row)
+{
+	_cleanup_(hps_entry_release) struct hps_entry entry = { .number = -1 };
+	_cleanup_json_ json_t *statement = read_statement(c, e);
+
+	if (!statement)
+		return;
+	entry.index = c->index;
+	memcpy(entry.id, c->id, sizeof entry.id);
+	hps_entry_fill(&entry, statement);
+	row->entry = &entry;
+	row->id = leaf->id;
+	if (!hps_digest_parse(e->keyid, &row->keyid))
+		hps_verify_database_row(c->v, row);
+	hps_verify_objects(c->v, &entry);
+	row->entry = NULL;
+}
+
+void hps_verify_entry(struct hps_verifier *v, uint64_t index, const void *data, size_t len, bool counts)
+{
+	struct entry_check c = { .v = v, .index = index, .clean = true };
+	_cleanup_(hps_leaf_release) struct hps_leaf leaf = HPS_LEAF_INIT;
+	_cleanup_(hps_envelope_release) struct hps_envelope e = HPS_ENVELOPE_INIT;
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+	struct hps_row row = { .index = index, .leaf = data, .leaf_len = len };
+	char path[HPS_TILE_PATH];
+
+	if (hps_leaf_read(data, len, &leaf, &error)) {
+		hps_problem_add(v, (int64_t)index, NULL, NULL, "%s", error.message);
+		return;
+	}
+	hps_digest_hex(&leaf.id, c.id);
+	hps_envelope_path(&leaf.id, path);
+	snprintf(c.file, sizeof c.file, "tiles/%s", path);
+	claim_id(&c);
+	if (!read_envelope(&c, &text, &e) || !fits_leaf(&c, &e, &leaf))
+		return;
+	check_signature(&c, &e);
+	row.envelope = text.data;
+	row.envelope_len = text.len;
+	check_statement(&c, &e, &leaf, &row);
+	v->found->n_checked += counts && c.clean;
+}
+
+/* ---- leaves made again from envelopes ---- */
+
+bool hps_verify_derive(struct hps_verifier *v, const char *id, struct hps_buf *ret_leaf)
+{
+	_cleanup_(hps_envelope_release) struct hps_envelope e = HPS_ENVELOPE_INIT;
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_free_ char *path = hps_format("envelope/%s.json", id);
+	const struct hps_key *key;
+	struct hps_digest found;
+
+	if (hps_file_read(v->tilesfd, path, HPS_ENVELOPE_MAX, &text, NULL) || hps_envelope_read_stored(text.data, text.len, &e, NULL))
+		return false;
+	key = hps_trust_key(&v->trust, e.keyid);
+	if (!key)
+		return false;
+	hps_envelope_id(&e, &found);
+	hps_leaf_write(&found, &e.signature, key, ret_leaf);
+	return true;
+}
+
+static void try_orphan(struct hps_verifier *v, const char *id)
+{
+	_cleanup_buf_ struct hps_buf leaf = HPS_BUF_INIT;
+	struct hps_digest hash;
+
+	if (!hps_verify_derive(v, id, &leaf))
+		return;
+	hps_merkle_leaf(leaf.data, leaf.len, &hash);
+	for (size_t i = 0; i < v->n_suspects; i++) {
+		struct hps_suspect *s = &v->suspects[i];
+
+		if (s->settled || !s->has_hash || !hps_digest_equal(&hash, &s->tile))
+			continue;
+		if (s->has_leaf)
+			hps_problem_add(v, (int64_t)s->index, id, NULL, "the leaf of this entry in its bundle is damaged");
+		s->settled = true;
+		v->hash[s->index] = s->tile;
+		hps_verify_entry(v, s->index, leaf.data, leaf.len, false);
+		return;
+	}
+}
+
+void hps_verify_orphans(struct hps_verifier *v)
+{
+	int fd = openat(v->tilesfd, "envelope", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		_cleanup_free_ char *id = hps_strndup(e->d_name, HPS_DIGEST_HEX - 1);
+		struct hps_digest digest;
+
+		if (!hps_digest_parse(id, &digest) && !strcmp(e->d_name + HPS_DIGEST_HEX - 1, ".json") && !hps_map_get(&v->ids, id))
+			try_orphan(v, id);
+	}
+	if (d)
+		closedir(d);
+}
