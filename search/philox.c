@@ -21,6 +21,13 @@ void hps_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t ret[4
 	ret[3] = c3;
 }
 
+void hps_seed_from_number(uint64_t number, struct hps_seed *ret)
+{
+	*ret = (struct hps_seed){ { 0 } };
+	for (int i = 0; i < 8; i++)
+		ret->b[31 - i] = (uint8_t)(number >> 8 * i);
+}
+
 static uint32_t big_endian(const uint8_t b[4])
 {
 	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];

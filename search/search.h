@@ -37,6 +37,7 @@ void hps_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t ret[4
 struct hps_seed {
 	uint8_t b[32];
 };
+void hps_seed_from_number(uint64_t number, struct hps_seed *ret); /* as a big-endian integer of 32 bytes */
 enum hps_purpose {
 	HPS_DRAW_VALUE = 0,    /* index: trial number */
 	HPS_DRAW_SCRAMBLE = 1, /* block: bit level, index: the bits above it */
@@ -214,5 +215,121 @@ char *hps_template_expand(const char *word, const char *(*lookup)(const char *na
 /* HPS_E_FORMAT when the JSON is not a compiled study (a foreign or damaged ledger entry). */
 int hps_space_from_json(const json_t *study, struct hps_space *ret, struct hps_error *err) HPS_MUST;
 void hps_space_release(struct hps_space *s);
+
+/* ---- history.c: what the ledger holds of a study ---------------------------------------------------------------------------- */
+
+/* A number's life: committed, begun, and then ended (a trial entry) or lost, maybe more than once; at last a result entry. */
+struct hps_run_trial {
+	bool committed, has_result;
+	unsigned n_begun, n_lost;
+	json_t *params;		 /* committed: parameter -> text */
+	json_t *command;	 /* committed: words */
+	char *trial_seed;	 /* committed */
+	char id[HPS_DIGEST_HEX]; /* of the trial entry; "" while there is none */
+	char lost[HPS_DIGEST_HEX]; /* of the newest lost entry, or "" */
+	char *state;		 /* complete, failed, killed; lost with a result only; NULL while open */
+	int exit;		 /* status or signal of a trial that did not complete */
+	json_t *metrics;	 /* name -> decimal text */
+	double seconds;
+};
+struct hps_history {
+	char registered[HPS_DIGEST_HEX]; /* id of the register entry, or "" */
+	char spec_digest[HPS_DIGEST_HEX];
+	json_t *spec;
+	struct hps_seed seed;
+	struct hps_run_trial *trials; /* n of them: numbers below the registered budget */
+	size_t n;
+	bool finished;	      /* a stop entry says that the budget is used */
+	uint64_t n_appended;  /* search entries of ours in this process */
+	uint64_t next_index;  /* entries below are in here */
+};
+/* Reads what is new since the last call (all, when *h is zero). Entries that a commit does not precede, reruns by hps-replay
+ * and second trials of one number are not the study's and are passed over. */
+int hps_history_read(struct hps_ledger *l, const char *study, struct hps_history *h, struct hps_error *err) HPS_MUST;
+void hps_history_release(struct hps_history *h);
+
+struct hps_counts {
+	uint64_t complete, failed, killed, lost, running, open; /* running: begun and not ended; open: all other without result */
+};
+struct hps_counts hps_history_counts(const struct hps_history *h);
+/* The number with the best objective among complete trials, the lowest of equals; -1 when there is none. */
+int64_t hps_history_best(const struct hps_history *h);
+
+/* ---- entries.c: what the runner appends; each call also takes the entry into the history ------------------------------------- */
+
+/* Finds the study registered with the same specification, or registers it. Another specification under the same name is
+ * refused with what differs (HPS_E_USAGE). */
+int hps_study_register(struct hps_ledger *l, const json_t *spec, const char *file, struct hps_history *h, struct hps_error *err) HPS_MUST;
+int hps_study_commit(struct hps_ledger *l, struct hps_history *h, uint64_t number, const json_t *params, const char *trial_seed,
+		     const struct hps_strv *command, struct hps_error *err) HPS_MUST;
+/* For a number with a trial entry, or for one that is given up as lost. */
+int hps_study_result(struct hps_ledger *l, struct hps_history *h, uint64_t number, struct hps_error *err) HPS_MUST;
+int hps_study_stop(struct hps_ledger *l, struct hps_history *h, const char *reason, struct hps_error *err) HPS_MUST;
+
+/* ---- lock.c: one runner at a time, and no resume before the trials of the last one have ended --------------------------------- */
+
+/* Two locked files below <ledger>/studies/: one that only a runner holds, one that its trials' recorders inherit. */
+struct hps_study_lock {
+	int runner_fd, trials_fd;
+};
+#define HPS_STUDY_LOCK_INIT { -1, -1 }
+/* HPS_E_UNDECIDED when another runner is at work. The trials' lock is opened, not taken. */
+int hps_study_lock_take(const char *ledger, const char *study, struct hps_study_lock *ret, struct hps_error *err) HPS_MUST;
+/* 0: taken; 1: recorders of an earlier runner still hold it. */
+int hps_study_lock_trials(struct hps_study_lock *lock, struct hps_error *err) HPS_MUST;
+void hps_study_lock_release(struct hps_study_lock *lock);
+
+/* ---- child.c: a trial as a process --------------------------------------------------------------------------------------------- */
+
+/* What all trials of a run share. */
+struct hps_launch {
+	const char *recorder;  /* the program hps-record */
+	const char *ledger;    /* absolute */
+	const char *directory; /* of the study file: the trials' current directory, absolute */
+	const char *out;       /* the trials' own directories are made below it, absolute */
+	const json_t *spec;
+	int lock_fd;
+};
+struct hps_child {
+	pid_t pid;
+	uint64_t number;
+	unsigned n_begun; /* in the history when it was started */
+};
+char *hps_child_out(const struct hps_launch *l, uint64_t number); /* the directory of one trial */
+/* The words of the command for one trial. */
+void hps_child_command(const struct hps_launch *l, const struct hps_space *space, const struct hps_decision *d, uint64_t number,
+		       struct hps_strv *ret);
+/* Makes the directory (an older one of a lost attempt is renamed to <number>.lost-<k>) and starts hps-record in a process group of
+ * its own, so that a terminal's Ctrl-C reaches the runner alone. */
+int hps_child_start(const struct hps_launch *l, uint64_t number, const struct hps_run_trial *t, struct hps_child *ret,
+		    struct hps_error *err) HPS_MUST;
+/* The last line that the trial or its recorder wrote to stderr; heap, never NULL. */
+char *hps_child_last_words(const struct hps_launch *l, uint64_t number);
+
+/* ---- runner.c: the loop ---------------------------------------------------------------------------------------------------------- */
+
+struct hps_runner_options {
+	const char *file;   /* the study file */
+	const char *ledger; /* NULL: the default */
+	const char *out;    /* NULL: <directory of the study file>/<study>.trials */
+	uint64_t workers;   /* 0: as the study says */
+	const char *passphrase;
+	/* What happens, as it happens; `arg` is passed on. All are called from hps_runner_run(). */
+	void (*waiting)(uint64_t n_trials, void *arg);
+	void (*finished)(const struct hps_history *h, uint64_t number, void *arg);
+	void (*tick)(const struct hps_history *h, uint64_t n_running, bool stopping, void *arg);
+	void *arg;
+};
+/* Runs the study to its end, or until a signal (SIGINT, SIGTERM, SIGHUP: start no more, let the running trials end; a second one
+ * is passed on to them). *h is the study as the ledger holds it then, whatever is returned. 0: finished; HPS_E_UNDECIDED: stopped. */
+int hps_runner_run(const struct hps_runner_options *options, struct hps_history *h, struct hps_error *err) HPS_MUST;
+
+/* ---- report.c: a study for people and programs -------------------------------------------------------------------------------------- */
+
+/* "trial 3  lr=0.01 width=64  accuracy=0.97222  4.1 s  3f2a9c…", heap. */
+char *hps_report_line(const struct hps_history *h, uint64_t number);
+/* Number, parameters, metrics, seconds, state, digest; the best is marked. Then the counts. */
+void hps_report_print(const struct hps_history *h, FILE *out);
+json_t *hps_report_json(const struct hps_history *h);
 
 #endif
