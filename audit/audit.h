@@ -113,6 +113,9 @@ size_t hps_study_count(const struct hps_study *s, enum hps_state state);
 /* Names of parameters and metrics in use, sorted; the caller releases. */
 void hps_study_params(const struct hps_study *s, struct hps_strv *ret);
 void hps_study_metrics(const struct hps_study *s, struct hps_strv *ret);
+bool hps_study_is_log(const struct hps_study *s, const char *param); /* the plan drew it on a logarithmic scale */
+/* It stopped because its budget was used up: what is missing now will not come. */
+bool hps_study_is_over(const struct hps_study *s);
 
 /* ---- source.c: a model from a ledger -------------------------------------------------------------------------------- */
 
@@ -125,7 +128,8 @@ struct hps_source {
 };
 /* Verifies, then reads every entry that can be read and links them. A damaged ledger is not an error: its damage is in
  * `verification` and in model.unread. */
-int hps_source_open(const char *ledger_option, const char *study, struct hps_source *ret, struct hps_error *err) HPS_MUST;
+int hps_source_open(const char *ledger_option, const char *study, const struct hps_verify_options *verify, struct hps_source *ret,
+		    struct hps_error *err) HPS_MUST;
 void hps_source_release(struct hps_source *s);
 
 /* ---- problem.c: which part of a ledger a problem is about ---------------------------------------------------------------- */

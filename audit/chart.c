@@ -18,7 +18,8 @@ size_t hps_chart_ticks(double low, double high, size_t max_ticks, bool integers,
 	double span = high - low, power, step = 0;
 	size_t n = 0;
 
-	if (!(span > 0) || !isfinite(span) || max_ticks < 2)
+	/* Within a few steps of what a double can tell apart there is nothing to label. */
+	if (!isfinite(span) || !(span > 1e-12 * fmax(fabs(low), fabs(high))) || max_ticks < 2)
 		return 0;
 	max_ticks = max_ticks > 16 ? 16 : max_ticks;
 	power = pow(10, floor(log10(span / (double)max_ticks)));

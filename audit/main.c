@@ -36,12 +36,32 @@ static int print_json(const json_t *answer, struct hps_error *err)
 	return 0;
 }
 
+static void show_progress(void *arg, uint64_t done, uint64_t total)
+{
+	struct hps_progress *p = arg;
+
+	p->total = total;
+	hps_progress_update(p, done);
+}
+
+static int open_source(const struct options *o, struct hps_source *ret, struct hps_error *err)
+{
+	struct hps_progress progress;
+	struct hps_verify_options verify = { .progress = show_progress, .progress_arg = &progress };
+	int r;
+
+	hps_progress_start(&progress, "verifying the ledger", 0);
+	r = hps_source_open(o->ledger, o->study, &verify, ret, err);
+	hps_progress_end(&progress);
+	return r;
+}
+
 static int run_check(void *options, int argc, char **argv, struct hps_error *err)
 {
 	const struct options *o = options;
 	struct hps_source source;
 	struct hps_findings findings;
-	int r = hps_source_open(o->ledger, o->study, &source, err);
+	int r = open_source(o, &source, err);
 
 	(void)argc;
 	(void)argv;
@@ -83,7 +103,7 @@ static int run_report(void *options, int argc, char **argv, struct hps_error *er
 	(void)argv;
 	if (!o->html)
 		return hps_error_set(err, HPS_E_USAGE, "report: which file is missing; usage: hps-audit report --html FILE");
-	r = hps_source_open(o->ledger, o->study, &source, err);
+	r = open_source(o, &source, err);
 	if (r < 0)
 		return r;
 	hps_rules_judge(&source.model, &source.verification, &findings);

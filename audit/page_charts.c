@@ -109,7 +109,7 @@ static struct scale scale_of(const struct hps_study *s, const char *param)
 			hps_strv_add(&scale.names, value);
 	}
 	scale.varies = scale.names.n > 1;
-	scale.log = scale.numbers && low > 0 && high / low > 50;
+	scale.log = scale.numbers && low > 0 && (high / low > 50 || hps_study_is_log(s, param));
 	hps_strv_sort(&scale.names);
 	return scale;
 }

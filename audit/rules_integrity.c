@@ -118,6 +118,8 @@ void hps_rule_objects(const struct hps_model *m, const struct hps_verification *
 {
 	(void)m;
 	f->n_checked = v->n_objects;
+	if (!v->objects_checked)
+		hps_finding_unknown(f, NULL, "the content store is not at hand: this may be a published copy");
 	for (size_t i = 0; i < v->n_problems; i++) {
 		const struct hps_problem *p = &v->problems[i];
 

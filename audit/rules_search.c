@@ -52,10 +52,10 @@ static void judge_second_ends(const struct hps_model *m, struct hps_finding *f)
 /* While a study goes on, what is missing may still come. */
 static void not_yet(const struct hps_study *s, const struct hps_entry *e, struct hps_finding *f, int64_t number, const char *what)
 {
-	if (s->stopped)
+	if (hps_study_is_over(s))
 		hps_finding_fail(f, e, "number %" PRId64 " of the study '%s' %s", number, s->name, what);
 	else
-		hps_finding_unknown(f, e, "number %" PRId64 " of the study '%s' %s yet; the study has not stopped", number, s->name, what);
+		hps_finding_unknown(f, e, "number %" PRId64 " of the study '%s' %s yet; the study is not over", number, s->name, what);
 }
 
 static void judge_slot(const struct hps_study *s, const struct hps_slot *slot, struct hps_finding *f)
@@ -72,24 +72,21 @@ static void judge_slot(const struct hps_study *s, const struct hps_slot *slot, s
 		not_yet(s, hps_trial_entry(slot->trial), f, slot->number, "ended and is not taken in as a result");
 }
 
-struct range {
-	int64_t low, high, n;
-};
-
-static struct range committed(const struct hps_model *m, const struct hps_study *s)
+/* Numbers count from 0 without a gap: a number left out would be a trial thrown away unseen. */
+static void judge_numbers(const struct hps_model *m, const struct hps_study *s, struct hps_finding *f)
 {
-	struct range r = { INT64_MAX, -1, 0 };
+	int64_t n = 0, high = -1;
 
 	for (size_t i = 0; i < m->n_slots; i++) {
 		const struct hps_slot *slot = &m->slots[i];
 
 		if (!slot->commit || strcmp(slot->study, s->name) != 0)
 			continue;
-		r.low = slot->number < r.low ? slot->number : r.low;
-		r.high = slot->number > r.high ? slot->number : r.high;
-		r.n++;
+		high = slot->number > high ? slot->number : high;
+		n++;
 	}
-	return r;
+	if (high + 1 != n)
+		hps_finding_fail(f, s->registered, "the study '%s' handed out number %" PRId64 ", but only %" PRId64 " numbers are there", s->name, high, n);
 }
 
 void hps_rule_ends(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f)
@@ -105,14 +102,9 @@ void hps_rule_ends(const struct hps_model *m, const struct hps_verification *v, 
 	}
 	for (size_t i = 0; i < m->n_studies; i++) {
 		const struct hps_study *s = &m->studies[i];
-		struct range r;
 
-		if (!s->registered)
-			continue;
-		r = committed(m, s);
-		if (r.n && r.high - r.low + 1 != r.n)
-			hps_finding_fail(f, s->registered, "the study '%s' handed out numbers up to %" PRId64 ", but %" PRId64 " of them are not there",
-					 s->name, r.high, r.high - r.low + 1 - r.n);
+		if (s->registered)
+			judge_numbers(m, s, f);
 	}
 }
 
@@ -122,16 +114,17 @@ static void judge_result(const struct hps_model *m, const struct hps_slot *slot,
 {
 	const json_t *said = hps_predicate(slot->result);
 	const char *state = hps_json_text(said, "state"), *id = hps_json_text(said, "trial");
-	const struct hps_entry *end = hps_model_find(m, id);
+	const struct hps_entry *end = hps_model_find(m, id ?: hps_json_text(said, "lost"));
 	const json_t *metrics = hps_json_at(said, "metrics", NULL);
 	const char *real;
 
 	hps_finding_check(f);
 	if (!end) {
-		/* A run that never came to an end has a result without a trial. */
-		if (!id && state && !strcmp(state, "lost") && (!slot->trial || slot->trial->state == HPS_STATE_LOST))
-			return;
-		hps_finding_fail(f, slot->result, "the trial that this result names is not in the ledger");
+		hps_finding_fail(f, slot->result, "the entry that this result names is not in the ledger");
+		return;
+	}
+	if (end->number != slot->number || !end->study || strcmp(end->study, slot->study) != 0) {
+		hps_finding_fail(f, slot->result, "the result names @%" PRIu64 ", which is not a run of this number", end->index);
 		return;
 	}
 	real = end->kind && !strcmp(end->kind, "lost") ? "lost" : hps_json_text(hps_predicate(end), "state");

@@ -35,15 +35,15 @@ static void read_entries(struct hps_ledger *l, struct hps_model *m)
 	}
 }
 
-int hps_source_open(const char *ledger_option, const char *study, struct hps_source *ret, struct hps_error *err)
+int hps_source_open(const char *ledger_option, const char *study, const struct hps_verify_options *verify, struct hps_source *ret,
+		    struct hps_error *err)
 {
 	_cleanup_error_ struct hps_error opening = HPS_ERROR_INIT;
-	struct hps_verify_options options = { 0 };
 	struct hps_source s = { .model = HPS_MODEL_INIT };
 	int r;
 
 	s.dir = hps_ledger_path(ledger_option);
-	r = hps_ledger_verify(s.dir, &options, &s.verification, err);
+	r = hps_ledger_verify(s.dir, verify, &s.verification, err);
 	if (r < 0) {
 		free(s.dir);
 		return r;

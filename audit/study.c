@@ -3,37 +3,16 @@
 
 #include <string.h>
 
-static enum hps_goal goal_parse(const char *text)
-{
-	static const struct {
-		const char *word;
-		enum hps_goal goal;
-	} words[] = { { "min", HPS_GOAL_MIN }, { "minimize", HPS_GOAL_MIN }, { "max", HPS_GOAL_MAX }, { "maximize", HPS_GOAL_MAX } };
-
-	for (size_t i = 0; text && i < ARRAY_SIZE(words); i++)
-		if (!strcmp(text, words[i].word))
-			return words[i].goal;
-	return HPS_GOAL_UNKNOWN;
-}
-
-/* metrics: {name: {goal: min|max}}; the first with a goal is the objective unless spec.objective names one. */
+/* The first metric of the compiled study is its objective (docs/FORMATS.md, "Compiled study"). */
 static const char *spec_objective(const json_t *spec, enum hps_goal *ret_goal)
 {
-	const json_t *metrics = hps_json_at(spec, "metrics", NULL);
-	const char *named = hps_json_text(spec, "objective");
-	const char *name;
-	json_t *metric;
+	const json_t *first = json_array_get(hps_json_at(spec, "metrics", NULL), 0);
+	const char *name = hps_json_text(first, "name"), *goal = hps_json_text(first, "goal");
 
-	/* The cast: jansson's iterator takes no const object and changes nothing. */
-	json_object_foreach((json_t *)(uintptr_t)metrics, name, metric) {
-		enum hps_goal goal = goal_parse(json_is_string(metric) ? json_string_value(metric) : hps_json_text(metric, "goal"));
-
-		if (goal == HPS_GOAL_UNKNOWN || (named && strcmp(named, name)))
-			continue;
-		*ret_goal = goal;
-		return name;
-	}
-	return NULL;
+	if (!name || !goal || (strcmp(goal, "min") && strcmp(goal, "max")))
+		return NULL;
+	*ret_goal = strcmp(goal, "min") ? HPS_GOAL_MAX : HPS_GOAL_MIN;
+	return name;
 }
 
 const char *hps_study_objective(const struct hps_study *s, enum hps_goal *ret_goal)
@@ -110,4 +89,26 @@ void hps_study_params(const struct hps_study *s, struct hps_strv *ret)
 void hps_study_metrics(const struct hps_study *s, struct hps_strv *ret)
 {
 	collect_names(s, hps_trial_metrics, ret);
+}
+
+bool hps_study_is_log(const struct hps_study *s, const char *param)
+{
+	const json_t *space = hps_json_at(hps_predicate(s->registered), "spec", "space", NULL);
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(space, i, item) {
+		const char *name = hps_json_text(item, "name");
+
+		if (name && !strcmp(name, param))
+			return json_is_true(json_object_get(item, "log"));
+	}
+	return false;
+}
+
+bool hps_study_is_over(const struct hps_study *s)
+{
+	const char *reason = hps_json_text(hps_predicate(s->stopped), "reason");
+
+	return reason && !strcmp(reason, "budget");
 }

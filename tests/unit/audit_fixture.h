@@ -2,6 +2,7 @@
 #ifndef HPS_TESTS_AUDIT_FIXTURE_H
 #define HPS_TESTS_AUDIT_FIXTURE_H
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,7 +113,7 @@ static inline struct hps_entry *fixture_trial(struct fixture *x, const struct hp
 
 static inline struct hps_entry *fixture_register(struct fixture *x, const char *study, const char *goal)
 {
-	json_t *p = fixture_json("{\"event\":\"register\",\"spec\":{\"metrics\":{\"accuracy\":{\"goal\":\"%s\"}}},\"specDigest\":\"%s\"}", goal, FIXTURE_DIGEST);
+	json_t *p = fixture_json("{\"event\":\"register\",\"spec\":{\"metrics\":[{\"name\":\"accuracy\",\"goal\":\"%s\"}]},\"specDigest\":\"%s\"}", goal, FIXTURE_DIGEST);
 
 	fixture_name(p, study, -1);
 	return fixture_add(x, "search", p);
@@ -153,7 +154,10 @@ static inline struct hps_entry *fixture_lost(struct fixture *x, const struct hps
 
 static inline struct hps_entry *fixture_verdict(struct fixture *x, const struct hps_entry *trial, const char *word)
 {
-	return fixture_add(x, "verdict", fixture_json("{\"hps_trial\":\"%s\",\"hps_verdict\":\"%s\",\"hps_level\":\"L1\"}", trial->id, word));
+	json_t *p = fixture_json("{\"hps_trial\":\"%s\",\"hps_level\":\"L1\"}", trial->id);
+
+	hps_json_set_text(p, "hps_verdict", word);
+	return fixture_add(x, "verdict", p);
 }
 
 /* Commit, begin, trial and result of one number. */
@@ -186,6 +190,7 @@ static inline struct fixture *fixture_new(void)
 	x->source.model = (struct hps_model)HPS_MODEL_INIT;
 	x->source.dir = hps_strdup("ledger");
 	x->source.verification.origin = hps_strdup("example.org/lab");
+	x->source.verification.objects_checked = true;
 	memset(x->source.verification.root, 'a', 64);
 	return x;
 }
