@@ -81,6 +81,10 @@ void hps_model_add_unread(struct hps_model *m, uint64_t index, const char *why);
 int hps_model_link(struct hps_model *m, const char *only, struct hps_error *err) HPS_MUST;
 void hps_model_release(struct hps_model *m);
 
+size_t hps_model_n_named(const struct hps_model *m); /* studies, without the trials outside any */
+/* Of each trial without an end, asks whether its recorder lives. */
+void hps_model_mark_running(struct hps_model *m, bool (*lives)(void *arg, const char *begin_id), void *arg);
+
 const struct hps_entry *hps_model_find(const struct hps_model *m, const char *id); /* by whole id, or NULL */
 const json_t *hps_predicate(const struct hps_entry *entry);			   /* NULL for NULL */
 

@@ -17,8 +17,9 @@ static void heading(const struct hps_source *s, const struct hps_findings *f, FI
 	const struct hps_verification *v = &s->verification;
 	_cleanup_free_ char *ledger = hps_format("%s: %" PRIu64 " entries, root %.16s…, %s", v->origin ?: s->dir, v->size, v->root,
 						 f->damaged ? "DAMAGED" : "verified");
-	_cleanup_free_ char *scope = s->model.only ? hps_format("%s: %zu runs", s->model.only, s->model.n_trials)
-						   : hps_format("all: %zu studies, %zu runs", s->model.n_studies, s->model.n_trials);
+	size_t n = s->model.n_trials, n_studies = hps_model_n_named(&s->model);
+	_cleanup_free_ char *scope = s->model.only ? hps_format("%s: %zu run%s", s->model.only, n, n == 1 ? "" : "s")
+						   : hps_format("all: %zu stud%s, %zu run%s", n_studies, n_studies == 1 ? "y" : "ies", n, n == 1 ? "" : "s");
 
 	line(out, "ledger", ledger);
 	line(out, "study", scope);
@@ -69,6 +70,8 @@ static void verdict(const struct hps_source *s, const struct hps_findings *f, FI
 		f->count[HPS_OUTCOME_UNKNOWN], f->count[HPS_OUTCOME_NA]);
 	if (f->damaged)
 		fprintf(out, "the ledger is damaged; 'hps-ledger verify' names each place\n");
+	else if (f->count[HPS_OUTCOME_NA] == f->n)
+		fprintf(out, "there is nothing to judge yet\n");
 	else if (f->count[HPS_OUTCOME_FAIL])
 		fprintf(out, "these records do not support all that the rules ask for\n");
 	else

@@ -6,23 +6,28 @@
 #include <unistd.h>
 
 struct options {
-	const char *ledger, *study, *html;
+	const char *ledger, *study, *trust, *html;
 	bool json, strict;
 };
 
 #define OPT_LEDGER { "ledger", 0, HPS_OPT_STRING, offsetof(struct options, ledger), "DIR", "the ledger (default: HPS_LEDGER, or the user's own)", 0 }
 #define OPT_STUDY { "study", 0, HPS_OPT_STRING, offsetof(struct options, study), "NAME", "only this study", 0 }
 
+#define OPT_TRUST \
+	{ "trust", 0, HPS_OPT_STRING, offsetof(struct options, trust), "FILE", "the keys to trust (default: the ledger's own trust.json)", 0 }
+
 static const struct hps_option check_options[] = {
 	{ "json", 0, HPS_OPT_FLAG, offsetof(struct options, json), NULL, "print one JSON object (hps.audit.check/1)", 0 },
 	OPT_LEDGER,
 	{ "strict", 0, HPS_OPT_FLAG, offsetof(struct options, strict), NULL, "exit 4 when a rule could not be decided", 0 },
 	OPT_STUDY,
+	OPT_TRUST,
 };
 static const struct hps_option report_options[] = {
 	{ "html", 0, HPS_OPT_STRING, offsetof(struct options, html), "FILE", "write the page there; '-' is the standard output", 0 },
 	OPT_LEDGER,
 	OPT_STUDY,
+	OPT_TRUST,
 };
 
 static int print_json(const json_t *answer, struct hps_error *err)
@@ -47,7 +52,7 @@ static void show_progress(void *arg, uint64_t done, uint64_t total)
 static int open_source(const struct options *o, struct hps_source *ret, struct hps_error *err)
 {
 	struct hps_progress progress;
-	struct hps_verify_options verify = { .progress = show_progress, .progress_arg = &progress };
+	struct hps_verify_options verify = { .trust = o->trust, .progress = show_progress, .progress_arg = &progress };
 	int r;
 
 	hps_progress_start(&progress, "verifying the ledger", 0);
@@ -119,9 +124,9 @@ static int run_report(void *options, int argc, char **argv, struct hps_error *er
 }
 
 static const struct hps_command commands[] = {
-	{ "check", "[--json] [--strict] [--ledger DIR] [--study NAME]", "verify the ledger and judge its records by the rules", check_options,
+	{ "check", "[--json] [--strict] [--ledger DIR] [--study NAME] [--trust FILE]", "verify the ledger and judge its records by the rules", check_options,
 	  ARRAY_SIZE(check_options), sizeof(struct options), 0, 0, run_check },
-	{ "report", "--html FILE [--ledger DIR] [--study NAME]", "write a page about the records, for people", report_options,
+	{ "report", "--html FILE [--ledger DIR] [--study NAME] [--trust FILE]", "write a page about the records, for people", report_options,
 	  ARRAY_SIZE(report_options), sizeof(struct options), 0, 0, run_report },
 };
 static const struct hps_program program = { "hps-audit", "Answers from the ledger: do these records hold, and what do they say?", commands,

@@ -319,6 +319,22 @@ int hps_model_link(struct hps_model *m, const char *only, struct hps_error *err)
 	return 0;
 }
 
+size_t hps_model_n_named(const struct hps_model *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_studies; i++)
+		n += m->studies[i].name != NULL;
+	return n;
+}
+
+void hps_model_mark_running(struct hps_model *m, bool (*lives)(void *arg, const char *begin_id), void *arg)
+{
+	for (size_t i = 0; i < m->n_trials; i++)
+		if (!m->trials[i].end)
+			m->trials[i].running = lives(arg, m->trials[i].begin->id);
+}
+
 void hps_model_release(struct hps_model *m)
 {
 	for (size_t i = 0; i < m->n_entries; i++) {

@@ -40,6 +40,8 @@ static struct banner banner_of(const struct hps_findings *f)
 		return (struct banner){ "good", "M4 12.5L9.5 18L20 6.5", "The evidence holds, as far as it goes.",
 					"Every entry is as it was signed, and no rule fails. Some could not be decided from these records; they are named under “What "
 					"the rules found”." };
+	if (f->count[HPS_OUTCOME_NA] == f->n)
+		return (struct banner){ "warn", "M5 12H19", "There is nothing to judge yet.", "The ledger is whole and has no records." };
 	return (struct banner){ "good", "M4 12.5L9.5 18L20 6.5", "The evidence holds.", "Every entry is as it was signed, and every rule that applies holds." };
 }
 
@@ -53,23 +55,14 @@ static void banner(const struct hps_page *p)
 
 /* ---- the parts */
 
-static size_t n_named(const struct hps_model *m)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < m->n_studies; i++)
-		n += m->studies[i].name != NULL;
-	return n;
-}
-
 static char *title_of(const struct hps_model *m)
 {
 	if (m->only)
 		return hps_strdup(m->only);
 	if (m->n_studies == 1 && m->studies[0].name)
 		return hps_strdup(m->studies[0].name);
-	if (n_named(m) > 0)
-		return hps_format("%zu %s", n_named(m), n_named(m) == 1 ? "study and other runs" : "studies");
+	if (hps_model_n_named(m) > 0)
+		return hps_format("%zu %s", hps_model_n_named(m), hps_model_n_named(m) == 1 ? "study and other runs" : "studies");
 	return hps_strdup(m->n_trials ? "Recorded runs" : "An empty ledger");
 }
 

@@ -35,6 +35,11 @@ static void read_entries(struct hps_ledger *l, struct hps_model *m)
 	}
 }
 
+static bool recorder_lives(void *arg, const char *begin_id)
+{
+	return hps_lease_held(arg, begin_id);
+}
+
 int hps_source_open(const char *ledger_option, const char *study, const struct hps_verify_options *verify, struct hps_source *ret,
 		    struct hps_error *err)
 {
@@ -63,6 +68,8 @@ int hps_source_open(const char *ledger_option, const char *study, const struct h
 		hps_source_release(&s);
 		return r;
 	}
+	if (s.ledger)
+		hps_model_mark_running(&s.model, recorder_lives, s.ledger);
 	*ret = s;
 	return 0;
 }

@@ -100,6 +100,14 @@ int hps_lease_take(struct hps_ledger *l, const char *begin_id, int *ret_fd, stru
 	return 0;
 }
 
+bool hps_lease_held(struct hps_ledger *l, const char *begin_id)
+{
+	_cleanup_free_ char *path = hps_format("running/%s", begin_id);
+	_cleanup_fd_ int fd = openat(l->dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+}
+
 void hps_lease_end(struct hps_ledger *l, const char *begin_id, int fd)
 {
 	unlinkat(l->runningfd, begin_id, 0);

@@ -150,6 +150,8 @@ void hps_verification_release(struct hps_verification *v);
  * A recorder holds <ledger>/running/<begin id> locked for as long as it lives. A begin entry without an end whose file is
  * not locked belongs to a dead recorder. */
 int hps_lease_take(struct hps_ledger *l, const char *begin_id, int *ret_fd, struct hps_error *err) __attribute__((warn_unused_result));
+/* Whether a living recorder holds it; asks without leaving anything behind, also of a ledger that was opened for reading only. */
+bool hps_lease_held(struct hps_ledger *l, const char *begin_id);
 /* After the end entry is durable: removes the file and closes the descriptor. */
 void hps_lease_end(struct hps_ledger *l, const char *begin_id, int fd);
 /* Appends a `lost` entry for each begin entry of a dead recorder; ret_n (may be NULL) counts them. Needs HPS_LEDGER_APPEND. */

@@ -258,6 +258,7 @@ static void test_page_of_nothing(void **state)
 	assert_balanced(page);
 	assert_self_contained(page);
 	assert_non_null(strstr(page, "An empty ledger"));
+	assert_null(strstr(page, "The evidence holds"));
 	fixture_free(x);
 }
 
