@@ -41,14 +41,19 @@ static void collect(const struct hps_strv *paths, struct hps_map *sites, struct 
 	}
 }
 
+/* The value of a header line; headers end at the first empty line. Heap, or NULL. */
 static char *header(const char *text, const char *name)
 {
 	size_t len = strlen(name);
 
-	for (const char *line = text; line && *line && *line != '\n'; line = strchr(line, '\n')) {
+	for (const char *line = text; *line && *line != '\n';) {
+		if (!strncmp(line, name, len) && line[len] == ':') {
+			line += len + 1;
+			line += strspn(line, " \t");
+			return hps_strndup(line, strcspn(line, "\r\n"));
+		}
+		line += strcspn(line, "\n");
 		line += *line == '\n';
-		if (!strncmp(line, name, len) && line[len] == ':')
-			return hps_strndup(line + len + 1 + strspn(line + len + 1, " "), strcspn(line + len + 1 + strspn(line + len + 1, " "), "\r\n"));
 	}
 	return NULL;
 }

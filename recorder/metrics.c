@@ -81,12 +81,12 @@ static int add_lines(const char *text, json_t *metrics, struct hps_error *err)
 {
 	for (unsigned number = 1; *text; number++) {
 		size_t len = strcspn(text, "\n");
-		bool last = !text[len];
+		bool last = !text[len] && number > 1;
 		int r = strspn(text, " \t\r") >= len ? 0 : add_text(text, len, metrics, last ? NULL : err);
 
 		if (r && !last)
 			return hps_error_prefix(err, "line %u", number);
-		text += len + !last;
+		text += len + (text[len] == '\n');
 	}
 	return 0;
 }

@@ -11,6 +11,8 @@
 static const char *const secret_segments[] = {
 	"key", "apikey", "token", "secret", "pass", "passwd", "password", "passphrase", "cred", "creds", "credential", "credentials", "auth", "cookie", "session", "dsn", "private",
 };
+/* Words that no harmless segment contains (PGPASSWORD). */
+static const char *const secret_parts[] = { "password", "passwd", "apikey", "secret", "credential" };
 /* Names that have such a segment and are known to be harmless. */
 static const char *const harmless_names[] = {
 	"TOKENIZERS_PARALLELISM", "max_tokens", "max_new_tokens", "key_dim", "num_key_value_heads", "use_cls_token", "pad_token_id", "eos_token_id", "bos_token_id", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS",
@@ -82,6 +84,18 @@ static size_t segment_length(const char *s)
 	return n;
 }
 
+static bool segment_is_secret(const char *s, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(secret_segments); i++)
+		if (strlen(secret_segments[i]) == n && !strncasecmp(s, secret_segments[i], n))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(secret_parts); i++)
+		for (size_t at = 0; at + strlen(secret_parts[i]) <= n; at++)
+			if (!strncasecmp(s + at, secret_parts[i], strlen(secret_parts[i])))
+				return true;
+	return false;
+}
+
 bool hps_redact_name_is_secret(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(harmless_names); i++)
@@ -90,9 +104,8 @@ bool hps_redact_name_is_secret(const char *name)
 	for (const char *s = name; *s;) {
 		size_t n = segment_length(s);
 
-		for (size_t i = 0; n && i < ARRAY_SIZE(secret_segments); i++)
-			if (strlen(secret_segments[i]) == n && !strncasecmp(s, secret_segments[i], n))
-				return true;
+		if (n && segment_is_secret(s, n))
+			return true;
 		s += n ? n : 1;
 	}
 	return false;
