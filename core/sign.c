@@ -23,6 +23,8 @@ enum { SCRYPT_N = 16384, SCRYPT_R = 8, SCRYPT_P = 8 };
 struct hps_key {
 	EVP_PKEY *pkey;
 	enum hps_key_type type;
+	struct hps_buf spki; /* kept: OpenSSL's encoder takes longer than a signature */
+	char id[HPS_DIGEST_HEX];
 };
 
 static int openssl_error(struct hps_error *err, int code, const char *doing)
@@ -34,6 +36,21 @@ static int openssl_error(struct hps_error *err, int code, const char *doing)
 		ERR_error_string_n(e, text, sizeof text);
 	ERR_clear_error();
 	return hps_error_set(err, code, "%s: %s", doing, text);
+}
+
+static void fill_spki(struct hps_key *key)
+{
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(key->pkey, &der);
+	struct hps_digest d;
+
+	if (len <= 0)
+		abort();
+	hps_buf_init(&key->spki, HPS_BUF_MAX);
+	hps_buf_add(&key->spki, der, (size_t)len);
+	OPENSSL_free(der);
+	hps_digest_of(key->spki.data, key->spki.len, &d);
+	hps_digest_hex(&d, key->id);
 }
 
 /* Takes pkey; refuses every type but ours. */
@@ -54,6 +71,7 @@ static int wrap(EVP_PKEY *pkey, struct hps_key **ret, struct hps_error *err)
 	key = hps_alloc(sizeof *key);
 	key->pkey = pkey;
 	key->type = type;
+	fill_spki(key);
 	*ret = key;
 	return 0;
 }
@@ -189,13 +207,7 @@ int hps_key_from_ed25519(const uint8_t raw[32], struct hps_key **ret, struct hps
 
 void hps_key_spki(const struct hps_key *key, struct hps_buf *out)
 {
-	unsigned char *der = NULL;
-	int len = i2d_PUBKEY(key->pkey, &der);
-
-	if (len <= 0)
-		abort();
-	hps_buf_add(out, der, (size_t)len);
-	OPENSSL_free(der);
+	hps_buf_add(out, key->spki.data, key->spki.len);
 }
 
 void hps_key_raw(const struct hps_key *key, uint8_t out[32])
@@ -213,12 +225,7 @@ enum hps_key_type hps_key_type_of(const struct hps_key *key)
 
 void hps_key_id(const struct hps_key *key, char out[HPS_DIGEST_HEX])
 {
-	_cleanup_buf_ struct hps_buf spki = HPS_BUF_INIT;
-	struct hps_digest d;
-
-	hps_key_spki(key, &spki);
-	hps_digest_of(spki.data, spki.len, &d);
-	hps_digest_hex(&d, out);
+	memcpy(out, key->id, HPS_DIGEST_HEX);
 }
 
 /* Ed25519 hashes by itself and takes no digest name; P-256 signs SHA-256. */
@@ -258,6 +265,7 @@ void hps_key_free(struct hps_key *key)
 	if (!key)
 		return;
 	EVP_PKEY_free(key->pkey);
+	hps_buf_release(&key->spki);
 	free(key);
 }
 

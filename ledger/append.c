@@ -125,11 +125,9 @@ static int sign_and_stage(struct appending *a, uint64_t from, struct hps_publica
 	if (c.size > HPS_LEDGER_SIZE_MAX)
 		return hps_error_set(err, HPS_E_LIMIT, "the ledger is full");
 	hps_merkle_root(&a->tree, &c.root);
-	r = hps_store_set_head(a->l->store, c.size, &c.root, err);
+	r = hps_checkpoint_sign(&c, a->l->log_key, &note, err);
 	if (!r)
-		r = hps_checkpoint_sign(&c, a->l->log_key, &note, err);
-	if (!r)
-		r = hps_store_add_signed(a->l->store, c.size, &note, err);
+		r = hps_store_set_head(a->l->store, c.size, &c.root, &note, err);
 	return r ? r : hps_publication_stage(a->l, from, c.size, &c.root, &note, ret, err);
 }
 

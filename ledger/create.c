@@ -81,27 +81,18 @@ static int make_redact_key(int dirfd, struct hps_error *err)
 	return r;
 }
 
-/* The checkpoint of the empty tree, signed and stored like every later one. */
-static int first_checkpoint(int dirfd, const char *database, const char *origin, const struct hps_key *log, struct hps_error *err)
+/* The checkpoint of the empty tree, signed, stored and published like every later one. */
+static int first_checkpoint(int dirfd, const char *path, const char *origin, const struct hps_key *log, struct hps_error *err)
 {
-	_cleanup_free_ char *own = hps_strdup(origin);
+	_cleanup_free_ char *own = hps_strdup(origin), *database = hps_format("%s/ledger.db", path);
 	struct hps_checkpoint c = { .origin = own };
 	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
-	struct hps_store *s;
 	int r;
 
 	hps_digest_of("", 0, &c.root);
 	r = hps_checkpoint_sign(&c, log, &note, err);
 	if (!r)
-		r = hps_store_open(database, HPS_STORE_WRITE, &s, err);
-	if (r)
-		return r;
-	r = hps_store_begin(s, err);
-	if (!r)
-		r = hps_store_add_signed(s, 0, &note, err);
-	if (!r)
-		r = hps_store_commit(s, err);
-	hps_store_close(s);
+		r = hps_store_create(database, &c.root, &note, err);
 	return r ? r : hps_file_write(dirfd, "tiles/checkpoint", 0644, note.data, note.len, err);
 }
 
@@ -126,7 +117,6 @@ static int make_lock(int dirfd, struct hps_error *err)
 static int fill(int dirfd, const char *path, const char *origin, const struct hps_ledger_init *init, struct hps_error *err)
 {
 	_cleanup_key_ struct hps_key *log = NULL, *statement = NULL;
-	_cleanup_free_ char *database = hps_format("%s/ledger.db", path);
 	int r = make_dirs(dirfd, err);
 
 	if (!r)
@@ -134,9 +124,7 @@ static int fill(int dirfd, const char *path, const char *origin, const struct hp
 	if (!r)
 		r = make_lock(dirfd, err);
 	if (!r)
-		r = hps_store_create(database, err);
-	if (!r)
-		r = first_checkpoint(dirfd, database, origin, log, err);
+		r = first_checkpoint(dirfd, path, origin, log, err);
 	return r ? r : hps_trust_write(dirfd, origin, log, statement, err);
 }
 

@@ -28,15 +28,23 @@ void hps_envelope_id(const struct hps_envelope *e, struct hps_digest *ret)
 	hps_digest_of(pae.data, pae.len, ret);
 }
 
-/* Written by hand and not through a JSON value: the payload may be large, and this is what readers compare with. The type is
- * our constant or has been read from such bytes. */
+/* Canonical JSON, cut where the values go. Written and read by hand: the payload may be large, and there is only one way to
+ * write it. */
+static const char before_payload[] = "{\"payload\":\"";
+static const char before_keyid[] = "\",\"payloadType\":\"" HPS_PAYLOAD_TYPE "\",\"signatures\":[{\"keyid\":\"";
+static const char before_sig[] = "\",\"sig\":\"";
+static const char ending[] = "\"}]}";
+
 void hps_envelope_write(const struct hps_envelope *e, struct hps_buf *out)
 {
-	hps_buf_adds(out, "{\"payload\":\"");
+	assert(!strcmp(e->type, HPS_PAYLOAD_TYPE));
+	hps_buf_adds(out, before_payload);
 	hps_base64(out, e->payload.data, e->payload.len);
-	hps_buf_addf(out, "\",\"payloadType\":\"%s\",\"signatures\":[{\"keyid\":\"%s\",\"sig\":\"", e->type, e->keyid);
+	hps_buf_adds(out, before_keyid);
+	hps_buf_adds(out, e->keyid);
+	hps_buf_adds(out, before_sig);
 	hps_base64(out, e->signature.data, e->signature.len);
-	hps_buf_adds(out, "\"}]}");
+	hps_buf_adds(out, ending);
 }
 
 static int malformed(struct hps_error *err, const char *what)
@@ -83,17 +91,47 @@ int hps_envelope_read(const char *text, size_t len, struct hps_envelope *ret, st
 	return 0;
 }
 
+bool hps_take_value(const char **at, const char *end, const char *before, const char **ret, size_t *ret_len)
+{
+	size_t n = strlen(before);
+	const char *quote;
+
+	if ((size_t)(end - *at) < n || memcmp(*at, before, n) != 0)
+		return false;
+	*ret = *at + n;
+	quote = memchr(*ret, '"', (size_t)(end - *ret));
+	if (!quote)
+		return false;
+	*ret_len = (size_t)(quote - *ret);
+	*at = quote;
+	return true;
+}
+
+static bool read_stored(const char *at, const char *end, struct hps_envelope *ret)
+{
+	const char *text;
+	struct hps_digest d;
+	size_t len;
+
+	if (!hps_take_value(&at, end, before_payload, &text, &len) || hps_unbase64(&ret->payload, text, len, false))
+		return false;
+	if (!hps_take_value(&at, end, before_keyid, &text, &len) || len != sizeof ret->keyid - 1)
+		return false;
+	memcpy(ret->keyid, text, len);
+	ret->keyid[len] = '\0';
+	if (hps_digest_parse(ret->keyid, &d) || !hps_take_value(&at, end, before_sig, &text, &len) || hps_unbase64(&ret->signature, text, len, false))
+		return false;
+	return (size_t)(end - at) == sizeof ending - 1 && !memcmp(at, ending, sizeof ending - 1);
+}
+
 int hps_envelope_read_stored(const char *text, size_t len, struct hps_envelope *ret, struct hps_error *err)
 {
-	_cleanup_buf_ struct hps_buf again = HPS_BUF_INIT;
-	int r = hps_envelope_read(text, len, ret, err);
-
-	if (r)
-		return r;
-	if (!strcmp(ret->type, HPS_PAYLOAD_TYPE))
-		hps_envelope_write(ret, &again);
-	if (again.len == len && !memcmp(again.data, text, len))
+	if (len > HPS_ENVELOPE_MAX)
+		return hps_error_set(err, HPS_E_LIMIT, "reading an envelope: %zu bytes are more than the %zu allowed", len, HPS_ENVELOPE_MAX);
+	if (text && read_stored(text, text + len, ret)) {
+		ret->type = hps_strdup(HPS_PAYLOAD_TYPE);
 		return 0;
+	}
 	hps_envelope_release(ret);
 	return malformed(err, "it is not in the form in which envelopes are stored");
 }

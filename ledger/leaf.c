@@ -40,23 +40,6 @@ void hps_leaf_write(const struct hps_digest *id, const struct hps_buf *signature
 	write_leaf(id, signature, key_details[hps_key_type_of(key)], &spki, out);
 }
 
-/* Takes the literal `before` and then the value up to the next quote. */
-static bool take(const char **at, const char *end, const char *before, const char **ret, size_t *ret_len)
-{
-	size_t n = strlen(before);
-	const char *quote;
-
-	if ((size_t)(end - *at) < n || memcmp(*at, before, n) != 0)
-		return false;
-	*ret = *at + n;
-	quote = memchr(*ret, '"', (size_t)(end - *ret));
-	if (!quote)
-		return false;
-	*ret_len = (size_t)(quote - *ret);
-	*at = quote;
-	return true;
-}
-
 static const char *find_details(const char *text, size_t len)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(key_details); i++)
@@ -71,14 +54,14 @@ static bool read_leaf(const char *at, const char *end, struct hps_leaf *ret)
 	const char *text;
 	size_t len;
 
-	if (!take(&at, end, before_digest, &text, &len) || hps_unbase64(&digest, text, len, false) || digest.len != HPS_DIGEST_LEN)
+	if (!hps_take_value(&at, end, before_digest, &text, &len) || hps_unbase64(&digest, text, len, false) || digest.len != HPS_DIGEST_LEN)
 		return false;
 	memcpy(ret->id.b, digest.data, HPS_DIGEST_LEN);
-	if (!take(&at, end, before_signature, &text, &len) || hps_unbase64(&ret->signature, text, len, false))
+	if (!hps_take_value(&at, end, before_signature, &text, &len) || hps_unbase64(&ret->signature, text, len, false))
 		return false;
-	if (!take(&at, end, before_details, &text, &len) || !(ret->key_details = find_details(text, len)))
+	if (!hps_take_value(&at, end, before_details, &text, &len) || !(ret->key_details = find_details(text, len)))
 		return false;
-	if (!take(&at, end, before_spki, &text, &len) || hps_unbase64(&ret->spki, text, len, false))
+	if (!hps_take_value(&at, end, before_spki, &text, &len) || hps_unbase64(&ret->spki, text, len, false))
 		return false;
 	return (size_t)(end - at) == sizeof ending - 1 && !memcmp(at, ending, sizeof ending - 1);
 }

@@ -130,6 +130,9 @@ struct hps_envelope {
 };
 #define HPS_ENVELOPE_INIT { NULL, HPS_BUF_INIT, "", HPS_BUF_INIT }
 void hps_envelope_release(struct hps_envelope *e);
+/* For JSON of which only one spelling is accepted: takes the literal `before` at *at and the value behind it up to the next
+ * quote, where *at is left. */
+bool hps_take_value(const char **at, const char *end, const char *before, const char **ret, size_t *ret_len);
 void hps_pae(const char *type, const void *payload, size_t len, struct hps_buf *out);
 void hps_envelope_id(const struct hps_envelope *e, struct hps_digest *ret); /* SHA-256 of the PAE */
 /* Our stored form: canonical JSON with payload, payloadType and one signature with its keyid. */
@@ -189,7 +192,8 @@ struct hps_row {
 	const struct hps_entry *entry; /* for the look-up table */
 };
 
-int hps_store_create(const char *path, struct hps_error *err) HPS_MUST;
+/* An empty one with the checkpoint of the empty tree. */
+int hps_store_create(const char *path, const struct hps_digest *root, const struct hps_buf *note, struct hps_error *err) HPS_MUST;
 enum hps_store_mode {
 	HPS_STORE_READ,	  /* rolls a killed writer's journal back when it may */
 	HPS_STORE_WRITE,  /* the caller holds the ledger's lock around each transaction */
@@ -203,15 +207,18 @@ int hps_store_begin(struct hps_store *s, struct hps_error *err) HPS_MUST;
 int hps_store_commit(struct hps_store *s, struct hps_error *err) HPS_MUST;
 void hps_store_rollback(struct hps_store *s);
 
-int hps_store_head(struct hps_store *s, uint64_t *ret_size, struct hps_digest *ret_root, struct hps_error *err) HPS_MUST;
-int hps_store_set_head(struct hps_store *s, uint64_t size, const struct hps_digest *root, struct hps_error *err) HPS_MUST;
+/* The newest state: size, root and the note that was signed for them, always all of one transaction. */
+int hps_store_head(struct hps_store *s, uint64_t *ret_size, struct hps_digest *ret_root, struct hps_buf *ret_note /* may be NULL */,
+		   struct hps_error *err) HPS_MUST;
+int hps_store_set_head(struct hps_store *s, uint64_t size, const struct hps_digest *root, const struct hps_buf *note, struct hps_error *err) HPS_MUST;
 int hps_store_add(struct hps_store *s, const struct hps_row *row, struct hps_error *err) HPS_MUST;
 int hps_store_add_node(struct hps_store *s, unsigned level, uint64_t n, const struct hps_digest *hash, struct hps_error *err) HPS_MUST;
 int hps_store_node(void *store, unsigned level, uint64_t n, struct hps_digest *ret, struct hps_error *err) HPS_MUST; /* a source's node() */
-int hps_store_add_signed(struct hps_store *s, uint64_t size, const struct hps_buf *note, struct hps_error *err) HPS_MUST;
-int hps_store_signed(struct hps_store *s, uint64_t size, struct hps_buf *ret_note, struct hps_error *err) HPS_MUST;
 /* HPS_E_NOTFOUND when there is no such row. Appended to the buffers. */
 int hps_store_leaf(struct hps_store *s, uint64_t index, struct hps_digest *ret_id, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
+/* Calls fn for each leaf of the range, with the hash of its tree node; stops when fn returns non-zero and returns that. */
+int hps_store_each_leaf(struct hps_store *s, uint64_t from, uint64_t to, int (*fn)(void *arg, const void *leaf, size_t len, const struct hps_digest *hash),
+			void *arg, struct hps_error *err) HPS_MUST;
 int hps_store_envelope(struct hps_store *s, uint64_t index, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
 /* The leaf and the look-up row are what the arguments say: 0, or HPS_E_DAMAGED naming what differs. */
 int hps_store_compare(struct hps_store *s, const struct hps_row *row, struct hps_error *err) HPS_MUST;
@@ -331,7 +338,7 @@ void hps_verify_orphans(struct hps_verifier *v);
 
 /* Every file of the tree under tiles/tile/ but the ones that hps_ledger_verify() itself read. */
 void hps_verify_tiles(struct hps_verifier *v);
-/* Tree nodes, head, checkpoints and structure of ledger.db; the rows of entries are compared with each entry. */
+/* Tree nodes, head and structure of ledger.db; the rows of entries are compared with each entry. */
 void hps_verify_database(struct hps_verifier *v);
 void hps_verify_database_row(struct hps_verifier *v, const struct hps_row *row);
 void hps_verify_objects(struct hps_verifier *v, const struct hps_entry *e);

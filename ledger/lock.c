@@ -24,28 +24,25 @@ static int check_grown(struct hps_ledger *l, struct hps_error *err)
 }
 
 /* The note was signed and stored together with the entries that it covers: no key is needed here. */
-static int stored_note(struct hps_ledger *l, uint64_t size, const struct hps_digest *root, struct hps_buf *note, struct hps_error *err)
+static int check_note(struct hps_ledger *l, uint64_t size, const struct hps_digest *root, const struct hps_buf *note, struct hps_error *err)
 {
 	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
-	int r = hps_store_signed(l->store, size, note, err);
+	int r = hps_checkpoint_open(note->data, note->len, &l->trust.log, &c, err);
 
-	if (!r)
-		r = hps_checkpoint_open(note->data, note->len, &l->trust.log, &c, err);
 	if (!r && (c.size != size || !hps_digest_equal(&c.root, root)))
-		r = hps_error_set(err, HPS_E_DAMAGED, "ledger.db: its newest checkpoint is of another tree");
+		r = hps_error_set(err, HPS_E_DAMAGED, "ledger.db: its checkpoint is of another tree than its head");
 	return r;
 }
 
-static int finish_publishing(struct hps_ledger *l, uint64_t size, const struct hps_digest *root, struct hps_error *err)
+static int finish_publishing(struct hps_ledger *l, uint64_t size, const struct hps_digest *root, const struct hps_buf *note, struct hps_error *err)
 {
 	struct hps_publication p = HPS_PUBLICATION_INIT;
-	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
 	int r = check_grown(l, err);
 
 	if (!r)
-		r = stored_note(l, size, root, &note, err);
+		r = check_note(l, size, root, note, err);
 	if (!r)
-		r = hps_publication_stage(l, l->size, size, root, &note, &p, err);
+		r = hps_publication_stage(l, l->size, size, root, note, &p, err);
 	if (!r)
 		r = hps_publication_move(l, &p, err);
 	return r ? r : hps_ledger_refresh(l, err);
@@ -53,16 +50,17 @@ static int finish_publishing(struct hps_ledger *l, uint64_t size, const struct h
 
 static int recover(struct hps_ledger *l, struct hps_error *err)
 {
+	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
 	struct hps_digest root;
 	uint64_t size;
 	int r = hps_ledger_refresh(l, err);
 
 	if (!r)
-		r = hps_store_head(l->store, &size, &root, err);
+		r = hps_store_head(l->store, &size, &root, &note, err);
 	if (r)
 		return r;
 	if (size > l->size)
-		return finish_publishing(l, size, &root, err);
+		return finish_publishing(l, size, &root, &note, err);
 	if (size < l->size || !hps_digest_equal(&root, &l->root))
 		return hps_error_set(err, HPS_E_DAMAGED, "ledger.db (%llu entries) is not what was published (%llu entries): restore the newer copy of it",
 				     (unsigned long long)size, (unsigned long long)l->size);

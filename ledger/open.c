@@ -87,7 +87,7 @@ static int check_head(struct hps_ledger *l, struct hps_error *err)
 {
 	struct hps_digest root;
 	uint64_t size;
-	int r = hps_store_head(l->store, &size, &root, err);
+	int r = hps_store_head(l->store, &size, &root, NULL, err);
 
 	if (r)
 		return r;

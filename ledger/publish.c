@@ -80,36 +80,50 @@ static int stage_envelope(struct hps_ledger *l, struct hps_publication *p, uint6
 	return stage(l, p, path, text.data, text.len, err);
 }
 
-/* A bundle and the tile of its leaves' hashes, which are computed from the very bytes that are published. */
-static int stage_leaves(struct hps_ledger *l, struct hps_publication *p, uint64_t n, uint64_t size, struct hps_merkle *tree, struct hps_error *err)
+struct leaves {
+	struct hps_merkle *tree;
+	struct hps_buf bundle, hashes;
+};
+
+static void release_leaves(struct leaves *l)
 {
-	struct hps_tile t = { .n = n, .width = hps_tile_width(0, n, size) };
-	_cleanup_buf_ struct hps_buf bundle = HPS_BUF_INIT, hashes = HPS_BUF_INIT, leaf = HPS_BUF_INIT;
+	hps_buf_release(&l->bundle);
+	hps_buf_release(&l->hashes);
+}
+
+static int add_leaf(void *arg, const void *leaf, size_t len, const struct hps_digest *stored)
+{
+	struct leaves *to = arg;
+	struct hps_digest hash;
+
+	hps_merkle_leaf(leaf, len, &hash);
+	if (!hps_digest_equal(&hash, stored))
+		return HPS_E_DAMAGED;
+	hps_merkle_add(to->tree, &hash, NULL);
+	hps_bundle_add(&to->bundle, leaf, len);
+	hps_buf_add(&to->hashes, hash.b, sizeof hash.b);
+	return 0;
+}
+
+/* A bundle and the tile of its leaves' hashes, which are computed from the very bytes that are published. */
+static int stage_leaves(struct hps_ledger *l, struct hps_publication *p, uint64_t n, struct hps_merkle *tree, struct hps_error *err)
+{
+	struct hps_tile t = { .n = n, .width = hps_tile_width(0, n, p->to) };
+	_cleanup_(release_leaves) struct leaves leaves = { tree, HPS_BUF_INIT, HPS_BUF_INIT };
+	uint64_t first = n * HPS_TILE_WIDTH;
 	char path[HPS_TILE_PATH];
-	int r;
+	int r = hps_store_each_leaf(l->store, first, first + t.width, add_leaf, &leaves, err);
 
-	for (unsigned i = 0; i < t.width; i++) {
-		uint64_t index = n * HPS_TILE_WIDTH + i;
-		struct hps_digest hash, stored, id;
-
-		hps_buf_reset(&leaf);
-		r = hps_store_leaf(l->store, index, &id, &leaf, err);
-		if (!r)
-			r = hps_store_node(l->store, 0, index, &stored, err);
-		if (r)
-			return r;
-		hps_merkle_leaf(leaf.data, leaf.len, &hash);
-		if (!hps_digest_equal(&hash, &stored))
-			return hps_error_set(err, HPS_E_DAMAGED, "publishing entry %llu: its leaf in ledger.db no longer has the hash it was stored with", (unsigned long long)index);
-		hps_merkle_add(tree, &hash, NULL);
-		hps_bundle_add(&bundle, leaf.data, leaf.len);
-		hps_buf_add(&hashes, hash.b, sizeof hash.b);
-	}
+	if (r == HPS_E_DAMAGED && leaves.hashes.len < t.width * (size_t)HPS_DIGEST_LEN)
+		return hps_error_set(err, HPS_E_DAMAGED, "publishing entry %llu: its leaf in ledger.db does not have the hash it was stored with",
+				     (unsigned long long)(first + leaves.hashes.len / HPS_DIGEST_LEN));
+	if (r)
+		return r;
 	hps_tile_path(&t, path);
-	r = stage(l, p, path, hashes.data, hashes.len, err);
+	r = stage(l, p, path, leaves.hashes.data, leaves.hashes.len, err);
 	t.entries = true;
 	hps_tile_path(&t, path);
-	return r ? r : stage(l, p, path, bundle.data, bundle.len, err);
+	return r ? r : stage(l, p, path, leaves.bundle.data, leaves.bundle.len, err);
 }
 
 static int stage_tile(struct hps_ledger *l, struct hps_publication *p, const struct hps_tile *t, struct hps_error *err)
@@ -155,7 +169,7 @@ static int stage_tree(struct hps_ledger *l, struct hps_publication *p, const str
 	int r = hps_merkle_load(&source, first * HPS_TILE_WIDTH, &tree, err);
 
 	for (uint64_t n = first; !r && n <= last; n++)
-		r = stage_leaves(l, p, n, p->to, &tree, err);
+		r = stage_leaves(l, p, n, &tree, err);
 	if (r)
 		return r;
 	hps_merkle_root(&tree, &again);

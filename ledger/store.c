@@ -23,8 +23,8 @@ static const char schema[] =
 	"CREATE TABLE envelope(idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;\n"
 	"CREATE TABLE node(level INTEGER NOT NULL, n INTEGER NOT NULL, hash BLOB NOT NULL CHECK(length(hash) = 32),"
 	" PRIMARY KEY(level, n)) STRICT, WITHOUT ROWID;\n"
-	"CREATE TABLE head(one INTEGER PRIMARY KEY CHECK(one = 1), size INTEGER NOT NULL, root BLOB NOT NULL CHECK(length(root) = 32)) STRICT;\n"
-	"CREATE TABLE signed(size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT;\n"
+	"CREATE TABLE head(one INTEGER PRIMARY KEY CHECK(one = 1), size INTEGER NOT NULL, root BLOB NOT NULL CHECK(length(root) = 32),"
+	" note BLOB NOT NULL) STRICT;\n"
 	"CREATE TABLE lookup(idx INTEGER PRIMARY KEY, kind TEXT NOT NULL, study TEXT, number INTEGER NOT NULL, event TEXT, begin TEXT,"
 	" counter INTEGER NOT NULL, open INTEGER NOT NULL) STRICT;\n"
 	"CREATE INDEX lookup_kind ON lookup(kind);\n"
@@ -35,8 +35,8 @@ static const char schema[] =
 	"CREATE TRIGGER entry_no_delete BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;\n"
 	"CREATE TRIGGER node_no_update BEFORE UPDATE ON node BEGIN SELECT RAISE(ABORT, 'nodes are never changed'); END;\n"
 	"CREATE TRIGGER node_no_delete BEFORE DELETE ON node BEGIN SELECT RAISE(ABORT, 'nodes are never removed'); END;\n"
-	"CREATE TRIGGER signed_no_update BEFORE UPDATE ON signed BEGIN SELECT RAISE(ABORT, 'checkpoints are never changed'); END;\n"
-	"CREATE TRIGGER signed_no_delete BEFORE DELETE ON signed BEGIN SELECT RAISE(ABORT, 'checkpoints are never removed'); END;\n";
+	"CREATE TRIGGER head_no_shrink BEFORE UPDATE ON head WHEN NEW.size <= OLD.size BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;\n"
+	"CREATE TRIGGER head_no_delete BEFORE DELETE ON head BEGIN SELECT RAISE(ABORT, 'the head is never removed'); END;\n";
 
 enum query {
 	BEGIN,
@@ -47,13 +47,12 @@ enum query {
 	ADD_ENTRY,
 	ADD_ENVELOPE,
 	ADD_NODE,
-	ADD_SIGNED,
 	ADD_LOOKUP,
 	END_BEGIN,
 	NODE,
 	ALL_NODES,
-	SIGNED,
 	LEAF,
+	LEAVES,
 	ENVELOPE,
 	LOOKUP,
 	BY_PREFIX,
@@ -76,18 +75,17 @@ static const char *const sql[N_QUERIES] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
-	[HEAD] = "SELECT size, root FROM head",
-	[SET_HEAD] = "INSERT INTO head VALUES(1, ?1, ?2) ON CONFLICT DO UPDATE SET size = ?1, root = ?2",
+	[HEAD] = "SELECT size, root, note FROM head",
+	[SET_HEAD] = "INSERT INTO head VALUES(1, ?1, ?2, ?3) ON CONFLICT DO UPDATE SET size = ?1, root = ?2, note = ?3",
 	[ADD_ENTRY] = "INSERT INTO entry VALUES(?1, ?2, ?3, ?4)",
 	[ADD_ENVELOPE] = "INSERT INTO envelope VALUES(?1, ?2)",
 	[ADD_NODE] = "INSERT INTO node VALUES(?1, ?2, ?3)",
-	[ADD_SIGNED] = "INSERT INTO signed VALUES(?1, ?2)",
 	[ADD_LOOKUP] = "INSERT INTO lookup VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[END_BEGIN] = "UPDATE lookup SET open = 0 WHERE kind = 'begin' AND idx = (SELECT idx FROM entry WHERE id = ?1)",
 	[NODE] = "SELECT hash FROM node WHERE level = ?1 AND n = ?2",
 	[ALL_NODES] = "SELECT level, n, hash FROM node",
-	[SIGNED] = "SELECT note FROM signed WHERE size = ?1",
 	[LEAF] = "SELECT id, keyid, leaf FROM entry WHERE idx = ?1",
+	[LEAVES] = "SELECT leaf, hash FROM entry JOIN node ON level = 0 AND n = idx WHERE idx >= ?1 AND idx < ?2 ORDER BY idx",
 	[ENVELOPE] = "SELECT bytes FROM envelope WHERE idx = ?1",
 	[LOOKUP] = "SELECT kind, study, number, event, begin, counter FROM lookup WHERE idx = ?1",
 	[BY_PREFIX] = "SELECT idx FROM entry WHERE id >= ?1 AND id <= ?2 AND idx < ?3 LIMIT ?4",
@@ -312,11 +310,10 @@ int hps_store_open(const char *path, enum hps_store_mode mode, struct hps_store 
 	return r;
 }
 
-int hps_store_create(const char *path, struct hps_error *err)
+int hps_store_create(const char *path, const struct hps_digest *root, const struct hps_buf *note, struct hps_error *err)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), rc, r;
 	_cleanup_free_ char *mark = hps_format("PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN IMMEDIATE", APPLICATION_ID, USER_VERSION);
-	struct hps_digest empty;
 	struct hps_store *s;
 
 	if (fd < 0)
@@ -325,7 +322,6 @@ int hps_store_create(const char *path, struct hps_error *err)
 	r = open_database(path, SQLITE_OPEN_READWRITE, &s, err);
 	if (r)
 		return r;
-	hps_digest_of("", 0, &empty);
 	r = set_durable(s, err);
 	rc = r ? 0 : sqlite3_exec(s->db, mark, NULL, NULL, NULL);
 	if (rc)
@@ -333,7 +329,7 @@ int hps_store_create(const char *path, struct hps_error *err)
 	if (!r)
 		r = run_schema(s, err);
 	if (!r)
-		r = hps_store_set_head(s, 0, &empty, err);
+		r = hps_store_set_head(s, 0, root, note, err);
 	if (!r)
 		r = hps_store_commit(s, err);
 	hps_store_close(s);
@@ -384,7 +380,7 @@ void hps_store_rollback(struct hps_store *s)
 
 /* ---- writing ---- */
 
-int hps_store_set_head(struct hps_store *s, uint64_t size, const struct hps_digest *root, struct hps_error *err)
+int hps_store_set_head(struct hps_store *s, uint64_t size, const struct hps_digest *root, const struct hps_buf *note, struct hps_error *err)
 {
 	sqlite3_stmt *st;
 	int r = prepare(s, SET_HEAD, &st, err);
@@ -393,6 +389,7 @@ int hps_store_set_head(struct hps_store *s, uint64_t size, const struct hps_dige
 		return r;
 	bind_u64(st, 1, size);
 	bind_digest(st, 2, root);
+	bind_blob(st, 3, note->data, note->len);
 	return run(s, st, err, "writing the head");
 }
 
@@ -486,21 +483,9 @@ int hps_store_add_node(struct hps_store *s, unsigned level, uint64_t n, const st
 	return run(s, st, err, "writing a tree node");
 }
 
-int hps_store_add_signed(struct hps_store *s, uint64_t size, const struct hps_buf *note, struct hps_error *err)
-{
-	sqlite3_stmt *st;
-	int r = prepare(s, ADD_SIGNED, &st, err);
-
-	if (r)
-		return r;
-	bind_u64(st, 1, size);
-	bind_blob(st, 2, note->data, note->len);
-	return run(s, st, err, "writing a checkpoint");
-}
-
 /* ---- reading ---- */
 
-int hps_store_head(struct hps_store *s, uint64_t *ret_size, struct hps_digest *ret_root, struct hps_error *err)
+int hps_store_head(struct hps_store *s, uint64_t *ret_size, struct hps_digest *ret_root, struct hps_buf *ret_note, struct hps_error *err)
 {
 	sqlite3_stmt *st;
 	int r = prepare(s, HEAD, &st, err);
@@ -511,6 +496,8 @@ int hps_store_head(struct hps_store *s, uint64_t *ret_size, struct hps_digest *r
 		return r;
 	size = r ? sqlite3_column_int64(st, 0) : -1;
 	good = size >= 0 && column_digest(st, 1, ret_root);
+	if (good && ret_note)
+		column_add(st, 2, ret_note);
 	sqlite3_reset(st);
 	*ret_size = (uint64_t)size;
 	return good ? 0 : damaged(err, "it has no head");
@@ -551,11 +538,6 @@ static int read_blob(struct hps_store *s, enum query q, uint64_t key, struct hps
 	return 0;
 }
 
-int hps_store_signed(struct hps_store *s, uint64_t size, struct hps_buf *ret_note, struct hps_error *err)
-{
-	return read_blob(s, SIGNED, size, ret_note, err, "checkpoint of size");
-}
-
 int hps_store_envelope(struct hps_store *s, uint64_t index, struct hps_buf *ret, struct hps_error *err)
 {
 	return read_blob(s, ENVELOPE, index, ret, err, "envelope of entry");
@@ -577,6 +559,30 @@ int hps_store_leaf(struct hps_store *s, uint64_t index, struct hps_digest *ret_i
 	column_add(st, 2, ret);
 	sqlite3_reset(st);
 	return good ? 0 : damaged(err, "an entry has no id");
+}
+
+int hps_store_each_leaf(struct hps_store *s, uint64_t from, uint64_t to, int (*fn)(void *arg, const void *leaf, size_t len, const struct hps_digest *hash),
+			void *arg, struct hps_error *err)
+{
+	sqlite3_stmt *st;
+	uint64_t n = 0;
+	int r = prepare(s, LEAVES, &st, err), stop = 0;
+
+	if (r)
+		return r;
+	bind_u64(st, 1, from);
+	bind_u64(st, 2, to);
+	while (!stop && (r = row(s, st, err)) > 0) {
+		struct hps_digest hash = { { 0 } };
+
+		(void)!column_digest(st, 1, &hash);
+		stop = fn(arg, sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0), &hash);
+		n++;
+	}
+	sqlite3_reset(st);
+	if (r < 0 || stop)
+		return r < 0 ? r : stop;
+	return n == to - from ? 0 : damaged(err, "entries are missing");
 }
 
 /* Fills ret with the first column of each row and resets the statement. */
