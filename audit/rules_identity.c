@@ -112,7 +112,8 @@ static bool scheduler_known(const struct hps_trial *t)
 	return false;
 }
 
-void hps_rule_machine(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f)
+/* What is missing first, or NULL. */
+static const char *machine_gap(const struct hps_trial *t)
 {
 	static const struct {
 		const char *member, *identity, *why;
@@ -121,16 +122,23 @@ void hps_rule_machine(const struct hps_model *m, const struct hps_verification *
 		{ "bootId", "host.bootId", "the boot id is neither recorded nor explained" },
 	};
 
+	for (size_t i = 0; i < ARRAY_SIZE(facts); i++)
+		if (!hps_json_text(recorder_of(t), facts[i].member) && known(hps_trial_identity(t, facts[i].identity)) == ABSENT)
+			return facts[i].why;
+	if (is_trial_entry(t) && !scheduler_known(t))
+		return "whether a scheduler started it is neither recorded nor explained";
+	return NULL;
+}
+
+void hps_rule_machine(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f)
+{
 	(void)v;
 	for (size_t i = 0; i < m->n_trials; i++) {
-		const struct hps_trial *t = &m->trials[i];
+		const char *why = machine_gap(&m->trials[i]);
 
 		hps_finding_check(f);
-		for (size_t j = 0; j < ARRAY_SIZE(facts); j++)
-			if (!hps_json_text(recorder_of(t), facts[j].member) && known(hps_trial_identity(t, facts[j].identity)) == ABSENT)
-				hps_finding_fail(f, hps_trial_entry(t), "%s", facts[j].why);
-		if (is_trial_entry(t) && !scheduler_known(t))
-			hps_finding_fail(f, hps_trial_entry(t), "whether a scheduler started it is neither recorded nor explained");
+		if (why)
+			hps_finding_fail(f, hps_trial_entry(&m->trials[i]), "%s", why);
 	}
 }
 
@@ -159,9 +167,9 @@ void hps_rule_recorder(const struct hps_model *m, const struct hps_verification 
 		hps_finding_check(f);
 		if (!hps_json_text(recorder, "version"))
 			hps_finding_fail(f, hps_trial_entry(t), "the recorder's version is not recorded");
-		if (!digest || hps_digest_parse(digest, &parsed))
+		else if (!digest || hps_digest_parse(digest, &parsed))
 			hps_finding_fail(f, hps_trial_entry(t), "the digest of the recorder's program is not recorded");
-		if (is_trial_entry(t))
+		else if (is_trial_entry(t))
 			judge_selftest(t, f);
 	}
 }

@@ -25,7 +25,7 @@ static void judge_ends(const struct hps_model *m, struct hps_finding *f)
 		else if (!t->end && t->running)
 			hps_finding_unknown(f, t->begin, "it is still running");
 		else if (!t->end)
-			hps_finding_fail(f, t->begin, "it began and has no end: its recorder died, and nothing says so yet");
+			hps_finding_fail(f, t->begin, "it began and has no end: its recorder died, and no 'lost' entry says so yet");
 	}
 }
 

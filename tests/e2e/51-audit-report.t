@@ -1,0 +1,69 @@
+#!/bin/sh
+# hps-audit report: one page, whole or absent, that asks for nothing and lets no name become markup.
+. "${HPS_SOURCE:?}/tests/lib.sh"
+
+ledger() {
+	hps-ledger init "$1" >/dev/null 2>&1 && /usr/bin/python3 "$HPS_SOURCE/tests/e2e/audit-ledger.py" "$1" "$1" >"$1.names"
+}
+# elements FILE: the tags in order, read by a parser that is not ours; text and attributes left out
+elements() {
+	/usr/bin/python3 - "$1" <<'PYTHON'
+import html.parser, sys
+class Reader(html.parser.HTMLParser):
+    def handle_starttag(self, tag, attrs):
+        print(tag, *[name for name, value in attrs])
+        for name, value in attrs:
+            assert not name.startswith("on") and name not in ("src", "href", "style", "srcset", "action"), name
+    def handle_endtag(self, tag):
+        print("/" + tag)
+Reader().feed(open(sys.argv[1], encoding="utf-8").read())
+PYTHON
+}
+
+ok "the ledgers can be made" ledger clean
+ok "…" ledger hostile
+status "report: 0" 0 hps-audit report --ledger clean --html page.html
+is "report: says nothing when all is well" "$(cat out err)" ""
+page=$(cat page.html)
+like "report: a page" "$page" "^<!doctype html>"
+like "report: its end is there" "$(tail -n 1 page.html)" "^</html>$"
+like "report: the verdict first" "$page" "<strong>The evidence holds.</strong>"
+like "report: the summary counts" "$page" "<strong>3 trials</strong>"
+like "report: the summary says what failed" "$page" "2 finished, 1 failed"
+like "report: the best" "$page" "was <strong>0.92</strong>, in trial 2"
+like "report: the rerun" "$page" "trial 2 was judged <strong>REPRODUCED-BITS</strong>: every output was the same, byte for byte"
+is "report: a row for each trial" "$(grep -c '<tr[^>]*><th scope="row" class="num">' page.html)" 3
+is "report: a row for each rule" "$(grep -cE '<tr><th scope="row" class="tight">(ID|INT|CAP)-' page.html)" 12
+is "report: the chart has the two values" "$(sed -n '/chart wide/,/<\/svg>/p' page.html | grep -c '<circle class="point')" 2
+is "report: … and the failure" "$(sed -n '/chart wide/,/<\/svg>/p' page.html | grep -c 'class="failed"')" 1
+like "report: the root hash" "$page" "<code>$(hps-audit check --ledger clean --json | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["ledger"]["root"])')</code>"
+is "report: no address, no script, nothing loaded" "$(grep -ciE 'https?:|src=|href=|<script|<link|<img|url\(|@import' page.html)" 0
+like "report: a policy that forbids the rest" "$page" "Content-Security-Policy\" content=\"default-src &#39;none&#39;; style-src &#39;sha256-"
+unlike "report: no path of this machine" "$page" "$T"
+
+status "again: 0" 0 hps-audit report --ledger clean --html again.html
+ok "again: the same bytes" cmp page.html again.html
+status "stdout: 0" 0 hps-audit report --ledger clean --html -
+ok "stdout: the same bytes" cmp page.html out
+
+status "hostile: 0" 0 hps-audit report --ledger hostile --html hostile.html
+ok "hostile: parses, without handlers or addresses" elements hostile.html
+elements page.html >page.elements
+elements hostile.html >hostile.elements
+ok "hostile: the elements of a harmless page" cmp page.elements hostile.elements
+is "hostile: no control character, no bidirectional override" "$(LC_ALL=C grep -cE "$(printf '[\001-\010\013-\037]|\342\200\256')" hostile.html)" 0
+like "hostile: the name is text" "$(cat hostile.html)" '&lt;script&gt;alert\(1\)&lt;/script&gt;&quot;&#39;'
+
+status "one study: 0" 0 hps-audit report --ledger clean --study digits --html one.html
+status "unknown study: 4" 4 hps-audit report --ledger clean --study nothing --html absent.html
+not_ok "unknown study: no file" test -e absent.html
+
+status "no such folder: fails" 4 hps-audit report --ledger clean --html nowhere/page.html
+status "no room: 4" 4 sh -c 'ulimit -f 4; trap "" XFSZ; hps-audit report --ledger clean --html small.html'
+not_ok "no room: no file" test -e small.html
+is "no room: nothing half-written" "$(find . -maxdepth 1 -name '*small*' | wc -l)" 0
+status "no room on stdout: 4" 4 sh -c 'hps-audit report --ledger clean --html - >/dev/full'
+echo before >kept.html
+status "no room over an old page: 4" 4 sh -c 'ulimit -f 4; trap "" XFSZ; hps-audit report --ledger clean --html kept.html'
+is "no room: the old page stays" "$(cat kept.html)" before
+done_testing
