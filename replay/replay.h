@@ -6,6 +6,169 @@
 #include "core/core.h"
 #include "hps/ledger.h"
 
+/* ---- original.c: the record to replay ------------------------------------------------------------------------------------ */
+
+struct hps_hole { /* what the rerun could not have as it was */
+	char *what, *why;
+};
+struct hps_holes {
+	struct hps_hole *v;
+	size_t n;
+};
+void hps_hole_add(struct hps_holes *h, const char *what, const char *why);
+void hps_holes_release(struct hps_holes *h);
+
+struct hps_original {
+	struct hps_entry trial, begin;
+	json_t *materials, *products; /* the manifests' items */
+	struct hps_strv argv, environment; /* NAME=value */
+	char *cwd, *metrics_path, *host; /* metrics_path, host: NULL when not recorded */
+	mode_t umask;
+	uid_t uid;
+	double wall_seconds; /* 0: not recorded */
+	bool succeeded, killed;
+	int code; /* exit code, or the signal when killed */
+	struct hps_holes holes; /* what the record itself withholds */
+};
+/* Finds the trial, checks its entry and reads its manifests. HPS_E_DAMAGED and kin: the record cannot be trusted. */
+int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err) HPS_MUST;
+/* The items of one manifest of a trial ("materials", "products"); HPS_E_NOTFOUND when it is not in the content store. */
+int hps_manifest_load(struct hps_ledger *l, const struct hps_entry *trial, const char *name, json_t **ret, struct hps_error *err) HPS_MUST;
+const char *hps_product_digest(const json_t *product); /* hex; NULL when nothing is left at its path */
+void hps_original_release(struct hps_original *o);
+
+/* ---- plan.c: what must be in the view ---------------------------------------------------------------------------------------- */
+
+enum hps_plan_kind {
+	HPS_PLAN_DIRECTORY,
+	HPS_PLAN_FILE,	  /* with this content */
+	HPS_PLAN_SYMLINK,
+	HPS_PLAN_GHOST,	  /* a name that was listed and never opened: it exists, its content is not known */
+};
+/* A tree: nodes[0] is "/". Parents come before their children. */
+struct hps_plan_node {
+	enum hps_plan_kind kind;
+	char *path;
+	size_t parent;
+	struct hps_digest digest;   /* FILE */
+	int64_t size;		    /* FILE: -1 unknown */
+	mode_t mode;		    /* 0: unknown */
+	int64_t mtime_ns;	    /* -1: unknown */
+	bool writable;		    /* FILE: the trial changed it, so it gets a copy of its own */
+	char *target;		    /* SYMLINK */
+	size_t rank;		    /* place in the listing of its parent; SIZE_MAX when it was not listed */
+};
+struct hps_plan {
+	struct hps_plan_node *nodes;
+	size_t n, n_files;
+	struct hps_map index; /* path → number of the node + 1 */
+	bool uses_sys;	      /* something below /sys was used */
+	struct hps_holes problems; /* what cannot be planned: what = path */
+};
+/* From the manifests alone, which are untrusted: a record that contradicts itself is HPS_E_FORMAT. */
+int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps_error *err) HPS_MUST;
+const struct hps_plan_node *hps_plan_find(const struct hps_plan *p, const char *path);
+char *hps_plan_python_source(const char *path); /* "/d/__pycache__/m.cpython-311.pyc": "/d/m.py"; NULL for any other path */
+void hps_plan_release(struct hps_plan *p);
+
+/* ---- source.c: where a file's content comes from --------------------------------------------------------------------------------- */
+
+enum hps_source_kind { HPS_SOURCE_STORE, HPS_SOURCE_SYSTEM };
+/* A verified content: in memory, or a descriptor whose bytes were hashed through this very descriptor. */
+struct hps_source {
+	enum hps_source_kind kind;
+	struct hps_buf content; /* when fd is -1 */
+	int fd;
+	bool faithful; /* fd: mode and time of modification are the recorded ones */
+};
+#define HPS_SOURCE_INIT { HPS_SOURCE_STORE, HPS_BUF_INIT, -1, false }
+/* The content store, then the system's file at the same path; never a file whose hash differs. HPS_E_NOTFOUND: the message says
+ * "missing" or "changed" and where was looked. */
+int hps_source_open(struct hps_objects *objects, const struct hps_plan_node *node, struct hps_source *ret, struct hps_error *err) HPS_MUST;
+void hps_source_release(struct hps_source *s);
+#define _cleanup_source_ _cleanup_(hps_source_release)
+
+/* ---- view.c: the tree that the rerun sees ------------------------------------------------------------------------------------------- */
+
+struct hps_view {
+	uint64_t n_files, n_store, n_system, n_ghosts, bytes;
+	struct hps_holes problems; /* what = path, why = "missing: …" or "changed: …": nothing may be run */
+	struct hps_holes holes;
+};
+/* Builds the plan below root_fd, an empty directory that nobody else sees; -1 only looks whether every content is there. Needs
+ * the mount namespace of hps_sandbox_enter(). */
+int hps_view_build(const struct hps_plan *p, struct hps_objects *objects, int root_fd, struct hps_progress *progress, struct hps_view *ret,
+		   struct hps_error *err) HPS_MUST;
+void hps_view_release(struct hps_view *v);
+
+/* ---- mounts.c: mounts by descriptor ---------------------------------------------------------------------------------------------------- */
+
+/* What fd names appears read-only at dir_fd/name, which exists. */
+int hps_mount_file(int fd, int dir_fd, const char *name, struct hps_error *err) HPS_MUST;
+int hps_mount_tree_readonly(const char *from, int dir_fd, const char *name, struct hps_error *err) HPS_MUST;
+/* A new file system of this type, e.g. "tmpfs" with {"mode", "0755", NULL}; nosuid, nodev (not devpts). */
+int hps_mount_new(const char *type, const char *const *options, int dir_fd, const char *name, struct hps_error *err) HPS_MUST;
+/* null, zero, full, random, urandom, tty, pts, shm and the links to /proc/self/fd, in the empty root_fd/dev. */
+int hps_mount_devices(int root_fd, struct hps_error *err) HPS_MUST;
+
+/* ---- sandbox.c: namespaces ------------------------------------------------------------------------------------------------------------------ */
+
+struct hps_sandbox {
+	uid_t uid;	  /* inside */
+	const char *host; /* host name inside; NULL: "localhost" */
+	bool network;	  /* keep the network of the machine */
+};
+/* In the child: new user, mount, pid (for the next fork), uts, ipc and net namespaces; asks the parent over sync_fd for its
+ * ids. Refuses (HPS_E_UNDECIDED) when any of them cannot be had. */
+int hps_sandbox_enter(const struct hps_sandbox *s, int sync_fd, struct hps_error *err) HPS_MUST;
+/* In the parent: gives the child its ids. -EPIPE: the child did not come so far. */
+int hps_sandbox_map(pid_t child, const struct hps_sandbox *s, int sync_fd, struct hps_error *err) HPS_MUST;
+/* In the process that is about to execute the recorder: only the capability to change the root is left, and no way to gain others. */
+int hps_sandbox_drop(struct hps_error *err) HPS_MUST;
+
+/* ---- inside.c: the process that builds the view and runs the recorder in it ------------------------------------------------------------------ */
+
+struct hps_inside {
+	struct hps_sandbox sandbox;
+	const struct hps_plan *plan;
+	const char *work;	/* private directory of the machine: view/ (empty), and where report, id, stdout, stderr go */
+	const char *objects;	/* path of the content store */
+	const char *program;	/* hps-record */
+	const char *const *argv, *const *envp; /* of the recorder */
+	mode_t umask;
+	int passphrase_fd; /* stays open for the recorder; -1 */
+	bool verbose;	   /* the trial's output goes to our stderr, not into files */
+};
+/* Writes work/report: the view as JSON and, when something failed, the error. Sends the view's root over sock_fd when it is
+ * complete. Exit status: the recorder's, or 0 when nothing was run. Called in a child, never returns. */
+void hps_inside_main(const struct hps_inside *in, int sock_fd) __attribute__((noreturn));
+
+/* ---- rerun.c: the trial again, in the view ------------------------------------------------------------------------------------------------------ */
+
+struct hps_rerun_options {
+	const char *passphrase; /* of the ledger's keys, or NULL */
+	bool network, verbose;
+};
+struct hps_rerun {
+	struct hps_view view;
+	int root_fd;	/* of the view after the rerun; -1 when nothing was run */
+	char id[65];	/* of the rerun's trial entry; "" when there is none */
+	char *work;	/* holds stdout and stderr of the trial; removed by release */
+	int64_t build_ns, run_ns;
+};
+#define HPS_RERUN_INIT { { 0 }, -1, "", NULL, 0, 0 }
+/* Builds the view and runs the recorder in it. Problems in ret->view: nothing was run. HPS_E_UNDECIDED: it could not be set up. */
+int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
+		  struct hps_rerun *ret, struct hps_error *err) HPS_MUST;
+void hps_rerun_release(struct hps_rerun *r);
+/* Opens a plain file of the view for reading, following nothing: -errno when it is none. */
+int hps_rerun_open(int root_fd, const char *path);
+
+/* ---- keep.c: --keep ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* Copies what the rerun wrote, and its stdout and stderr, into a directory; a file that is already there is an error. */
+int hps_rerun_keep(const struct hps_rerun *r, const json_t *products, const char *dir, struct hps_error *err) HPS_MUST;
+
 /* ---- tree.c: what a file says, format aside ---------------------------------------------------------------------------- */
 
 enum hps_text_type {
@@ -130,5 +293,59 @@ void hps_compare_data(const char *path, const struct hps_buf *a, const struct hp
 extern const struct hps_format hps_format_json, hps_format_csv, hps_format_npy, hps_format_zip, hps_format_text;
 /* One array in .npy format (numpy.lib.format) at `place`; an array of objects or records stays bytes. */
 int hps_npy_decode(const char *data, size_t len, const char *place, struct hps_tree *ret, struct hps_error *err) HPS_MUST;
+
+/* ---- outputs.c: every output of both runs ------------------------------------------------------------------------------------------------------------- */
+
+struct hps_output {
+	char *path; /* escaped; "metrics" for the reported metrics */
+	struct hps_comparison comparison;
+	char *original, *rerun; /* digests in hex, or NULL */
+};
+struct hps_outputs {
+	struct hps_output *v;
+	size_t n;
+};
+int hps_outputs_compare(struct hps_ledger *l, const struct hps_original *o, const struct hps_entry *rerun, const json_t *products, int root_fd,
+			const struct hps_tolerance *tolerance, struct hps_outputs *ret, struct hps_error *err) HPS_MUST;
+void hps_outputs_release(struct hps_outputs *o);
+
+/* ---- verdict.c: what it comes to ------------------------------------------------------------------------------------------------------------------------- */
+
+enum hps_verdict {
+	HPS_VERDICT_BITS,	  /* every output has the same bytes */
+	HPS_VERDICT_VALUES,	  /* … the same values */
+	HPS_VERDICT_WITHIN,	  /* … values within the declared tolerance */
+	HPS_VERDICT_DIVERGED,
+	HPS_VERDICT_FAILED,	  /* the rerun ended otherwise than the original */
+	HPS_VERDICT_NOT_REBUILT,  /* contents are missing or changed; nothing was run */
+	HPS_VERDICT_INCONCLUSIVE,
+};
+const char *hps_verdict_name(enum hps_verdict v);
+int hps_verdict_exit(enum hps_verdict v); /* exit status */
+
+struct hps_judgement {
+	enum hps_verdict verdict;
+	char *reason; /* one line, or NULL */
+	const struct hps_original *original;
+	const struct hps_rerun *rerun;
+	struct hps_outputs outputs;
+	struct hps_holes holes;
+	struct hps_tolerance tolerance;
+	char id[65]; /* of the verdict's own entry; "" before it is appended */
+	uint64_t index;
+};
+/* From the rerun's record: its end, what it really read, its outputs. rerun_error: why there is no record, or NULL. */
+int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_plan *plan, const struct hps_error *rerun_error,
+	      struct hps_error *err) HPS_MUST;
+json_t *hps_judgement_statement(const struct hps_judgement *j); /* docs/FORMATS.md, "Verdicts" */
+json_t *hps_judgement_json(const struct hps_judgement *j);	 /* hps.verdict/1 */
+void hps_judgement_release(struct hps_judgement *j);
+
+/* ---- report.c: for people ----------------------------------------------------------------------------------------------------------------------------------- */
+
+void hps_report_print(const struct hps_judgement *j, FILE *out);
+/* --plan: what would be used, and what is missing. */
+void hps_report_plan(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v, FILE *out);
+json_t *hps_report_plan_json(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v);
 
 #endif

@@ -1,0 +1,218 @@
+/* Inside the namespaces: builds the view, then becomes the first process of the pid namespace, which starts the recorder and
+ * reaps. What the parent must know goes into work/report, since a message on a socket has a size. */
+#include "replay/replay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <linux/close_range.h>
+#include <unistd.h>
+
+#define STATUS_FAILED 121 /* the report says why */
+
+static json_t *holes_json(const struct hps_holes *h)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < h->n; i++) {
+		json_t *item = json_object();
+
+		hps_json_set(item, "what", hps_path_json(h->v[i].what));
+		hps_json_set(item, "why", hps_path_json(h->v[i].why));
+		hps_json_add(list, item);
+	}
+	return list;
+}
+
+static void report(const struct hps_inside *in, const struct hps_view *v, const struct hps_error *error)
+{
+	_cleanup_json_ json_t *j = json_object();
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_free_ char *path = hps_format("%s/report", in->work);
+
+	hps_json_set_int(j, "files", (int64_t)v->n_files);
+	hps_json_set_int(j, "store", (int64_t)v->n_store);
+	hps_json_set_int(j, "system", (int64_t)v->n_system);
+	hps_json_set_int(j, "ghosts", (int64_t)v->n_ghosts);
+	hps_json_set_int(j, "bytes", (int64_t)v->bytes);
+	hps_json_set(j, "problems", holes_json(&v->problems));
+	hps_json_set(j, "holes", holes_json(&v->holes));
+	if (error && error->code) {
+		hps_json_set_int(j, "code", error->code);
+		hps_json_set(j, "error", hps_path_json(error->message));
+	}
+	if (!hps_json_canonical(j, &text, NULL))
+		(void)!hps_file_write(AT_FDCWD, path, 0600, text.data, text.len, NULL);
+}
+
+/* ---- the recorder ---- */
+
+static int redirect(const struct hps_inside *in, struct hps_error *err)
+{
+	static const char *const names[] = { NULL, "stdout", "stderr" };
+	int null = open("/dev/null", O_RDONLY);
+
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+		return hps_error_errno(err, "opening '/dev/null'");
+	for (int fd = 1; fd <= 2; fd++) {
+		_cleanup_free_ char *path = hps_format("%s/%s", in->work, names[fd]);
+		int file = in->verbose ? STDERR_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+		if (file < 0 || dup2(file, fd) < 0)
+			return hps_error_errno(err, "opening '%s'", path);
+	}
+	return 0;
+}
+
+/* The trial must find no descriptor of ours (runc's CVE-2024-21626 was one), no terminal, no capability, no signal state. */
+static int become_recorder(const struct hps_inside *in, struct hps_error *err)
+{
+	int r = redirect(in, err);
+	sigset_t none;
+
+	r = r ? r : hps_sandbox_drop(err);
+	if (r)
+		return r;
+	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) || (in->passphrase_fd >= 0 && fcntl(in->passphrase_fd, F_SETFD, 0)))
+		return hps_error_errno(err, "closing descriptors");
+	if (setsid() < 0)
+		return hps_error_errno(err, "leaving the terminal");
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int s = 1; s < NSIG; s++)
+		signal(s, SIG_DFL);
+	umask(in->umask);
+	execvpe(in->program, (char *const *)(uintptr_t)in->argv, (char *const *)(uintptr_t)in->envp);
+	return hps_error_errno(err, "starting '%s'", in->program);
+}
+
+static int wait_for(pid_t pid)
+{
+	for (;;) {
+		int status;
+		pid_t ended = wait(&status);
+
+		if (ended == pid)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+		if (ended < 0 && errno != EINTR)
+			return STATUS_FAILED;
+	}
+}
+
+/* The processes that the recorder sees are those of this namespace, and so must be both its /proc and the trial's. */
+static int mount_proc(const struct hps_inside *in, int root_fd, struct hps_error *err)
+{
+	_cleanup_fd_ int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = hps_mount_new("proc", NULL, root_fd, "proc", err);
+
+	if (r || top < 0)
+		return hps_error_prefix(err, "the sandbox cannot be set up");
+	r = hps_mount_new("proc", NULL, top, "proc", err);
+	if (!r && in->plan->uses_sys)
+		r = hps_mount_tree_readonly("/sys", root_fd, "sys", err);
+	return r ? hps_error_prefix(err, "the sandbox cannot be set up") : 0;
+}
+
+static int init_process(const struct hps_inside *in, const struct hps_view *v, int root_fd)
+{
+	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+	pid_t pid;
+	int status;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (mount_proc(in, root_fd, &err)) {
+		report(in, v, &err);
+		return STATUS_FAILED;
+	}
+	prctl(PR_SET_DUMPABLE, 0); /* what we hold open leads out of the view; the trial could reach it through /proc/1 */
+	pid = fork();
+	if (pid == 0) {
+		(void)!become_recorder(in, &err);
+		report(in, v, &err);
+		_exit(STATUS_FAILED);
+	}
+	status = pid < 0 ? STATUS_FAILED : wait_for(pid);
+	return status;
+}
+
+/* ---- the view ---- */
+
+static int send_root(int sock_fd, int root_fd)
+{
+	char byte = 'R', control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec part = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &root_fd, sizeof root_fd);
+	return sendmsg(sock_fd, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+static int make_view(const struct hps_inside *in, struct hps_view *v, int *ret_root, struct hps_error *err)
+{
+	static const char *const options[] = { "mode", "0755", NULL };
+	_cleanup_free_ char *path = hps_format("%s/view", in->work);
+	struct hps_objects *objects = NULL;
+	struct hps_progress progress;
+	int r = hps_mount_new("tmpfs", options, AT_FDCWD, path, err);
+
+	r = r ? r : hps_dir_open(AT_FDCWD, path, ret_root, err);
+	if (r)
+		return hps_error_prefix(err, "the sandbox cannot be set up");
+	r = hps_objects_open(AT_FDCWD, in->objects, false, &objects, NULL);
+	if (r)
+		objects = NULL; /* everything may come from the system */
+	hps_progress_start(&progress, "rebuilding files", in->plan->n_files);
+	r = hps_view_build(in->plan, objects, *ret_root, &progress, v, err);
+	hps_progress_end(&progress);
+	hps_objects_free(objects);
+	if (!r && !v->problems.n) {
+		r = hps_mount_devices(*ret_root, err);
+		if (r)
+			hps_error_prefix(err, "the sandbox cannot be set up");
+	}
+	return r;
+}
+
+static int run(const struct hps_inside *in, int sock_fd, struct hps_view *v, struct hps_error *err)
+{
+	_cleanup_fd_ int root = -1;
+	int r = hps_sandbox_enter(&in->sandbox, sock_fd, err);
+	pid_t init;
+
+	r = r ? r : make_view(in, v, &root, err);
+	if (r)
+		return r;
+	report(in, v, NULL);
+	if (v->problems.n)
+		_exit(0);
+	r = send_root(sock_fd, root);
+	if (r)
+		return hps_error_set(err, r, "handing over the view: %s", strerror(-r));
+	init = fork();
+	if (init == 0)
+		_exit(init_process(in, v, root));
+	if (init < 0)
+		return hps_error_errno(err, "the sandbox cannot be set up");
+	_exit(wait_for(init));
+}
+
+void hps_inside_main(const struct hps_inside *in, int sock_fd)
+{
+	struct hps_error err = HPS_ERROR_INIT;
+	struct hps_view v = { 0 };
+
+	if (run(in, sock_fd, &v, &err))
+		report(in, &v, &err);
+	_exit(STATUS_FAILED);
+}

@@ -1,0 +1,152 @@
+/* hps-replay: rebuild a recorded trial, run it again, compare, sign the verdict. */
+#include "replay/replay.h"
+
+#include <string.h>
+
+struct options {
+	const char *ledger, *rtol, *atol, *keep;
+	int64_t passphrase_fd;
+	bool json, plan, network, verbose, have_passphrase;
+};
+
+static int read_tolerance(const struct options *o, struct hps_tolerance *ret, struct hps_error *err)
+{
+	const struct {
+		const char *name, *text;
+		double *value;
+	} given[] = { { "rtol", o->rtol, &ret->rtol }, { "atol", o->atol, &ret->atol } };
+
+	*ret = (struct hps_tolerance){ 0 };
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++) {
+		if (!given[i].text)
+			continue;
+		if (hps_parse_double(given[i].text, given[i].value) || *given[i].value < 0)
+			return hps_error_set(err, HPS_E_USAGE, "option --%s: '%s' is no tolerance: a number that is not negative", given[i].name, given[i].text);
+		ret->declared = true;
+	}
+	return 0;
+}
+
+static int print_json(json_t *value, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_json_ json_t *j = value;
+	int r = hps_json_canonical(j, &text, err);
+
+	if (!r)
+		puts(text.data);
+	return r;
+}
+
+static int show_plan(const struct options *o, struct hps_ledger *l, const struct hps_original *original, const struct hps_plan *plan, struct hps_error *err)
+{
+	struct hps_view view = { 0 };
+	struct hps_progress progress;
+	int r;
+
+	hps_progress_start(&progress, "looking for files", plan->n_files);
+	r = hps_view_build(plan, hps_ledger_objects(l), -1, &progress, &view, err);
+	hps_progress_end(&progress);
+	if (!r && o->json)
+		r = print_json(hps_report_plan_json(original, plan, &view), err);
+	else if (!r)
+		hps_report_plan(original, plan, &view, stdout);
+	r = r ? r : view.problems.n ? 4 : 0;
+	hps_view_release(&view);
+	return r;
+}
+
+static int keep(const struct options *o, struct hps_ledger *l, const struct hps_rerun *rerun, struct hps_error *err)
+{
+	_cleanup_json_ json_t *products = NULL;
+	struct hps_entry entry = { 0 };
+	int r = *rerun->id ? hps_ledger_find(l, rerun->id, &entry, err) : 0;
+
+	if (!r && *rerun->id)
+		r = hps_manifest_load(l, &entry, "products", &products, err);
+	r = r ? r : hps_rerun_keep(rerun, products, o->keep, err);
+	hps_entry_release(&entry);
+	return r;
+}
+
+static int give_verdict(const struct options *o, struct hps_ledger *l, struct hps_judgement *j, const struct hps_plan *plan,
+			const struct hps_error *rerun_error, struct hps_error *err)
+{
+	_cleanup_json_ json_t *statement = NULL;
+	int r = hps_judge(l, j, plan, rerun_error, err);
+
+	if (r)
+		return r;
+	statement = hps_judgement_statement(j);
+	r = hps_ledger_append(l, statement, j->id, &j->index, err);
+	if (r)
+		return hps_error_prefix(err, "appending the verdict %s", hps_verdict_name(j->verdict));
+	if (o->keep && j->rerun->work)
+		r = keep(o, l, j->rerun, err);
+	if (o->json && !r)
+		r = print_json(hps_judgement_json(j), err);
+	else if (!r)
+		hps_report_print(j, stdout);
+	return r ? r : hps_verdict_exit(j->verdict);
+}
+
+static int replay(const struct options *o, struct hps_ledger *l, const struct hps_original *original, const struct hps_plan *plan,
+		  const char *passphrase, struct hps_error *err)
+{
+	struct hps_rerun_options options = { .passphrase = passphrase, .network = o->network, .verbose = o->verbose };
+	struct hps_rerun rerun = HPS_RERUN_INIT;
+	struct hps_judgement j = { .original = original, .rerun = &rerun };
+	_cleanup_error_ struct hps_error why = HPS_ERROR_INIT;
+	int r = read_tolerance(o, &j.tolerance, err);
+
+	if (!r) {
+		r = hps_rerun_run(l, original, plan, &options, &rerun, &why);
+		r = give_verdict(o, l, &j, plan, r ? &why : NULL, err);
+	}
+	hps_judgement_release(&j);
+	hps_rerun_release(&rerun);
+	return r;
+}
+
+static int run(void *options, int argc, char **argv, struct hps_error *err)
+{
+	const struct options *o = options;
+	_cleanup_free_ char *dir = hps_ledger_path(o->ledger);
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
+	struct hps_original original = { 0 };
+	struct hps_plan plan = { 0 };
+	char *passphrase = NULL;
+	int r = hps_passphrase_read(o->have_passphrase ? (int)o->passphrase_fd : -1, &passphrase, err);
+
+	(void)argc;
+	r = r ? r : hps_ledger_open(dir, o->plan ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, passphrase, &l, err);
+	r = r ? r : hps_original_load(l, argv[0], &original, err);
+	r = r ? r : hps_plan_make(&original, &plan, err);
+	if (!r)
+		r = o->plan ? show_plan(o, l, &original, &plan, err) : replay(o, l, &original, &plan, passphrase, err);
+	hps_plan_release(&plan);
+	hps_original_release(&original);
+	hps_wipe_free(passphrase);
+	return r;
+}
+
+#define FIELD(f) offsetof(struct options, f)
+static const struct hps_option options[] = {
+	{ "ledger", 'l', HPS_OPT_STRING, FIELD(ledger), "DIR", "the ledger (default: HPS_LEDGER, else the state directory)", 0 },
+	{ "json", 0, HPS_OPT_FLAG, FIELD(json), NULL, "print the verdict as JSON (hps.verdict/1)", 0 },
+	{ "rtol", 0, HPS_OPT_STRING, FIELD(rtol), "X", "call numbers equal within this relative tolerance", 0 },
+	{ "atol", 0, HPS_OPT_STRING, FIELD(atol), "X", "call numbers equal within this absolute tolerance", 0 },
+	{ "plan", 0, HPS_OPT_FLAG, FIELD(plan), NULL, "only say which files would be used and which are missing", 0 },
+	{ "keep", 0, HPS_OPT_STRING, FIELD(keep), "DIR", "copy what the rerun left, and its output, to DIR", 0 },
+	{ "network", 0, HPS_OPT_FLAG, FIELD(network), NULL, "let the rerun use this machine's network", 0 },
+	{ "verbose", 'v', HPS_OPT_FLAG, FIELD(verbose), NULL, "show the rerun's output on stderr", 0 },
+	{ "key-passphrase-fd", 0, HPS_OPT_I64, FIELD(passphrase_fd), "N", "read the passphrase of the keys from descriptor N", FIELD(have_passphrase) + 1 },
+};
+static const struct hps_command command = { NULL,    "[options] ID", "Rebuild a recorded trial, run it again, compare its outputs, append a signed verdict.",
+					    options, ARRAY_SIZE(options), sizeof(struct options), 1, 1, run };
+static const struct hps_program program = { "hps-replay", "rebuild, rerun and judge a recorded trial", &command, 1 };
+
+int main(int argc, char **argv)
+{
+	return hps_main(&program, argc, argv);
+}

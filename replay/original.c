@@ -1,0 +1,239 @@
+/* The record to replay: the trial's entry, its begin entry and its manifests, as one struct. What the record withholds is a hole. */
+#include "replay/replay.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+void hps_hole_add(struct hps_holes *h, const char *what, const char *why)
+{
+	h->v = hps_grow(h->v, h->n, sizeof *h->v);
+	h->v[h->n++] = (struct hps_hole){ hps_strdup(what), hps_strdup(why) };
+}
+
+void hps_holes_release(struct hps_holes *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		free(h->v[i].what);
+		free(h->v[i].why);
+	}
+	free(h->v);
+	*h = (struct hps_holes){ NULL, 0 };
+}
+
+static const json_t *predicate(const struct hps_entry *e)
+{
+	return hps_json_at(e->statement, "predicate", NULL);
+}
+
+static const char *find_manifest(const struct hps_entry *trial, const char *name)
+{
+	const json_t *lists[] = { hps_json_at(trial->statement, "subject", NULL),
+				  hps_json_at(predicate(trial), "buildDefinition", "resolvedDependencies", NULL) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		const json_t *item;
+		size_t k;
+
+		json_array_foreach((json_t *)(uintptr_t)lists[i], k, item) {
+			const char *is = hps_json_text(item, "name");
+
+			if (is && !strcmp(is, name))
+				return hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
+		}
+	}
+	return NULL;
+}
+
+int hps_manifest_load(struct hps_ledger *l, const struct hps_entry *trial, const char *name, json_t **ret, struct hps_error *err)
+{
+	_cleanup_json_ json_t *whole = NULL;
+	const char *hex = find_manifest(trial, name);
+	struct hps_objects *objects = hps_ledger_objects(l);
+	struct hps_digest digest;
+	json_t *items;
+	int r;
+
+	if (!hex || hps_digest_parse(hex, &digest))
+		return hps_error_set(err, HPS_E_FORMAT, "trial %.12s: it names no manifest '%s'", trial->id, name);
+	if (!objects)
+		return hps_error_set(err, HPS_E_NOTFOUND, "trial %.12s: this ledger has no content store", trial->id);
+	r = hps_objects_get_json(objects, &digest, &whole, err);
+	if (r)
+		return hps_error_prefix(err, "reading the manifest '%s' of trial %.12s", name, trial->id);
+	items = json_object_get(whole, "items");
+	if (!json_is_array(items))
+		return hps_error_set(err, HPS_E_FORMAT, "the manifest '%s' of trial %.12s has no items", name, trial->id);
+	*ret = json_incref(items);
+	return 0;
+}
+
+const char *hps_product_digest(const json_t *product)
+{
+	const char *state = hps_json_text(product, "state"), *type = hps_json_text(product, "type");
+
+	if ((state && !strcmp(state, "deleted")) || (type && strcmp(type, "file") != 0))
+		return NULL;
+	return hps_json_text(hps_json_at(product, "digest", NULL), "sha256");
+}
+
+/* ---- the pieces of the predicate ---- */
+
+static int read_argv(const json_t *command, struct hps_strv *ret, struct hps_error *err)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)command, i, item) {
+		_cleanup_buf_ struct hps_buf word = HPS_BUF_INIT;
+		const char *text = json_string_value(item);
+		int r = text ? hps_path_unescape(text, &word, err) : HPS_E_FORMAT;
+
+		if (r)
+			return hps_error_set(err, HPS_E_FORMAT, "reading the record: word %zu of the command is not text", i);
+		hps_strv_add_take(ret, hps_buf_take(&word));
+	}
+	return ret->n ? 0 : hps_error_set(err, HPS_E_FORMAT, "reading the record: it has no command");
+}
+
+static int read_path(const json_t *object, const char *name, char **ret, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
+	const char *text = hps_json_text(object, name);
+
+	if (!text)
+		return 0;
+	if (hps_path_unescape(text, &path, err))
+		return hps_error_prefix(err, "reading the record: its '%s'", name);
+	*ret = hps_buf_take(&path);
+	return 0;
+}
+
+static int read_environment(const json_t *parameters, struct hps_original *o, struct hps_error *err)
+{
+	const json_t *withheld = hps_json_at(parameters, "environmentDigests", NULL), *value;
+	const char *name;
+
+	json_object_foreach((json_t *)(uintptr_t)hps_json_at(parameters, "environment", NULL), name, value) {
+		_cleanup_buf_ struct hps_buf item = HPS_BUF_INIT;
+
+		if (!strncmp(name, "HPS_", 4))
+			continue; /* the recorder sets its own */
+		hps_buf_addf(&item, "%s=", name);
+		if (!json_is_string(value) || hps_path_unescape(json_string_value(value), &item, err))
+			return hps_error_set(err, HPS_E_FORMAT, "reading the record: the value of the variable '%s' is not text", name);
+		hps_strv_add_take(&o->environment, hps_buf_take(&item));
+	}
+	json_object_foreach((json_t *)(uintptr_t)withheld, name, value) {
+		_cleanup_free_ char *what = hps_format("variable %s", name);
+
+		hps_hole_add(&o->holes, what, "the record withholds its value; the rerun does not have it");
+	}
+	return 0;
+}
+
+static int read_umask(const json_t *parameters, mode_t *ret, struct hps_error *err)
+{
+	const char *text = hps_json_text(parameters, "umask");
+	mode_t mask = 0;
+
+	for (const char *p = text; p && *p; p++) {
+		if (*p < '0' || *p > '7' || mask > 0777)
+			return hps_error_set(err, HPS_E_FORMAT, "reading the record: its umask is no octal number");
+		mask = mask * 8 + (mode_t)(*p - '0');
+	}
+	*ret = text ? mask & 0777 : 022;
+	return 0;
+}
+
+static void read_host(const struct hps_original *o, char **ret)
+{
+	const char *host = hps_json_text(hps_json_at(predicate(&o->begin), "recorder", NULL), "host");
+
+	*ret = host ? hps_strdup(host) : NULL;
+}
+
+static void read_end(const json_t *p, struct hps_original *o)
+{
+	const char *state = hps_json_text(p, "state");
+	const json_t *end = hps_json_at(p, "exit", NULL);
+
+	o->succeeded = state && !strcmp(state, "complete");
+	o->killed = state && !strcmp(state, "killed");
+	o->code = (int)hps_json_int(end, o->killed ? "signal" : "code", 0);
+}
+
+static int read_predicate(struct hps_original *o, struct hps_error *err)
+{
+	const json_t *p = predicate(&o->trial), *parameters = hps_json_at(p, "buildDefinition", "externalParameters", NULL);
+	const char *wall = hps_json_text(hps_json_at(p, "resources", NULL), "wallSeconds");
+	int64_t uid = hps_json_int(hps_json_at(predicate(&o->begin), "recorder", NULL), "uid", -1);
+	int r = read_argv(hps_json_at(parameters, "command", NULL), &o->argv, err);
+
+	r = r ? r : read_path(parameters, "cwd", &o->cwd, err);
+	r = r ? r : read_path(p, "metricsPath", &o->metrics_path, err);
+	r = r ? r : read_environment(parameters, o, err);
+	r = r ? r : read_umask(parameters, &o->umask, err);
+	if (r)
+		return r;
+	if (!o->cwd || o->cwd[0] != '/')
+		return hps_error_set(err, HPS_E_FORMAT, "reading the record: it has no working directory");
+	if (uid < 0 || uid >= UINT32_MAX)
+		return hps_error_set(err, HPS_E_FORMAT, "reading the record: it does not say which user ran the trial");
+	o->uid = (uid_t)uid;
+	if (!wall || hps_parse_double(wall, &o->wall_seconds))
+		o->wall_seconds = 0;
+	read_host(o, &o->host);
+	read_end(p, o);
+	return 0;
+}
+
+/* The whole ledger is checked, since a signature alone says nothing about what was cut out around it; only what concerns this
+ * trial, or all entries, stops the replay. */
+static int verify(struct hps_ledger *l, const struct hps_original *o, struct hps_error *err)
+{
+	struct hps_verify_options options = { .skip_objects = true };
+	struct hps_verification v = { 0 };
+	int r = hps_ledger_verify(hps_ledger_dir(l), &options, &v, err);
+
+	if (r)
+		return hps_error_prefix(err, "verifying the ledger");
+	for (size_t i = 0; i < v.n_problems && !r; i++) {
+		const struct hps_problem *p = &v.problems[i];
+
+		if (p->index < 0 || (uint64_t)p->index == o->trial.index || (uint64_t)p->index == o->begin.index)
+			r = hps_error_set(err, HPS_E_DAMAGED, "verifying the ledger: %s; 'hps-ledger verify' tells more", p->what);
+	}
+	hps_verification_release(&v);
+	return r;
+}
+
+int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err)
+{
+	int r = hps_ledger_find_trial(l, id, &ret->trial, err);
+
+	if (r)
+		return r;
+	if (!ret->trial.begin)
+		return hps_error_set(err, HPS_E_FORMAT, "trial %.12s: it names no begin entry", ret->trial.id);
+	r = hps_ledger_find(l, ret->trial.begin, &ret->begin, err);
+	r = r ? r : verify(l, ret, err);
+	r = r ? r : read_predicate(ret, err);
+	r = r ? r : hps_manifest_load(l, &ret->trial, "materials", &ret->materials, err);
+	return r ? r : hps_manifest_load(l, &ret->trial, "products", &ret->products, err);
+}
+
+void hps_original_release(struct hps_original *o)
+{
+	hps_entry_release(&o->trial);
+	hps_entry_release(&o->begin);
+	json_decref(o->materials);
+	json_decref(o->products);
+	hps_strv_release(&o->argv);
+	hps_strv_release(&o->environment);
+	free(o->cwd);
+	free(o->metrics_path);
+	free(o->host);
+	hps_holes_release(&o->holes);
+	*o = (struct hps_original){ 0 };
+}

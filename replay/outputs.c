@@ -1,0 +1,196 @@
+/* Every output of both runs: the files that they left, and the metrics that they reported. Equal digests are equal bytes; only
+ * unequal ones are opened, and what is opened is hashed before it is believed. */
+#include "replay/replay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct comparer {
+	struct hps_objects *objects;
+	int root_fd;
+	const struct hps_tolerance *tolerance;
+	struct hps_outputs *outputs;
+};
+
+static struct hps_output *add(struct hps_outputs *o, const char *path, const char *original, const char *rerun)
+{
+	o->v = hps_grow(o->v, o->n, sizeof *o->v);
+	o->v[o->n] = (struct hps_output){ .path = hps_strdup(path),
+					  .original = original ? hps_strdup(original) : NULL,
+					  .rerun = rerun ? hps_strdup(rerun) : NULL };
+	return &o->v[o->n++];
+}
+
+/* ---- contents ---- */
+
+static int read_checked(int fd, const struct hps_digest *digest, struct hps_buf *ret, struct hps_error *err)
+{
+	struct hps_digest found;
+	int r = hps_file_read_fd(fd, HPS_COMPARE_MAX, ret, err);
+
+	if (r)
+		return r;
+	hps_digest_of(ret->data ? ret->data : "", ret->len, &found);
+	return hps_digest_equal(&found, digest) ? 0 : hps_error_set(err, HPS_E_NOTFOUND, "it is no longer what was recorded");
+}
+
+/* The original's bytes: stored, or still at their place. */
+static int read_original(struct comparer *c, const char *path, const char *hex, struct hps_buf *ret, struct hps_error *err)
+{
+	_cleanup_fd_ int fd = -1;
+	struct hps_digest digest;
+	int r;
+
+	if (hps_digest_parse(hex, &digest))
+		return hps_error_set(err, HPS_E_FORMAT, "its digest is none");
+	if (c->objects && hps_objects_has(c->objects, &digest)) {
+		r = hps_objects_get(c->objects, &digest, HPS_COMPARE_MAX, ret, err);
+		if (r != HPS_E_DAMAGED && r != HPS_E_NOTFOUND)
+			return r;
+		hps_error_release(err);
+		hps_buf_reset(ret);
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return hps_error_set(err, HPS_E_NOTFOUND, "it was not stored");
+	r = read_checked(fd, &digest, ret, err);
+	return r == HPS_E_NOTFOUND ? hps_error_set(err, r, "it was not stored, and what is at its place now is something else") : r;
+}
+
+static int read_rerun(struct comparer *c, const char *path, const char *hex, struct hps_buf *ret, struct hps_error *err)
+{
+	_cleanup_fd_ int fd = hps_rerun_open(c->root_fd, path);
+	struct hps_digest digest;
+
+	if (fd < 0)
+		return hps_error_set(err, HPS_E_NOTFOUND, "it cannot be opened: %s", strerror(-fd));
+	return hps_digest_parse(hex, &digest) ? hps_error_set(err, HPS_E_FORMAT, "its digest is none") : read_checked(fd, &digest, ret, err);
+}
+
+static void compare_contents(struct comparer *c, const char *path, struct hps_output *o)
+{
+	_cleanup_buf_ struct hps_buf a = HPS_BUF_INIT, b = HPS_BUF_INIT;
+	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+	bool first = read_original(c, path, o->original, &a, &err) != 0;
+
+	if (!first && !read_rerun(c, path, o->rerun, &b, &err)) {
+		hps_compare_data(path, &a, &b, c->tolerance, &o->comparison);
+		return;
+	}
+	o->comparison.verdict = HPS_OUTPUT_OPAQUE;
+	o->comparison.n_different = 1;
+	o->comparison.note = hps_format("%s cannot be read: %s", first ? "the original's" : "the rerun's", err.message);
+}
+
+/* ---- files ---- */
+
+static void compare_file(struct comparer *c, const char *escaped, const char *original, const char *rerun)
+{
+	struct hps_output *o = add(c->outputs, escaped, original, rerun);
+	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
+
+	if (!original || !rerun)
+		o->comparison.verdict = original ? HPS_OUTPUT_MISSING : HPS_OUTPUT_EXTRA;
+	else if (!strcmp(original, rerun))
+		o->comparison.verdict = HPS_OUTPUT_IDENTICAL;
+	else if (hps_path_unescape(escaped, &path, NULL) || !path.data)
+		o->comparison.verdict = HPS_OUTPUT_OPAQUE;
+	else
+		compare_contents(c, path.data, o);
+}
+
+static void index_products(const json_t *products, struct hps_map *ret)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)products, i, item) {
+		const char *path = hps_json_text(item, "path"), *digest = hps_product_digest(item);
+
+		if (path && digest)
+			*hps_map_slot(ret, path) = (void *)(uintptr_t)digest;
+	}
+}
+
+static void compare_files(struct comparer *c, const json_t *original, const json_t *rerun)
+{
+	struct hps_map a = HPS_MAP_INIT, b = HPS_MAP_INIT;
+
+	index_products(original, &a);
+	index_products(rerun, &b);
+	for (size_t i = 0; i < a.n; i++)
+		compare_file(c, a.items[i].key, a.items[i].value, hps_map_get(&b, a.items[i].key));
+	for (size_t i = 0; i < b.n; i++)
+		if (!hps_map_get(&a, b.items[i].key))
+			compare_file(c, b.items[i].key, NULL, b.items[i].value);
+	hps_map_release(&a);
+	hps_map_release(&b);
+}
+
+/* ---- metrics ---- */
+
+static int metrics_tree(const json_t *metrics, struct hps_tree *ret, struct hps_error *err)
+{
+	const json_t *value;
+	const char *name;
+
+	json_object_foreach((json_t *)(uintptr_t)metrics, name, value) {
+		const char *text = json_string_value(value);
+		struct hps_token t = { text ? text : "", text ? strlen(text) : 0 };
+		int r;
+
+		if (t.len && hps_number_length(t.text, t.len) == t.len)
+			r = hps_tree_add_numbers(ret, name, true, &t, 1, err);
+		else
+			r = hps_tree_add_text(ret, name, HPS_TEXT_STRING, t.text, t.len, err);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int compare_metrics(struct comparer *c, const json_t *original, const json_t *rerun, struct hps_error *err)
+{
+	_cleanup_tree_ struct hps_tree a = HPS_TREE_INIT, b = HPS_TREE_INIT;
+	struct hps_output *o;
+	int r;
+
+	if (!json_object_size(original) && !json_object_size(rerun))
+		return 0;
+	r = metrics_tree(original, &a, err);
+	r = r ? r : metrics_tree(rerun, &b, err);
+	if (r)
+		return hps_error_prefix(err, "comparing the metrics");
+	o = add(c->outputs, "metrics", NULL, NULL);
+	o->comparison.format = "metrics";
+	if (json_equal(original, rerun))
+		o->comparison.verdict = HPS_OUTPUT_IDENTICAL;
+	else
+		hps_compare_trees(&a, &b, c->tolerance, &o->comparison);
+	return 0;
+}
+
+int hps_outputs_compare(struct hps_ledger *l, const struct hps_original *o, const struct hps_entry *rerun, const json_t *products, int root_fd,
+			const struct hps_tolerance *tolerance, struct hps_outputs *ret, struct hps_error *err)
+{
+	struct comparer c = { .objects = hps_ledger_objects(l), .root_fd = root_fd, .tolerance = tolerance, .outputs = ret };
+
+	compare_files(&c, o->products, products);
+	return compare_metrics(&c, hps_json_at(o->trial.statement, "predicate", "metrics", NULL),
+			       hps_json_at(rerun->statement, "predicate", "metrics", NULL), err);
+}
+
+void hps_outputs_release(struct hps_outputs *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		free(o->v[i].path);
+		free(o->v[i].original);
+		free(o->v[i].rerun);
+		hps_comparison_release(&o->v[i].comparison);
+	}
+	free(o->v);
+	*o = (struct hps_outputs){ NULL, 0 };
+}

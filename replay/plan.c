@@ -1,0 +1,399 @@
+/* What must be in the view, from the manifests: each file as it was when the trial first opened it, each directory in the order
+ * in which it was listed. Manifests are untrusted: a path that is not plain or a file with children is refused. */
+#include "replay/replay.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct planner {
+	struct hps_plan *plan;
+	const struct hps_original *original;
+	struct hps_map products; /* path → item */
+	struct hps_error *err;
+};
+
+static bool is_below(const char *path, const char *top)
+{
+	size_t n = strlen(top);
+
+	return !strncmp(path, top, n) && (!path[n] || path[n] == '/');
+}
+
+/* The kernel makes these; they are not rebuilt from files. */
+static bool is_virtual(const char *path)
+{
+	return is_below(path, "/proc") || is_below(path, "/sys") || is_below(path, "/dev");
+}
+
+static bool is_plain(const char *path)
+{
+	if (path[0] != '/' || strlen(path) >= PATH_MAX)
+		return false;
+	for (const char *p = path; *p;) {
+		size_t n = strcspn(p + 1, "/");
+
+		if (path[1] && (n == 0 || n > NAME_MAX || (n == 1 && p[1] == '.') || (n == 2 && p[1] == '.' && p[2] == '.')))
+			return false;
+		p += 1 + n;
+	}
+	return true;
+}
+
+static int damaged(struct planner *p, const char *path, const char *what)
+{
+	return hps_error_set(p->err, HPS_E_FORMAT, "planning the view: '%s' %s", path, what);
+}
+
+static size_t index_of(const struct hps_plan *plan, const char *path)
+{
+	return (size_t)hps_map_get(&plan->index, path); /* 0: none, else number + 1 */
+}
+
+const struct hps_plan_node *hps_plan_find(const struct hps_plan *p, const char *path)
+{
+	size_t i = index_of(p, path);
+
+	return i ? &p->nodes[i - 1] : NULL;
+}
+
+static size_t append(struct hps_plan *plan, const char *path, size_t parent, enum hps_plan_kind kind)
+{
+	plan->nodes = hps_grow(plan->nodes, plan->n, sizeof *plan->nodes);
+	plan->nodes[plan->n] = (struct hps_plan_node){ .kind = kind, .path = hps_strdup(path), .parent = parent, .size = -1, .mtime_ns = -1, .rank = SIZE_MAX };
+	*hps_map_slot(&plan->index, path) = (void *)(plan->n + 1);
+	return plan->n++;
+}
+
+/* A directory and all above it. *ret is its number. */
+static int add_directory(struct planner *p, const char *path, size_t *ret)
+{
+	_cleanup_free_ char *prefix = hps_strdup(path);
+	size_t parent = 0, found;
+
+	for (char *end = prefix + 1; *prefix && prefix[1];) {
+		char after;
+
+		end += strcspn(end, "/");
+		after = *end;
+		*end = '\0';
+		found = index_of(p->plan, prefix);
+		parent = found ? found - 1 : append(p->plan, prefix, parent, HPS_PLAN_DIRECTORY);
+		if (p->plan->nodes[parent].kind == HPS_PLAN_GHOST)
+			p->plan->nodes[parent].kind = HPS_PLAN_DIRECTORY;
+		if (p->plan->nodes[parent].kind != HPS_PLAN_DIRECTORY)
+			return damaged(p, prefix, "is a directory and something else");
+		*end = after;
+		if (!after)
+			break;
+		end++;
+	}
+	*ret = parent;
+	return 0;
+}
+
+static int add_parent(struct planner *p, const char *path, size_t *ret)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *parent = hps_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+
+	return add_directory(p, parent, ret);
+}
+
+static int add_node(struct planner *p, const char *path, enum hps_plan_kind kind, struct hps_plan_node **ret)
+{
+	size_t parent, found;
+	int r;
+
+	if (kind == HPS_PLAN_DIRECTORY) {
+		r = add_directory(p, path, &found);
+		*ret = r ? NULL : &p->plan->nodes[found];
+		return r;
+	}
+	r = add_parent(p, path, &parent);
+	if (r)
+		return r;
+	found = index_of(p->plan, path);
+	if (!found)
+		found = append(p->plan, path, parent, kind) + 1;
+	*ret = &p->plan->nodes[found - 1];
+	if ((*ret)->kind == HPS_PLAN_GHOST)
+		(*ret)->kind = kind;
+	return (*ret)->kind == kind ? 0 : damaged(p, path, "is two things");
+}
+
+/* ---- items ---- */
+
+static int64_t read_ns(const json_t *item, const char *name)
+{
+	const char *text = hps_json_text(item, name);
+	int64_t ns;
+
+	return text && !hps_parse_i64(text, 0, INT64_MAX, &ns) ? ns : -1;
+}
+
+static mode_t read_mode(const json_t *item)
+{
+	const char *text = hps_json_text(item, "mode");
+	mode_t mode = 0;
+
+	for (; text && *text; text++) {
+		if (*text < '0' || *text > '7' || mode > 07777)
+			return 0;
+		mode = mode * 8 + (mode_t)(*text - '0');
+	}
+	return mode & 07777;
+}
+
+static char *read_item_path(struct planner *p, const json_t *item, const char *name, int *ret_error)
+{
+	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
+	const char *text = hps_json_text(item, name);
+
+	if (!text || hps_path_unescape(text, &path, p->err) || strlen(path.data ? path.data : "") != path.len || !is_plain(path.data ? path.data : "")) {
+		*ret_error = damaged(p, text ? text : "", "is not a path");
+		return NULL;
+	}
+	return hps_buf_take(&path);
+}
+
+/* True when the trial itself made what is at path, so that it must not be there when the trial starts. */
+static bool is_made(const struct planner *p, const char *path)
+{
+	const json_t *product = hps_map_get(&p->products, path);
+
+	return product && !hps_json_at(product, "before", NULL);
+}
+
+/* A before that is an object carries a digest; it may also be the digest in hex. */
+static const char *before_of(const json_t *product)
+{
+	const json_t *before = hps_json_at(product, "before", NULL);
+
+	return json_is_string(before) ? json_string_value(before) : hps_json_text(before, "sha256");
+}
+
+static int add_file(struct planner *p, const char *path, const char *hex, const json_t *item, bool writable)
+{
+	struct hps_plan_node *node;
+	struct hps_digest digest;
+	int r;
+
+	if (!hex) {
+		hps_hole_add(&p->plan->problems, path, "its content was not recorded");
+		return 0;
+	}
+	if (hps_digest_parse(hex, &digest))
+		return damaged(p, path, "has a digest that is none");
+	r = add_node(p, path, HPS_PLAN_FILE, &node);
+	if (r)
+		return r;
+	p->plan->n_files++;
+	node->digest = digest;
+	node->writable = writable;
+	node->mode = read_mode(item);
+	node->mtime_ns = read_ns(item, "mtime");
+	node->size = writable ? -1 : hps_json_int(item, "size", -1);
+	return 0;
+}
+
+static int add_listing(struct planner *p, const char *path, const json_t *listing)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)listing, i, name) {
+		_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+		_cleanup_free_ char *child = NULL;
+		struct hps_plan_node *node;
+		size_t found;
+		int r = 0;
+
+		if (!json_is_string(name) || hps_path_unescape(json_string_value(name), &text, p->err) || !text.len || memchr(text.data, '/', text.len))
+			return damaged(p, path, "lists a name that is none");
+		if (!strcmp(text.data, ".") || !strcmp(text.data, ".."))
+			continue;
+		child = hps_format("%s/%s", path[1] ? path : "", text.data);
+		if (!is_plain(child))
+			return damaged(p, path, "lists a name that is none");
+		if (is_virtual(child) || is_made(p, child))
+			continue;
+		found = index_of(p->plan, child);
+		if (!found)
+			r = add_node(p, child, HPS_PLAN_GHOST, &node);
+		else
+			node = &p->plan->nodes[found - 1];
+		if (r)
+			return r;
+		node->rank = i;
+	}
+	return 0;
+}
+
+static int add_material(struct planner *p, const json_t *item)
+{
+	const char *type = hps_json_text(item, "type");
+	struct hps_plan_node *node;
+	int r = 0;
+	_cleanup_free_ char *path = read_item_path(p, item, "path", &r);
+	const json_t *product;
+
+	if (r)
+		return r;
+	p->plan->uses_sys = p->plan->uses_sys || is_below(path, "/sys");
+	if (is_virtual(path) || is_made(p, path) || !type)
+		return 0;
+	product = hps_map_get(&p->products, path);
+	if (!strcmp(type, "file")) {
+		const char *hex = product ? before_of(product) : hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
+
+		return add_file(p, path, hex, item, product != NULL);
+	}
+	if (!strcmp(type, "symlink")) {
+		const char *target = hps_json_text(item, "target");
+		_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+
+		if (!target || hps_path_unescape(target, &text, p->err) || !text.len)
+			return damaged(p, path, "is a symbolic link to nothing");
+		r = add_node(p, path, HPS_PLAN_SYMLINK, &node);
+		if (r)
+			return r;
+		free(node->target);
+		node->target = hps_buf_take(&text);
+		return 0;
+	}
+	if (strcmp(type, "directory") != 0)
+		return 0;
+	r = add_node(p, path, HPS_PLAN_DIRECTORY, &node);
+	if (r)
+		return r;
+	node->mode = read_mode(item);
+	node->mtime_ns = read_ns(item, "mtime");
+	return add_listing(p, path, hps_json_at(item, "listing", NULL));
+}
+
+/* What the trial changed and what was there before; and the directory that held it, unless the trial made that too. */
+static int add_product(struct planner *p, const json_t *item)
+{
+	const char *type = hps_json_text(item, "type");
+	size_t parent;
+	int r = 0;
+	_cleanup_free_ char *path = read_item_path(p, item, "path", &r), *above = NULL;
+
+	if (r)
+		return r;
+	if (is_virtual(path) || !path[1])
+		return 0;
+	above = hps_strndup(path, (size_t)(strrchr(path, '/') - path));
+	while (*above && is_made(p, above))
+		*strrchr(above, '/') = '\0';
+	r = *above ? add_directory(p, above, &parent) : 0;
+	if (r || is_made(p, path) || hps_plan_find(p->plan, path) || (type && !strcmp(type, "directory")))
+		return r;
+	return add_file(p, path, before_of(item), item, true);
+}
+
+static int index_products(struct planner *p)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(p->original->products, i, item) {
+		int r = 0;
+		_cleanup_free_ char *path = read_item_path(p, item, "path", &r);
+
+		if (r)
+			return r;
+		*hps_map_slot(&p->products, path) = (void *)(uintptr_t)item;
+	}
+	return 0;
+}
+
+static int add_all(struct planner *p, const json_t *items, int (*add)(struct planner *p, const json_t *item))
+{
+	const json_t *item;
+	size_t i;
+	int r;
+
+	json_array_foreach((json_t *)(uintptr_t)items, i, item) {
+		r = add(p, item);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* Directories that every program may expect, and the one that the trial starts in. */
+static int add_frame(struct planner *p)
+{
+	static const char *const frame[] = { "/tmp", "/proc", "/dev" };
+	struct hps_plan_node *node;
+	size_t found;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(frame) && !r; i++)
+		r = add_directory(p, frame[i], &found);
+	r = r || !p->plan->uses_sys ? r : add_directory(p, "/sys", &found);
+	r = r ? r : add_node(p, "/tmp", HPS_PLAN_DIRECTORY, &node);
+	if (r)
+		return r;
+	node->mode = 01777;
+	if (!is_plain(p->original->cwd))
+		return damaged(p, p->original->cwd, "is not a path");
+	return add_directory(p, p->original->cwd, &found);
+}
+
+char *hps_plan_python_source(const char *path)
+{
+	static const char cache[] = "/__pycache__/";
+	const char *at = strstr(path, cache), *name, *dot;
+	size_t len = strlen(path);
+
+	if (!at || len < 4 || strcmp(path + len - 4, ".pyc") != 0)
+		return NULL;
+	name = at + strlen(cache);
+	dot = strchr(name, '.');
+	return dot && !strchr(name, '/') ? hps_format("%.*s/%.*s.py", (int)(at - path), path, (int)(dot - name), name) : NULL;
+}
+
+/* Python uses a .pyc of __pycache__ only while its source is there, which it looks at but does not open: nothing recorded it. */
+static int add_sources(struct planner *p)
+{
+	int r = 0;
+
+	for (size_t i = 0, n = p->plan->n; i < n && !r; i++) {
+		_cleanup_free_ char *source = p->plan->nodes[i].kind == HPS_PLAN_FILE ? hps_plan_python_source(p->plan->nodes[i].path) : NULL;
+		struct hps_plan_node *node;
+
+		if (source && !is_made(p, source) && !index_of(p->plan, source))
+			r = add_node(p, source, HPS_PLAN_GHOST, &node);
+	}
+	return r;
+}
+
+int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps_error *err)
+{
+	struct planner p = { .plan = ret, .original = o, .products = HPS_MAP_INIT, .err = err };
+	int r;
+
+	append(ret, "/", 0, HPS_PLAN_DIRECTORY);
+	r = index_products(&p);
+	r = r ? r : add_all(&p, o->materials, add_material);
+	r = r ? r : add_all(&p, o->products, add_product);
+	r = r ? r : add_sources(&p);
+	r = r ? r : add_frame(&p);
+	hps_map_release(&p.products);
+	return r;
+}
+
+void hps_plan_release(struct hps_plan *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		free(p->nodes[i].path);
+		free(p->nodes[i].target);
+	}
+	free(p->nodes);
+	hps_map_release(&p->index);
+	hps_holes_release(&p->problems);
+	*p = (struct hps_plan){ 0 };
+}

@@ -1,0 +1,117 @@
+/* The verdict and the plan for people. */
+#include "replay/replay.h"
+
+#include <string.h>
+
+#define SHOWN 20
+
+static void print_text(FILE *out, const char *label, const char *text)
+{
+	_cleanup_buf_ struct hps_buf safe = HPS_BUF_INIT;
+
+	hps_term_escape(&safe, text, strlen(text));
+	fprintf(out, "%s%s\n", label, safe.data ? safe.data : "");
+}
+
+static void print_holes(FILE *out, const char *heading, const struct hps_holes *h)
+{
+	struct hps_table t = { .cells = HPS_STRV_INIT, .columns = 2 };
+
+	if (!h->n)
+		return;
+	fprintf(out, "\n%s\n", heading);
+	for (size_t i = 0; i < h->n && i < SHOWN; i++) {
+		_cleanup_free_ char *indented = hps_format("  %s", h->v[i].what);
+
+		hps_table_cell(&t, indented);
+		hps_table_cell(&t, h->v[i].why);
+	}
+	hps_table_print(&t, out);
+	if (h->n > SHOWN)
+		fprintf(out, "  and %zu more (--json has all)\n", h->n - SHOWN);
+}
+
+static char *describe(const struct hps_comparison *c)
+{
+	if (c->verdict == HPS_OUTPUT_MISSING)
+		return hps_strdup("the rerun did not write it");
+	if (c->verdict == HPS_OUTPUT_EXTRA)
+		return hps_strdup("only the rerun wrote it");
+	if (c->place && c->verdict == HPS_OUTPUT_WITHIN)
+		return hps_format("%llu of %llu values differ, scaled maximum %.3g", (unsigned long long)c->n_different, (unsigned long long)c->n_values,
+				  c->scaled_max);
+	if (c->place)
+		return hps_format("at %s: '%s', rerun '%s'", c->place, c->original, c->rerun);
+	return hps_strdup(c->note ? c->note : "");
+}
+
+static void print_outputs(FILE *out, const struct hps_outputs *o)
+{
+	struct hps_table t = { .cells = HPS_STRV_INIT, .columns = 3 };
+
+	if (!o->n)
+		return;
+	fputc('\n', out);
+	hps_table_cell(&t, "OUTPUT");
+	hps_table_cell(&t, "VERDICT");
+	hps_table_cell(&t, "");
+	for (size_t i = 0; i < o->n; i++) {
+		_cleanup_free_ char *text = describe(&o->v[i].comparison);
+
+		hps_table_cell(&t, o->v[i].path);
+		hps_table_cell(&t, hps_output_verdict_name(o->v[i].comparison.verdict));
+		hps_table_cell(&t, text);
+	}
+	hps_table_print(&t, out);
+}
+
+static double seconds(int64_t ns)
+{
+	return (double)ns / 1e9;
+}
+
+void hps_report_print(const struct hps_judgement *j, FILE *out)
+{
+	const struct hps_view *v = &j->rerun->view;
+
+	fprintf(out, "%s: trial %.12s\n", hps_verdict_name(j->verdict), j->original->trial.id);
+	if (j->reason)
+		print_text(out, "  ", j->reason);
+	if (j->rerun->root_fd >= 0)
+		fprintf(out, "  rebuilt %llu files (%llu stored, %llu of this system) in %.2f s, reran in %.2f s\n", (unsigned long long)v->n_files,
+			(unsigned long long)v->n_store, (unsigned long long)v->n_system, seconds(j->rerun->build_ns), seconds(j->rerun->run_ns));
+	print_outputs(out, &j->outputs);
+	print_holes(out, "missing or changed:", &v->problems);
+	print_holes(out, "not as it was:", &j->holes);
+	if (*j->id)
+		fprintf(out, "\nsigned as entry @%llu, %.12s\n", (unsigned long long)j->index, j->id);
+}
+
+void hps_report_plan(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v, FILE *out)
+{
+	fprintf(out, "trial %.12s needs %zu files: %llu stored, %llu of this system, %zu missing or changed\n", o->trial.id, p->n_files,
+		(unsigned long long)v->n_store, (unsigned long long)v->n_system, v->problems.n);
+	print_text(out, "  in ", o->cwd);
+	print_holes(out, "missing or changed:", &v->problems);
+	print_holes(out, "not as it was:", &o->holes);
+}
+
+json_t *hps_report_plan_json(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v)
+{
+	json_t *j = json_object(), *missing = json_array();
+
+	hps_json_set_text(j, "schema", "hps.plan/1");
+	hps_json_set_text(j, "trial", o->trial.id);
+	hps_json_set_int(j, "files", (int64_t)p->n_files);
+	hps_json_set_int(j, "fromStore", (int64_t)v->n_store);
+	hps_json_set_int(j, "fromSystem", (int64_t)v->n_system);
+	for (size_t i = 0; i < v->problems.n; i++) {
+		json_t *item = json_object();
+
+		hps_json_set(item, "path", hps_path_json(v->problems.v[i].what));
+		hps_json_set(item, "why", hps_path_json(v->problems.v[i].why));
+		hps_json_add(missing, item);
+	}
+	hps_json_set(j, "missing", missing);
+	return j;
+}

@@ -1,0 +1,317 @@
+/* The trial again: this process stays outside, starts the one that goes inside, gives it its ids, waits for it, cleans up. */
+#include "replay/replay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SAID_MAX 400
+
+/* ---- what goes inside ---- */
+
+static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, const char *work, int passphrase_fd, struct hps_strv *ret)
+{
+	_cleanup_free_ char *ledger = hps_path_absolute(hps_ledger_dir(l));
+
+	hps_strv_add(ret, "hps-record");
+	hps_strv_add(ret, "-q");
+	hps_strv_add(ret, "--ledger");
+	hps_strv_add(ret, ledger);
+	hps_strv_add(ret, "--replay-of");
+	hps_strv_add(ret, o->trial.id);
+	hps_strv_add(ret, "--root");
+	hps_strv_addf(ret, "%s/view", work);
+	hps_strv_add(ret, "--cwd");
+	hps_strv_add(ret, o->cwd);
+	hps_strv_add(ret, "--id-file");
+	hps_strv_addf(ret, "%s/id", work);
+	if (o->metrics_path) {
+		hps_strv_add(ret, "--metrics-path");
+		hps_strv_add(ret, o->metrics_path);
+	}
+	if (passphrase_fd >= 0) {
+		hps_strv_add(ret, "--key-passphrase-fd");
+		hps_strv_addf(ret, "%d", passphrase_fd);
+	}
+	hps_strv_add(ret, "--");
+	for (size_t i = 0; i < o->argv.n; i++)
+		hps_strv_add(ret, o->argv.v[i]);
+}
+
+/* A pipe that holds the passphrase line: it is shorter than what a pipe takes at once. */
+static int passphrase_pipe(const char *passphrase, int *ret, struct hps_error *err)
+{
+	_cleanup_fd_ int in = -1, out = -1;
+	int ends[2], r;
+
+	*ret = -1;
+	if (!passphrase)
+		return 0;
+	if (pipe2(ends, O_CLOEXEC))
+		return hps_error_errno(err, "passing the passphrase on");
+	out = ends[0];
+	in = ends[1];
+	r = hps_write_all(in, passphrase, strlen(passphrase));
+	r = r ? r : hps_write_all(in, "\n", 1);
+	if (r)
+		return hps_error_set(err, r, "passing the passphrase on: %s", strerror(-r));
+	*ret = hps_take_fd(&out);
+	return 0;
+}
+
+static int make_work(char **ret, struct hps_error *err)
+{
+	const char *tmp = getenv("TMPDIR");
+	_cleanup_free_ char *path = hps_format("%s/hps-replay.XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp"), *view = NULL;
+
+	if (!mkdtemp(path))
+		return hps_error_errno(err, "making a temporary directory '%s'", path);
+	view = hps_format("%s/view", path);
+	*ret = hps_take(path);
+	return mkdir(view, 0700) ? hps_error_errno(err, "making '%s'", view) : 0;
+}
+
+/* ---- what comes out ---- */
+
+static void read_holes(const json_t *list, struct hps_holes *ret)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, item) {
+		_cleanup_buf_ struct hps_buf what = HPS_BUF_INIT, why = HPS_BUF_INIT;
+
+		if (!hps_path_unescape(hps_json_text(item, "what"), &what, NULL) && !hps_path_unescape(hps_json_text(item, "why"), &why, NULL))
+			hps_hole_add(ret, what.data ? what.data : "", why.data ? why.data : "");
+	}
+}
+
+static int read_report(struct hps_rerun *run, struct hps_error *err)
+{
+	_cleanup_free_ char *path = hps_format("%s/report", run->work);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT, why = HPS_BUF_INIT;
+	_cleanup_json_ json_t *j = NULL;
+
+	if (hps_file_read(AT_FDCWD, path, HPS_JSON_MAX, &text, NULL) || hps_json_parse(text.data, text.len, &j, NULL))
+		return hps_error_set(err, HPS_E_UNDECIDED, "rebuilding the view: its process ended without a word");
+	run->view.n_files = (uint64_t)hps_json_int(j, "files", 0);
+	run->view.n_store = (uint64_t)hps_json_int(j, "store", 0);
+	run->view.n_system = (uint64_t)hps_json_int(j, "system", 0);
+	run->view.n_ghosts = (uint64_t)hps_json_int(j, "ghosts", 0);
+	run->view.bytes = (uint64_t)hps_json_int(j, "bytes", 0);
+	read_holes(hps_json_at(j, "problems", NULL), &run->view.problems);
+	read_holes(hps_json_at(j, "holes", NULL), &run->view.holes);
+	if (!hps_json_text(j, "error"))
+		return 0;
+	if (hps_path_unescape(hps_json_text(j, "error"), &why, NULL))
+		return hps_error_set(err, HPS_E_UNDECIDED, "rebuilding the view failed");
+	return hps_error_set(err, HPS_E_UNDECIDED, "%s", why.data);
+}
+
+static int receive_root(int sock_fd)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec part = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+	struct cmsghdr *c;
+	int fd = -1;
+
+	if (recvmsg(sock_fd, &m, MSG_CMSG_CLOEXEC) != 1)
+		return -1;
+	c = CMSG_FIRSTHDR(&m);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(c), sizeof fd);
+	return fd;
+}
+
+static int read_id(struct hps_rerun *run)
+{
+	_cleanup_free_ char *path = hps_format("%s/id", run->work);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	struct hps_digest d;
+
+	if (hps_file_read(AT_FDCWD, path, 4096, &text, NULL))
+		return -1;
+	while (text.len && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == ' '))
+		text.data[--text.len] = '\0';
+	if (!text.len || hps_digest_parse(text.data, &d))
+		return -1;
+	memcpy(run->id, text.data, sizeof run->id);
+	return 0;
+}
+
+/* The end of what the recorder said before it gave up. */
+static int no_record(const struct hps_rerun *run, int status, struct hps_error *err)
+{
+	_cleanup_free_ char *path = hps_format("%s/stderr", run->work);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	const char *said;
+
+	(void)!hps_file_read(AT_FDCWD, path, (size_t)64 << 20, &text, NULL);
+	while (text.len && text.data[text.len - 1] == '\n')
+		text.data[--text.len] = '\0';
+	said = text.len > SAID_MAX ? text.data + text.len - SAID_MAX : text.len ? text.data : "nothing";
+	return hps_error_set(err, HPS_E_UNDECIDED, "the rerun left no record (status %d); its last words: %s", status, said);
+}
+
+/* ---- waiting ---- */
+
+struct watch {
+	pid_t pid;
+	int pidfd, signal_fd, sock_fd;
+	int64_t started_ns;
+	struct hps_progress progress;
+};
+
+/* The root arrives when the view is complete; the end comes by the pidfd. A signal to us ends the whole. */
+static int watch(struct watch *w, struct hps_rerun *run, struct hps_error *err)
+{
+	struct pollfd p[] = { { .fd = w->pidfd, .events = POLLIN }, { .fd = w->signal_fd, .events = POLLIN }, { .fd = w->sock_fd, .events = POLLIN } };
+
+	for (;;) {
+		if (poll(p, ARRAY_SIZE(p), 200) < 0 && errno != EINTR)
+			return hps_error_errno(err, "waiting for the rerun");
+		if (p[1].revents)
+			return hps_error_set(err, HPS_E_UNDECIDED, "interrupted: the rerun was stopped");
+		if (p[2].revents & POLLIN && run->root_fd < 0) {
+			run->root_fd = receive_root(w->sock_fd);
+			run->build_ns = hps_time_monotonic_ns() - w->started_ns;
+		}
+		if (p[2].revents & POLLHUP || run->root_fd >= 0)
+			p[2].fd = -1;
+		if (p[0].revents)
+			return 0;
+		if (run->root_fd >= 0)
+			hps_progress_update(&w->progress, (uint64_t)((hps_time_monotonic_ns() - w->started_ns - run->build_ns) / 1000000000));
+	}
+}
+
+static int supervise(pid_t pid, const struct hps_original *o, int sock_fd, const sigset_t *signals, struct hps_rerun *run, int *ret_status,
+		     struct hps_error *err)
+{
+	_cleanup_fd_ int pidfd = pidfd_open(pid, 0), signal_fd = signalfd(-1, signals, SFD_CLOEXEC);
+	struct watch w = { .pid = pid, .pidfd = pidfd, .signal_fd = signal_fd, .sock_fd = sock_fd, .started_ns = hps_time_monotonic_ns() };
+	int r;
+
+	if (pidfd < 0 || signal_fd < 0)
+		return hps_error_errno(err, "waiting for the rerun");
+	hps_progress_start(&w.progress, "rerunning, seconds", (uint64_t)o->wall_seconds);
+	r = watch(&w, run, err);
+	hps_progress_end(&w.progress);
+	if (r)
+		(void)!kill(pid, SIGKILL);
+	while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
+		;
+	run->run_ns = hps_time_monotonic_ns() - w.started_ns - run->build_ns;
+	*ret_status = WIFEXITED(*ret_status) ? WEXITSTATUS(*ret_status) : 128 + WTERMSIG(*ret_status);
+	return r;
+}
+
+static int start(const struct hps_inside *in, const struct hps_original *o, struct hps_rerun *run, int *ret_status, struct hps_error *err)
+{
+	_cleanup_fd_ int ours = -1, theirs = -1;
+	sigset_t signals, before;
+	int ends[2], r;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return hps_error_errno(err, "starting the rerun");
+	ours = ends[0];
+	theirs = ends[1];
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, &before);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		close(ours);
+		hps_inside_main(in, theirs);
+	}
+	hps_cleanup_fd(&theirs);
+	theirs = -1;
+	r = pid < 0 ? hps_error_errno(err, "starting the rerun") : hps_sandbox_map(pid, &in->sandbox, ours, err);
+	if (pid > 0 && r) {
+		hps_cleanup_fd(&ours);
+		ours = -1;
+		while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
+			;
+		if (r == -EPIPE) /* it could not enter, and its report says why */
+			r = read_report(run, err);
+	} else if (pid > 0) {
+		r = supervise(pid, o, ours, &signals, run, ret_status, err);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
+		  struct hps_rerun *ret, struct hps_error *err)
+{
+	_cleanup_free_ char *program = hps_sibling_program("hps-record"), *objects = hps_format("%s/objects", hps_ledger_dir(l));
+	_cleanup_free_ char *absolute = hps_path_absolute(objects);
+	_cleanup_strv_ struct hps_strv argv = HPS_STRV_INIT;
+	_cleanup_fd_ int passphrase = -1;
+	static const char *const nothing[] = { NULL };
+	int r = make_work(&ret->work, err), status = 0;
+
+	r = r ? r : passphrase_pipe(options->passphrase, &passphrase, err);
+	if (r)
+		return r;
+	recorder_argv(l, o, ret->work, passphrase, &argv);
+	r = start(&(struct hps_inside){ .sandbox = { .uid = o->uid, .host = o->host, .network = options->network },
+					.plan = p,
+					.work = ret->work,
+					.objects = absolute,
+					.program = program,
+					.argv = (const char *const *)argv.v,
+					.envp = o->environment.n ? (const char *const *)o->environment.v : nothing,
+					.umask = o->umask,
+					.passphrase_fd = passphrase,
+					.verbose = options->verbose },
+		  o, ret, &status, err);
+	r = r ? r : read_report(ret, err);
+	if (r || ret->view.problems.n)
+		return r;
+	if (ret->root_fd < 0)
+		return hps_error_set(err, HPS_E_UNDECIDED, "rebuilding the view: its process ended with status %d", status);
+	return read_id(ret) ? no_record(ret, status, err) : 0;
+}
+
+int hps_rerun_open(int root_fd, const char *path)
+{
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV };
+	int fd = (int)syscall(SYS_openat2, root_fd, path + (*path == '/'), &how, sizeof how);
+	struct stat s;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &s) || !S_ISREG(s.st_mode)) {
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+void hps_rerun_release(struct hps_rerun *r)
+{
+	if (r->work)
+		(void)!hps_dir_remove(AT_FDCWD, r->work, NULL);
+	free(r->work);
+	hps_cleanup_fd(&r->root_fd);
+	hps_view_release(&r->view);
+	*r = (struct hps_rerun)HPS_RERUN_INIT;
+}

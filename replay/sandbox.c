@@ -1,0 +1,145 @@
+/* Namespaces: user, mount, pid, uts, ipc, net. All of them or none: a weaker cage would give a verdict about another thing. */
+#include "replay/replay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int cannot(struct hps_error *err, const char *what)
+{
+	return hps_error_set(err, HPS_E_UNDECIDED, "the sandbox cannot be set up: %s: %s", what, strerror(errno));
+}
+
+/* ---- ids ---- */
+
+static int write_file(pid_t child, const char *name, const char *text)
+{
+	_cleanup_free_ char *path = hps_format("/proc/%d/%s", child, name);
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -errno;
+}
+
+/* Every id that we have, as itself: what root's files belong to stays true inside. */
+static char *map_all(const char *name)
+{
+	_cleanup_free_ char *path = hps_format("/proc/self/%s", name);
+	_cleanup_file_ FILE *f = fopen(path, "re");
+	_cleanup_buf_ struct hps_buf b = HPS_BUF_INIT;
+	unsigned long inside, outside, count;
+
+	while (f && fscanf(f, "%lu %lu %lu", &inside, &outside, &count) == 3)
+		hps_buf_addf(&b, "%lu %lu %lu\n", inside, inside, count);
+	return hps_buf_take(&b);
+}
+
+static int map(pid_t child, const char *name, unsigned inside, unsigned ours)
+{
+	_cleanup_free_ char *all = inside == ours && geteuid() == 0 ? map_all(name) : NULL, *one = hps_format("%u %u 1\n", inside, ours);
+
+	if (all && !write_file(child, name, all))
+		return 0;
+	return write_file(child, name, one);
+}
+
+int hps_sandbox_map(pid_t child, const struct hps_sandbox *s, int sync_fd, struct hps_error *err)
+{
+	char byte = 0;
+	int r;
+
+	if (read(sync_fd, &byte, 1) != 1)
+		return hps_error_set(err, -EPIPE, "the sandbox cannot be set up"); /* the child says why */
+	if (geteuid() != 0 || s->uid != 0)
+		(void)!write_file(child, "setgroups", "deny");
+	r = map(child, "gid_map", getegid(), getegid());
+	r = r ? r : map(child, "uid_map", s->uid, geteuid());
+	if (r) {
+		errno = -r;
+		return cannot(err, "mapping our user into it");
+	}
+	return write(sync_fd, &byte, 1) == 1 ? 0 : cannot(err, "its process is gone");
+}
+
+/* ---- entering ---- */
+
+static const struct {
+	int flag;
+	const char *name, *hint;
+} spaces[] = {
+	{ CLONE_NEWUSER, "a user namespace", " (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)" },
+	{ CLONE_NEWNS, "a mount namespace", "" },
+	{ CLONE_NEWPID, "a pid namespace", "" },
+	{ CLONE_NEWUTS, "a uts namespace", "" },
+	{ CLONE_NEWIPC, "an ipc namespace", "" },
+	{ CLONE_NEWNET, "a net namespace", "" },
+};
+
+/* Programs talk to themselves over the loopback device. */
+static void raise_loopback(void)
+{
+	struct ifreq request = { .ifr_name = "lo" };
+	_cleanup_fd_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	request.ifr_flags = IFF_UP | IFF_RUNNING;
+	if (fd >= 0)
+		(void)!ioctl(fd, SIOCSIFFLAGS, &request);
+}
+
+int hps_sandbox_enter(const struct hps_sandbox *s, int sync_fd, struct hps_error *err)
+{
+	const char *host = s->host && *s->host ? s->host : "localhost";
+	char byte = 1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(spaces); i++) {
+		if (spaces[i].flag == CLONE_NEWNET && s->network)
+			continue;
+		if (unshare(spaces[i].flag))
+			return hps_error_errno(err, "the sandbox cannot be set up: %s%s", spaces[i].name, spaces[i].hint);
+		if (spaces[i].flag == CLONE_NEWUSER && (write(sync_fd, &byte, 1) != 1 || read(sync_fd, &byte, 1) != 1))
+			return cannot(err, "no ids");
+	}
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+		return cannot(err, "tying it to its parent");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return cannot(err, "keeping its mounts to itself");
+	if (sethostname(host, strlen(host)))
+		return cannot(err, "naming its host");
+	if (!s->network)
+		raise_loopback();
+	return 0;
+}
+
+/* ---- leaving privilege behind ---- */
+
+int hps_sandbox_drop(struct hps_error *err)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct only[2] = { { 0 } };
+	const unsigned chroot_bit = 1U << CAP_SYS_CHROOT;
+
+	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
+		if (cap != CAP_SYS_CHROOT && prctl(PR_CAPBSET_READ, cap) == 1 && prctl(PR_CAPBSET_DROP, cap))
+			return cannot(err, "giving up a capability");
+	only[0].effective = only[0].permitted = only[0].inheritable = chroot_bit;
+	if (syscall(SYS_capset, &head, only))
+		return cannot(err, "giving up capabilities");
+	/* hps-record changes the root for the command; an ordinary user keeps a capability over execve() only like this */
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_CHROOT, 0, 0))
+		return cannot(err, "keeping the capability to change the root");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return cannot(err, "refusing new privileges");
+	return 0;
+}

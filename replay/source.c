@@ -1,0 +1,127 @@
+/* Where a file's content comes from. Whatever is handed out was hashed on the way: bytes in memory after reading them, a
+ * descriptor by reading through it. What that descriptor names can still be written to by its owner; the rerun's own record
+ * hashes it again (verdict.c compares). */
+#include "replay/replay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Up to here a file is copied, so that it has its own mode and time of modification; beyond, memory is too dear. */
+#define COPY_MAX ((size_t)32 << 20)
+
+void hps_source_release(struct hps_source *s)
+{
+	hps_buf_release(&s->content);
+	hps_cleanup_fd(&s->fd);
+}
+
+/* No symbolic link on the way: the recorded path had none. */
+static int open_system(const char *path, struct stat *ret)
+{
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_NO_SYMLINKS };
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, ret)) {
+		close(fd);
+		return -errno;
+	}
+	return fd;
+}
+
+static int refuse(struct hps_error *err, const char *state, const char *stored, const char *system)
+{
+	return hps_error_set(err, HPS_E_NOTFOUND, "%s: %s, and the system's %s", state, stored, system);
+}
+
+static bool is_faithful(const struct hps_plan_node *n, const struct stat *s)
+{
+	int64_t mtime = (int64_t)s->st_mtim.tv_sec * 1000000000 + s->st_mtim.tv_nsec;
+
+	return (!n->mode || (s->st_mode & 07777) == n->mode) && (n->mtime_ns < 0 || mtime == n->mtime_ns);
+}
+
+/* Readable by whoever runs the trial, not only by us: inside, an owner that is not ours has no name. */
+static bool is_open_to_all(const struct stat *s)
+{
+	return s->st_uid == geteuid() || (s->st_mode & S_IROTH && (!(s->st_mode & S_IXUSR) || s->st_mode & S_IXOTH));
+}
+
+static int read_whole(struct hps_source *ret, const struct hps_plan_node *node, const char *stored, struct hps_error *err)
+{
+	struct hps_digest digest;
+	int r = hps_file_read_fd(ret->fd, COPY_MAX, &ret->content, err);
+
+	if (r)
+		return r;
+	hps_digest_of(ret->content.data ? ret->content.data : "", ret->content.len, &digest);
+	if (!hps_digest_equal(&digest, &node->digest))
+		return refuse(err, "changed", stored, "file has other content");
+	hps_cleanup_fd(&ret->fd);
+	ret->fd = -1;
+	return 0;
+}
+
+static int from_system(const struct hps_plan_node *node, const char *stored, struct hps_source *ret, struct hps_error *err)
+{
+	struct hps_digest digest;
+	struct stat s;
+	int fd = open_system(node->path, &s), r;
+
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return refuse(err, "missing", stored, "file is gone");
+	if (fd == -ELOOP)
+		return refuse(err, "changed", stored, "path now leads through a symbolic link");
+	if (fd < 0)
+		return hps_error_set(err, HPS_E_NOTFOUND, "missing: %s, and the system's file cannot be read: %s", stored, strerror(-fd));
+	ret->kind = HPS_SOURCE_SYSTEM;
+	ret->fd = fd;
+	if (!S_ISREG(s.st_mode) || (node->size >= 0 && s.st_size != node->size))
+		return refuse(err, "changed", stored, S_ISREG(s.st_mode) ? "file has another size" : "path is no longer a file");
+	ret->faithful = is_faithful(node, &s) && is_open_to_all(&s);
+	if ((!ret->faithful || node->writable) && (size_t)s.st_size <= COPY_MAX)
+		return read_whole(ret, node, stored, err);
+	r = hps_digest_fd(fd, &digest, NULL, err);
+	if (r)
+		return hps_error_prefix(err, "reading '%s'", node->path);
+	return hps_digest_equal(&digest, &node->digest) ? 0 : refuse(err, "changed", stored, "file has other content");
+}
+
+static int from_store(struct hps_objects *objects, const struct hps_plan_node *node, struct hps_source *ret, struct hps_error *err)
+{
+	int r = hps_objects_get(objects, &node->digest, COPY_MAX, &ret->content, err);
+
+	ret->kind = HPS_SOURCE_STORE;
+	if (r != HPS_E_LIMIT)
+		return r;
+	hps_error_release(err);
+	return hps_objects_open_fd(objects, &node->digest, &ret->fd, err);
+}
+
+int hps_source_open(struct hps_objects *objects, const struct hps_plan_node *node, struct hps_source *ret, struct hps_error *err)
+{
+	_cleanup_error_ struct hps_error store_err = HPS_ERROR_INIT;
+	const char *stored = "it was not stored";
+	int r;
+
+	*ret = (struct hps_source)HPS_SOURCE_INIT;
+	if (objects && hps_objects_has(objects, &node->digest)) {
+		r = from_store(objects, node, ret, &store_err);
+		if (!r)
+			return 0;
+		hps_source_release(ret);
+		*ret = (struct hps_source)HPS_SOURCE_INIT;
+		stored = "the stored copy is damaged";
+	}
+	r = from_system(node, stored, ret, err);
+	if (r)
+		hps_source_release(ret);
+	return r;
+}

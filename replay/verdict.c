@@ -1,0 +1,365 @@
+/* What it comes to: the rerun's end, what it really read, its outputs and what was not as it had been become one word, a signed
+ * statement and the answer of --json. */
+#include "replay/replay.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	int exit;
+	bool passed;
+} verdicts[] = {
+	[HPS_VERDICT_BITS] = { "REPRODUCED-BITS", 0, true },	   [HPS_VERDICT_VALUES] = { "REPRODUCED-VALUES", 0, true },
+	[HPS_VERDICT_WITHIN] = { "REPRODUCED-WITHIN", 0, true }, [HPS_VERDICT_DIVERGED] = { "DIVERGED", 1, false },
+	[HPS_VERDICT_FAILED] = { "FAILED-REPLAY", 4, false },	   [HPS_VERDICT_NOT_REBUILT] = { "NOT-REBUILT", 4, false },
+	[HPS_VERDICT_INCONCLUSIVE] = { "INCONCLUSIVE", 4, false },
+};
+
+const char *hps_verdict_name(enum hps_verdict v)
+{
+	return verdicts[v].name;
+}
+
+int hps_verdict_exit(enum hps_verdict v)
+{
+	return verdicts[v].exit;
+}
+
+static void decide(struct hps_judgement *j, enum hps_verdict v, char *reason)
+{
+	free(j->reason);
+	j->verdict = v;
+	j->reason = reason;
+}
+
+/* ---- what the rerun really read ---- */
+
+/* The rerun's record hashed every file again: one that is not what the plan proved it to be was written to meanwhile. */
+static void check_materials(struct hps_judgement *j, const struct hps_plan *plan, const json_t *materials)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)materials, i, item) {
+		const char *escaped = hps_json_text(item, "path"), *hex = hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
+		_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
+		const struct hps_plan_node *n;
+		struct hps_digest d;
+
+		if (!escaped || !hex || hps_digest_parse(hex, &d) || hps_path_unescape(escaped, &path, NULL) || !path.data)
+			continue;
+		n = hps_plan_find(plan, path.data);
+		if (n && n->kind == HPS_PLAN_GHOST)
+			hps_hole_add(&j->holes, path.data, "the rerun opened it; the trial had only listed its name, so its content is not known");
+		if (!n || n->kind != HPS_PLAN_FILE || hps_digest_equal(&d, &n->digest))
+			continue;
+		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("'%s' was changed while the rerun used it", escaped));
+	}
+}
+
+/* ---- what the machines have in common ---- */
+
+static const char *const hardware[] = { "cpu.model", "cpu.isa", "cpu.count", "kernel.release" };
+
+static const json_t *identity(const struct hps_entry *trial, const char *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)hps_json_at(trial->statement, "predicate", "identities", NULL), i, item) {
+		const char *is = hps_json_text(item, "name");
+
+		if (is && !strcmp(is, name))
+			return item;
+	}
+	return NULL;
+}
+
+static void check_hardware(struct hps_judgement *j, const struct hps_entry *rerun)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(hardware); i++) {
+		const char *was = hps_json_text(identity(&j->original->trial, hardware[i]), "value"), *is = hps_json_text(identity(rerun, hardware[i]), "value");
+		_cleanup_free_ char *why = NULL;
+
+		if (!was || !is || !strcmp(was, is))
+			continue;
+		why = strlen(was) + strlen(is) < 160 ? hps_format("it was '%s', here it is '%s'", was, is) : hps_strdup("it is another here");
+		hps_hole_add(&j->holes, hardware[i], why);
+	}
+}
+
+static void check_coverage(struct hps_judgement *j)
+{
+	const json_t *gap, *gaps = hps_json_at(j->original->trial.statement, "predicate", "coverage", "gaps", NULL);
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)gaps, i, gap) {
+		const char *what = hps_json_text(gap, "what"), *why = hps_json_text(gap, "why");
+		_cleanup_free_ char *text = hps_format("not seen when it was recorded: %s", why ? why : "");
+
+		hps_hole_add(&j->holes, what ? what : "coverage", text);
+	}
+}
+
+/* ---- the rerun's end and its outputs ---- */
+
+static char *describe_end(const struct hps_entry *trial)
+{
+	const json_t *end = hps_json_at(trial->statement, "predicate", "exit", NULL);
+	bool killed = json_object_get(end, "signal") != NULL;
+
+	return hps_format("%s %lld", killed ? "signal" : "status", (long long)hps_json_int(end, killed ? "signal" : "code", -1));
+}
+
+static enum hps_verdict worst_output(const struct hps_outputs *o)
+{
+	enum hps_output_verdict worst = HPS_OUTPUT_IDENTICAL;
+
+	for (size_t i = 0; i < o->n; i++)
+		if (o->v[i].comparison.verdict > worst)
+			worst = o->v[i].comparison.verdict;
+	if (worst > HPS_OUTPUT_WITHIN)
+		return HPS_VERDICT_DIVERGED;
+	return worst == HPS_OUTPUT_WITHIN ? HPS_VERDICT_WITHIN : worst == HPS_OUTPUT_SAME_VALUES ? HPS_VERDICT_VALUES : HPS_VERDICT_BITS;
+}
+
+static char *first_difference(const struct hps_outputs *o)
+{
+	size_t n = 0, first = 0;
+
+	for (size_t i = o->n; i-- > 0;)
+		if (o->v[i].comparison.verdict > HPS_OUTPUT_WITHIN) {
+			first = i;
+			n++;
+		}
+	return hps_format("%zu of %zu outputs differ%s; first '%s'%s%s", n, o->n, n == 1 ? "s" : "", o->v[first].path,
+			  o->v[first].comparison.place ? " at " : "", o->v[first].comparison.place ? o->v[first].comparison.place : "");
+}
+
+static void judge_outputs(struct hps_judgement *j, const struct hps_entry *rerun)
+{
+	_cleanup_free_ char *was = describe_end(&j->original->trial), *is = describe_end(rerun);
+
+	if (strcmp(was, is) != 0)
+		decide(j, HPS_VERDICT_FAILED, hps_format("the trial had ended with %s, the rerun ended with %s", was, is));
+	else if (!j->outputs.n)
+		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_strdup("the trial left neither files nor metrics to compare"));
+	else
+		decide(j, worst_output(&j->outputs), NULL);
+	if (j->verdict == HPS_VERDICT_DIVERGED)
+		decide(j, HPS_VERDICT_DIVERGED, first_difference(&j->outputs));
+}
+
+static void copy_holes(const struct hps_holes *from, struct hps_holes *to)
+{
+	for (size_t i = 0; i < from->n; i++)
+		hps_hole_add(to, from->v[i].what, from->v[i].why);
+}
+
+static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const struct hps_plan *plan, struct hps_error *err)
+{
+	_cleanup_json_ json_t *products = NULL, *materials = NULL;
+	struct hps_entry rerun = { 0 };
+	int r = hps_ledger_find(l, j->rerun->id, &rerun, err);
+
+	r = r ? r : hps_manifest_load(l, &rerun, "products", &products, err);
+	r = r ? r : hps_manifest_load(l, &rerun, "materials", &materials, err);
+	r = r ? r : hps_outputs_compare(l, j->original, &rerun, products, j->rerun->root_fd, &j->tolerance, &j->outputs, err);
+	if (!r) {
+		judge_outputs(j, &rerun);
+		check_materials(j, plan, materials);
+		check_hardware(j, &rerun);
+	}
+	hps_entry_release(&rerun);
+	return r;
+}
+
+int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_plan *plan, const struct hps_error *rerun_error, struct hps_error *err)
+{
+	copy_holes(&j->original->holes, &j->holes);
+	copy_holes(&j->rerun->view.holes, &j->holes);
+	check_coverage(j);
+	if (rerun_error)
+		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_strdup(rerun_error->message));
+	else if (j->rerun->view.problems.n)
+		decide(j, HPS_VERDICT_NOT_REBUILT, hps_format("%zu of %llu contents cannot be had; nothing was run", j->rerun->view.problems.n,
+							      (unsigned long long)(j->rerun->view.n_files + j->rerun->view.problems.n)));
+	else
+		return judge_rerun(l, j, plan, err);
+	return 0;
+}
+
+/* ---- as JSON ---- */
+
+static json_t *holes_json(const struct hps_holes *h, const char *what)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < h->n; i++) {
+		json_t *item = json_object();
+
+		hps_json_set(item, what, hps_path_json(h->v[i].what));
+		hps_json_set(item, "why", hps_path_json(h->v[i].why));
+		hps_json_add(list, item);
+	}
+	return list;
+}
+
+static void set_double(json_t *o, const char *name, double x)
+{
+	char text[HPS_DOUBLE_LEN];
+
+	if (isfinite(x))
+		hps_double_format(x, text);
+	hps_json_set_text(o, name, isfinite(x) ? text : "Infinity");
+}
+
+static json_t *output_json(const struct hps_output *o)
+{
+	const struct hps_comparison *c = &o->comparison;
+	json_t *j = json_object();
+
+	hps_json_set_text(j, "path", o->path);
+	hps_json_set_text(j, "verdict", hps_output_verdict_name(c->verdict));
+	hps_json_set_text(j, "format", c->format);
+	hps_json_set_text(j, "originalDigest", o->original);
+	hps_json_set_text(j, "rerunDigest", o->rerun);
+	if (c->place) {
+		hps_json_set(j, "place", hps_path_json(c->place));
+		hps_json_set(j, "original", hps_path_json(c->original));
+		hps_json_set(j, "rerun", hps_path_json(c->rerun));
+	}
+	if (c->note)
+		hps_json_set(j, "note", hps_path_json(c->note));
+	if (c->n_values) {
+		hps_json_set_int(j, "values", (int64_t)c->n_values);
+		hps_json_set_int(j, "different", (int64_t)c->n_different);
+	}
+	if (c->n_values && c->n_different) {
+		set_double(j, "relativeL2", c->relative_l2);
+		set_double(j, "scaledMax", c->scaled_max);
+		set_double(j, "maxDifference", c->max_difference);
+	}
+	return j;
+}
+
+static json_t *outputs_json(const struct hps_outputs *o)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < o->n; i++)
+		hps_json_add(list, output_json(&o->v[i]));
+	return list;
+}
+
+static json_t *tolerance_json(const struct hps_tolerance *t)
+{
+	json_t *j = json_object();
+
+	hps_json_set_text(j, "source", t->declared ? "declared" : "bits");
+	if (t->declared) {
+		set_double(j, "rtol", t->rtol);
+		set_double(j, "atol", t->atol);
+	}
+	return j;
+}
+
+static json_t *view_json(const struct hps_view *v)
+{
+	json_t *j = json_object();
+
+	hps_json_set_int(j, "files", (int64_t)v->n_files);
+	hps_json_set_int(j, "fromStore", (int64_t)v->n_store);
+	hps_json_set_int(j, "fromSystem", (int64_t)v->n_system);
+	return j;
+}
+
+static json_t *digest_json(const char *hex)
+{
+	json_t *j = json_object();
+
+	hps_json_set_text(j, "sha256", hex);
+	return j;
+}
+
+static json_t *named_digest(const char *member, const char *name, const char *hex)
+{
+	json_t *j = json_object();
+
+	hps_json_set_text(j, member, name);
+	hps_json_set(j, "digest", digest_json(hex));
+	return j;
+}
+
+/* The level that this replay reaches: files, environment, names; neither entropy nor time are answered from the record. */
+#define LEVEL "L1"
+
+json_t *hps_judgement_statement(const struct hps_judgement *j)
+{
+	json_t *s = hps_statement_new(HPS_PREDICATE_VERDICT), *p = json_object_get(s, "predicate"), *verifier = json_object(), *version = json_object();
+	json_t *attestations = json_array(), *policy = json_object(), *levels = json_array();
+	const char *trial = j->original->trial.id;
+	_cleanup_free_ char *uri = hps_format("urn:hps:trial:%s", trial);
+
+	hps_json_add(json_object_get(s, "subject"), named_digest("name", "trial", trial));
+	hps_json_set_text(version, "hps", HPS_VERSION);
+	hps_json_set_text(verifier, "id", "urn:hps:replay:v1");
+	hps_json_set(verifier, "version", version);
+	hps_json_set(p, "verifier", verifier);
+	hps_json_set(p, "timeVerified", json_incref(json_object_get(p, "time")));
+	hps_json_set_text(p, "resourceUri", uri);
+	hps_json_set_text(policy, "uri", "urn:hps:replay:policy:v1");
+	hps_json_set(p, "policy", policy);
+	hps_json_add(attestations, named_digest("uri", uri, trial));
+	hps_json_set(p, "inputAttestations", attestations);
+	hps_json_set_text(p, "verificationResult", verdicts[j->verdict].passed ? "PASSED" : "FAILED");
+	if (verdicts[j->verdict].passed)
+		hps_json_add(levels, json_string("HPS_REPLAY_" LEVEL));
+	hps_json_set(p, "verifiedLevels", levels);
+	hps_json_set_text(p, "hps_trial", trial);
+	hps_json_set_text(p, "hps_rerun", *j->rerun->id ? j->rerun->id : NULL);
+	hps_json_set_text(p, "hps_verdict", hps_verdict_name(j->verdict));
+	hps_json_set_text(p, "hps_level", LEVEL);
+	if (j->reason)
+		hps_json_set(p, "hps_reason", hps_path_json(j->reason));
+	hps_json_set(p, "hps_outputs", outputs_json(&j->outputs));
+	hps_json_set(p, "hps_missing", holes_json(&j->rerun->view.problems, "path"));
+	hps_json_set(p, "hps_holes", holes_json(&j->holes, "what"));
+	hps_json_set(p, "hps_tolerance", tolerance_json(&j->tolerance));
+	hps_json_set(p, "hps_view", view_json(&j->rerun->view));
+	return s;
+}
+
+json_t *hps_judgement_json(const struct hps_judgement *j)
+{
+	json_t *o = json_object(), *entry = json_object();
+
+	hps_json_set_text(o, "schema", "hps.verdict/1");
+	hps_json_set_text(o, "trial", j->original->trial.id);
+	hps_json_set_text(o, "rerun", *j->rerun->id ? j->rerun->id : NULL);
+	hps_json_set_text(o, "verdict", hps_verdict_name(j->verdict));
+	hps_json_set_text(o, "level", LEVEL);
+	if (j->reason)
+		hps_json_set(o, "reason", hps_path_json(j->reason));
+	hps_json_set(o, "outputs", outputs_json(&j->outputs));
+	hps_json_set(o, "missing", holes_json(&j->rerun->view.problems, "path"));
+	hps_json_set(o, "holes", holes_json(&j->holes, "what"));
+	hps_json_set(o, "tolerance", tolerance_json(&j->tolerance));
+	hps_json_set(o, "view", view_json(&j->rerun->view));
+	set_double(o, "rebuildSeconds", (double)(j->rerun->build_ns / 1000000) / 1000);
+	set_double(o, "rerunSeconds", (double)(j->rerun->run_ns / 1000000) / 1000);
+	hps_json_set_int(entry, "index", (int64_t)j->index);
+	hps_json_set_text(entry, "id", j->id);
+	hps_json_set(o, "entry", entry);
+	return o;
+}
+
+void hps_judgement_release(struct hps_judgement *j)
+{
+	free(j->reason);
+	hps_outputs_release(&j->outputs);
+	hps_holes_release(&j->holes);
+	*j = (struct hps_judgement){ 0 };
+}
