@@ -45,7 +45,7 @@ int hps_merkle_prove_inclusion(const struct hps_merkle_source *source, uint64_t 
 			       struct hps_error *err) HPS_MUST;
 int hps_merkle_prove_consistency(const struct hps_merkle_source *source, uint64_t size1, uint64_t size2, struct hps_proof *ret,
 				 struct hps_error *err) HPS_MUST;
-/* RFC 9162 sections 2.1.3.2 and 2.1.4.2: 0 or HPS_E_DAMAGED. */
+/* RFC 9162 sections 2.1.3.2 and 2.1.4.2: 0 or HPS_E_DAMAGED. size1 0, which the RFC leaves open, is refused. */
 int hps_merkle_check_inclusion(uint64_t index, uint64_t size, const struct hps_digest *leaf, const struct hps_digest *proof, size_t n,
 			       const struct hps_digest *root, struct hps_error *err) HPS_MUST;
 int hps_merkle_check_consistency(uint64_t size1, uint64_t size2, const struct hps_digest *root1, const struct hps_digest *root2,

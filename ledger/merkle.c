@@ -246,10 +246,12 @@ int hps_merkle_check_consistency(uint64_t size1, uint64_t size2, const struct hp
 
 	if (size1 > size2 || n > HPS_PROOF_MAX)
 		return wrong(err, "consistency", size1 > size2 ? "the tree shrank" : "it is too long");
-	if (size1 == size2 || size1 == 0) {
+	if (size1 == 0)
+		return wrong(err, "consistency", "every tree continues the empty one, which proves nothing");
+	if (size1 == size2) {
 		if (n)
 			return wrong(err, "consistency", "it should be empty");
-		return size1 == 0 || hps_digest_equal(root1, root2) ? 0 : wrong(err, "consistency", "one size has two roots");
+		return hps_digest_equal(root1, root2) ? 0 : wrong(err, "consistency", "one size has two roots");
 	}
 	if (n == 0)
 		return wrong(err, "consistency", "it is empty");
