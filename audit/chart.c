@@ -208,7 +208,7 @@ static void best_line(struct hps_buf *out, const struct hps_chart *c, const stru
 
 static void point(struct hps_buf *out, const struct hps_chart *c, const struct frame *f, const struct hps_point *p)
 {
-	double x = at_x(f, scale_x(c, p->x)), y = p->failed ? f->lane : at_y(f, p->y), r = c->shape == HPS_CHART_WIDE ? 4.5 : 3.8;
+	double x = at_x(f, scale_x(c, p->x)), y = p->failed ? f->lane : at_y(f, p->y), r = (c->shape == HPS_CHART_WIDE ? 4.5 : 3.8) * (c->n_points > 100 ? 0.7 : 1);
 
 	hps_buf_adds(out, "<g>");
 	if (p->label && c->n_points <= LABELS_MAX)

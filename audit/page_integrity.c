@@ -86,7 +86,9 @@ static void offenders(struct hps_buf *out, const struct hps_finding *f)
 
 		hps_buf_adds(out, "<li>");
 		if (o->index >= 0)
-			hps_html(out, "<strong>@%ld</strong> <code title=\"%s\">%s</code> ", (long)o->index, o->id, start);
+			hps_html(out, "<strong>@%ld</strong> ", (long)o->index);
+		if (o->id[0])
+			hps_html(out, "<code title=\"%s\">%s</code> ", o->id, start);
 		hps_html(out, "<bdi>%s</bdi></li>\n", o->why);
 	}
 	if (left)
