@@ -56,9 +56,11 @@ static size_t collect_counters(const struct hps_model *m, struct counter **ret)
 	return n;
 }
 
+#define COUNTER_MAX ((int64_t)1 << 53) /* no integer in a signed statement is larger */
+
 static void judge_counter(const struct counter *c, int64_t expected, struct hps_finding *f)
 {
-	if (c->value < 0)
+	if (c->value < 0 || c->value > COUNTER_MAX)
 		hps_finding_fail(f, c->entry, "this begin entry has no counter");
 	else if (c->value < expected)
 		hps_finding_fail(f, c->entry, "begin counter %" PRId64 " is there twice", c->value);
@@ -85,7 +87,7 @@ void hps_rule_tree(const struct hps_model *m, const struct hps_verification *v, 
 		if (!i || strcmp(counters[i].keyid, counters[i - 1].keyid) != 0)
 			expected = 0;
 		judge_counter(&counters[i], expected, f);
-		if (counters[i].value >= expected)
+		if (counters[i].value >= expected && counters[i].value <= COUNTER_MAX)
 			expected = counters[i].value + 1;
 	}
 }

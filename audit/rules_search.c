@@ -85,7 +85,7 @@ static void judge_numbers(const struct hps_model *m, const struct hps_study *s, 
 		high = slot->number > high ? slot->number : high;
 		n++;
 	}
-	if (high + 1 != n)
+	if ((uint64_t)high + 1 != (uint64_t)n)
 		hps_finding_fail(f, s->registered, "the study '%s' handed out number %" PRId64 ", but only %" PRId64 " numbers are there", s->name, high, n);
 }
 

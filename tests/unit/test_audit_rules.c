@@ -183,6 +183,11 @@ static void test_int_02(void **state)
 	json_object_del(fixture_predicate(begin), "counter");
 	check(x, "INT-02", HPS_OUTCOME_FAIL, begin, "no counter");
 
+	x = fixture_new();
+	begin = fixture_begin(x, NULL, -1);
+	hps_json_set(fixture_predicate(begin), "counter", json_integer(INT64_MAX));
+	check(x, "INT-02", HPS_OUTCOME_FAIL, begin, "no counter");
+
 	x = fixture_new(); /* another key counts for itself */
 	fixture_begin(x, NULL, -1);
 	x->counter = 0;
@@ -255,6 +260,12 @@ static void test_int_05(void **state)
 	fixture_number(x, "s", 2, "complete", "{}", "{}");
 	fixture_stop(x, "s", 2, 0, 0, 0);
 	check(x, "INT-05", HPS_OUTCOME_FAIL, &x->entries[0], "handed out number 2, but only 2 numbers are there");
+
+	x = fixture_new(); /* at the edge of arithmetic */
+	fixture_register(x, "s", "max");
+	fixture_number(x, "s", INT64_MAX, "complete", "{}", "{}");
+	fixture_stop(x, "s", 1, 0, 0, 0);
+	check(x, "INT-05", HPS_OUTCOME_FAIL, &x->entries[0], "but only 1 numbers are there");
 }
 
 static void test_int_06(void **state)
