@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHOWN_MAX 60 /* bytes of a value in "what differs" */
+#define SHOWN_MAX 100 /* bytes of a value in "what differs" */
 
 static json_t *statement_new(const char *study, const char *event, json_t **ret_predicate)
 {
@@ -60,7 +60,26 @@ static char *shown(const json_t *value)
 	return bytes.len > SHOWN_MAX ? hps_format("%.*s…", SHOWN_MAX, bytes.data) : hps_buf_take(&bytes);
 }
 
-/* The first member that differs, one level into objects: "'workers': 2 is registered, the file has 4". */
+static bool same(const json_t *a, const json_t *b)
+{
+	return a == b || json_equal(a, b);
+}
+
+/* Both lists: the first item that differs, its place or its name into *ret_which. */
+static void narrow(const json_t **a, const json_t **b, char **ret_which)
+{
+	size_t i = 0;
+	const char *name;
+
+	while (i < json_array_size(*a) && same(json_array_get(*a, i), json_array_get(*b, i)))
+		i++;
+	*a = json_array_get(*a, i);
+	*b = json_array_get(*b, i);
+	name = hps_json_text(*a ? *a : *b, "name");
+	*ret_which = name ? hps_format(" ('%s')", name) : hps_format(" (item %zu)", i + 1);
+}
+
+/* The first member that differs, one level into objects and lists: "'workers': 2 is registered, the file has 4". */
 static char *difference(const json_t *old, const json_t *new, const char *inside)
 {
 	static const char *const members[] = { "hps",	 "study",   "team",    "command", "space",   "metrics", "search",
@@ -68,18 +87,21 @@ static char *difference(const json_t *old, const json_t *new, const char *inside
 
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
 		const json_t *a = json_object_get(old, members[i]), *b = json_object_get(new, members[i]);
-		_cleanup_free_ char *was = NULL, *is = NULL, *deeper = NULL;
+		_cleanup_free_ char *was = NULL, *is = NULL, *which = NULL;
+		char *deeper = NULL;
 
-		if (json_equal(a, b))
+		if (same(a, b))
 			continue;
 		if (!inside && json_is_object(a) && json_is_object(b))
 			deeper = difference(a, b, members[i]);
 		if (deeper)
-			return hps_take(deeper);
+			return deeper;
+		if (json_is_array(a) && json_is_array(b))
+			narrow(&a, &b, &which);
 		was = shown(a);
 		is = shown(b);
-		return hps_format("'%s'%s%s%s: %s is registered, the file has %s", members[i], inside ? " of '" : "", inside ? inside : "",
-				  inside ? "'" : "", was, is);
+		return hps_format("'%s'%s%s%s%s: %s is registered, the file has %s", members[i], inside ? " of '" : "", inside ? inside : "",
+				  inside ? "'" : "", which ? which : "", was, is);
 	}
 	return NULL;
 }

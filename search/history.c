@@ -1,4 +1,5 @@
 /* What the ledger holds of a study: entries in, state out. Nothing is kept anywhere else, so a resume is a reading. */
+#include "ledger/ledger.h"
 #include "search/search.h"
 
 #include <stdlib.h>
@@ -127,6 +128,16 @@ int hps_history_read(struct hps_ledger *l, const char *study, struct hps_history
 	filter.study = study;
 	filter.from_index = h->next_index;
 	return hps_ledger_each(l, &filter, take_entry, h, err);
+}
+
+int hps_history_settle(struct hps_ledger *l, const char *study, struct hps_history *h, struct hps_error *err)
+{
+	int r = hps_ledger_lock(l, err);
+
+	if (r)
+		return r;
+	hps_ledger_unlock(l);
+	return hps_history_read(l, study, h, err);
 }
 
 void hps_history_release(struct hps_history *h)

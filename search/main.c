@@ -113,6 +113,8 @@ static int run(void *options, int argc, char **argv, struct hps_error *err)
 	r = hps_runner_run(&runner, &h, err);
 	hps_progress_end(&live.progress);
 	hps_wipe_free(passphrase);
+	if (!r && !h.n_appended && !o->quiet)
+		hps_note("study '%s' is finished: every trial has its result, nothing was run", hps_json_text(h.spec, "study"));
 	if (h.registered[0] && print_study(&h, o->json, r ? &ignored : err) && !r)
 		return HPS_E_FORMAT;
 	return r;
@@ -173,12 +175,15 @@ static int status(void *options, int argc, char **argv, struct hps_error *err)
 
 /* ---- check and plan ---- */
 
+struct check_options {
+	bool json;
+};
 struct plan_options {
 	int64_t seed;
-	bool seed_given, json;
+	bool seed_given;
 };
 static const struct hps_option check_table[] = {
-	{ "json", 0, HPS_OPT_FLAG, offsetof(struct plan_options, json), NULL, "the compiled study, as it would be registered", 0 },
+	{ "json", 0, HPS_OPT_FLAG, offsetof(struct check_options, json), NULL, "the compiled study, as it would be registered", 0 },
 };
 static const struct hps_option plan_table[] = {
 	{ "seed", 0, HPS_OPT_I64, offsetof(struct plan_options, seed), "N", "instead of the seed that registration draws",
@@ -187,7 +192,7 @@ static const struct hps_option plan_table[] = {
 
 static int check(void *options, int argc, char **argv, struct hps_error *err)
 {
-	const struct plan_options *o = options;
+	const struct check_options *o = options;
 	_cleanup_buf_ struct hps_buf bytes = HPS_BUF_INIT;
 	_cleanup_json_ json_t *study = NULL;
 	char hex[HPS_DIGEST_HEX];
@@ -224,6 +229,18 @@ static int seed_for_plan(const struct plan_options *o, const json_t *study, stru
 	return 0;
 }
 
+static void print_decision(const struct hps_space *space, uint64_t number, const struct hps_decision *d)
+{
+	_cleanup_buf_ struct hps_buf line = HPS_BUF_INIT;
+
+	hps_buf_addf(&line, "%" PRIu64, number);
+	for (size_t i = 0; i < d->values.n; i++) {
+		hps_buf_addf(&line, " %s=", space->parameters[i].name);
+		hps_term_escape(&line, d->values.v[i], strlen(d->values.v[i]));
+	}
+	printf("%s seed=%" PRIu32 "\n", line.data, d->trial_seed);
+}
+
 static int plan(void *options, int argc, char **argv, struct hps_error *err)
 {
 	static const struct hps_results none = { NULL, 0 };
@@ -241,10 +258,7 @@ static int plan(void *options, int argc, char **argv, struct hps_error *err)
 		_cleanup_(hps_decision_release) struct hps_decision d;
 
 		hps_decide(&space, &seed, &none, n, &d);
-		printf("%" PRIu64, n);
-		for (size_t i = 0; i < d.values.n; i++)
-			printf(" %s=%s", space.parameters[i].name, d.values.v[i]);
-		printf(" seed=%" PRIu32 "\n", d.trial_seed);
+		print_decision(&space, n, &d);
 	}
 	return r;
 }
@@ -254,7 +268,7 @@ static const struct hps_command commands[] = {
 	  sizeof(struct run_options), 1, 1, run },
 	{ "status", "[options] STUDY", "what the ledger holds of a study", status_table, ARRAY_SIZE(status_table), sizeof(struct status_options), 1, 1,
 	  status },
-	{ "check", "[options] STUDY.yaml", "read a study file and do nothing else", check_table, ARRAY_SIZE(check_table), sizeof(struct plan_options),
+	{ "check", "[options] STUDY.yaml", "read a study file and do nothing else", check_table, ARRAY_SIZE(check_table), sizeof(struct check_options),
 	  1, 1, check },
 	{ "plan", "[options] STUDY.yaml", "print the trials that a study would run", plan_table, ARRAY_SIZE(plan_table), sizeof(struct plan_options),
 	  1, 1, plan },

@@ -198,7 +198,7 @@ static int lost(struct runner *r, const struct hps_child *child, int status, str
 		return not_started(r, child->number, status, err);
 	result = hps_lease_sweep(r->ledger, NULL, err);
 	if (!result)
-		result = hps_history_read(r->ledger, r->study, r->history, err);
+		result = hps_history_settle(r->ledger, r->study, r->history, err);
 	if (!result && !t->id[0] && t->n_lost >= LOSSES_MAX)
 		result = hps_study_result(r->ledger, r->history, child->number, err);
 	return result;
@@ -207,7 +207,7 @@ static int lost(struct runner *r, const struct hps_child *child, int status, str
 static int ended(struct runner *r, const struct hps_child *child, int status, struct hps_error *err)
 {
 	const struct hps_run_trial *t = &r->history->trials[child->number];
-	int result = hps_history_read(r->ledger, r->study, r->history, err);
+	int result = hps_history_settle(r->ledger, r->study, r->history, err);
 
 	if (!result)
 		result = t->id[0] ? hps_study_result(r->ledger, r->history, child->number, err) : lost(r, child, status, err);
@@ -279,7 +279,7 @@ static int take_over(struct runner *r, struct hps_error *err)
 	int result = hps_lease_sweep(r->ledger, NULL, err);
 
 	if (!result)
-		result = hps_history_read(r->ledger, r->study, r->history, err);
+		result = hps_history_settle(r->ledger, r->study, r->history, err);
 	for (uint64_t n = 0; !result && n < r->history->n; n++) {
 		const struct hps_run_trial *t = &r->history->trials[n];
 
@@ -314,7 +314,7 @@ static int end(struct runner *r, struct hps_error *err)
 
 static int run_locked(struct runner *r, struct hps_error *err)
 {
-	int result = hps_history_read(r->ledger, r->study, r->history, err);
+	int result = hps_history_settle(r->ledger, r->study, r->history, err);
 
 	if (!result)
 		result = hps_study_register(r->ledger, r->launch.spec, r->options->file, r->history, err);

@@ -246,6 +246,9 @@ struct hps_history {
 /* Reads what is new since the last call (all, when *h is zero). Entries that a commit does not precede, reruns by hps-replay
  * and second trials of one number are not the study's and are passed over. */
 int hps_history_read(struct hps_ledger *l, const char *study, struct hps_history *h, struct hps_error *err) HPS_MUST;
+/* The same after finishing what a killed writer had stored and not published: without it, an entry of the dead would be written
+ * a second time. For a ledger that is open for appending. */
+int hps_history_settle(struct hps_ledger *l, const char *study, struct hps_history *h, struct hps_error *err) HPS_MUST;
 void hps_history_release(struct hps_history *h);
 
 struct hps_counts {
