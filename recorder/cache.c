@@ -1,0 +1,224 @@
+/* Digests of earlier runs, so that a hundred trials hash their libraries once. An entry is believed only for file systems whose
+ * change time tells every change, only when that time was not young at hashing, only while nobody has the file open for
+ * writing (stores through a mapping move no clock), and a random sample is hashed again each run. */
+#include "recorder/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#define MAGIC "hpsdig1\n"
+#define MAX_ENTRIES (1u << 16)
+#define YOUNG_NS 2000000000ll
+#define SAMPLE 64 /* one hit in so many is hashed again */
+#define MAX_DEVICES 16
+#define XFS_MAGIC 0x58465342
+#define LIFE_DAYS 90
+
+struct entry {
+	uint64_t fsid;
+	struct hps_identity id;
+	struct hps_digest digest;
+	uint32_t flags, day; /* of the last use */
+};
+#define FLAG_SHARED_OBJECT 1u
+#define FLAG_SECRET 2u
+
+struct device {
+	dev_t dev;
+	uint64_t fsid;
+	bool trusted;
+};
+struct hps_cache {
+	struct entry *old, *new; /* old: sorted by inode */
+	size_t n_old, n_new;
+	struct device devices[MAX_DEVICES];
+	size_t n_devices;
+	uint32_t day;
+	uint32_t dice;
+	char *dir;
+};
+
+static char *cache_dir(void)
+{
+	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+
+	if (base && *base == '/')
+		return hps_format("%s/hps", base);
+	return home && *home == '/' ? hps_format("%s/.cache/hps", home) : NULL;
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	return x->id.ino < y->id.ino ? -1 : x->id.ino > y->id.ino;
+}
+
+/* Refuses what another user could have written. */
+static int open_own(const char *dir)
+{
+	_cleanup_free_ char *path = hps_format("%s/digests", dir);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat s;
+
+	if (fd >= 0 && (fstat(fd, &s) || s.st_uid != geteuid() || s.st_mode & 022 || !S_ISREG(s.st_mode))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void load(struct hps_cache *c)
+{
+	_cleanup_fd_ int fd = open_own(c->dir);
+	_cleanup_buf_ struct hps_buf b;
+
+	hps_buf_init(&b, sizeof(MAGIC) + MAX_ENTRIES * sizeof(struct entry));
+	if (fd < 0 || hps_file_read_fd(fd, b.max, &b, NULL) || b.len < 8 || memcmp(b.data, MAGIC, 8) || (b.len - 8) % sizeof(struct entry))
+		return;
+	c->n_old = (b.len - 8) / sizeof(struct entry);
+	c->old = hps_realloc(NULL, c->n_old, sizeof(struct entry));
+	memcpy(c->old, b.data + 8, b.len - 8);
+}
+
+struct hps_cache *hps_cache_open(void)
+{
+	struct hps_cache *c = hps_alloc(sizeof *c);
+	int64_t now = hps_time_now_ns();
+
+	c->day = (uint32_t)(now / 86400000000000ll);
+	c->dice = (uint32_t)now;
+	c->dir = cache_dir();
+	if (c->dir)
+		load(c);
+	return c;
+}
+
+static const struct device *device_of(struct hps_cache *c, int fd, dev_t dev)
+{
+	struct statfs f;
+	struct device *d;
+
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (c->devices[i].dev == dev)
+			return &c->devices[i];
+	if (c->n_devices == MAX_DEVICES || fstatfs(fd, &f))
+		return NULL;
+	d = &c->devices[c->n_devices++];
+	d->dev = dev;
+	memcpy(&d->fsid, &f.f_fsid, sizeof d->fsid);
+	d->trusted = f.f_type == EXT4_SUPER_MAGIC || f.f_type == XFS_MAGIC || f.f_type == BTRFS_SUPER_MAGIC;
+	return d;
+}
+
+static bool trusted(struct hps_cache *c, int fd, const struct hps_identity *id, uint64_t *ret_fsid)
+{
+	const struct device *d = device_of(c, fd, id->dev);
+
+	if (!d || !d->trusted || hps_time_now_ns() - id->ctime_ns < YOUNG_NS)
+		return false;
+	*ret_fsid = d->fsid;
+	/* A read lease is refused while anybody has the file open for writing or mapped writable. It can be taken on own files
+	 * only; others' files an unprivileged trial cannot write. */
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
+		return fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
+	return errno != EAGAIN;
+}
+
+static struct entry *find(struct hps_cache *c, uint64_t fsid, const struct hps_identity *id)
+{
+	struct entry key = { .id.ino = id->ino }, *e = c->n_old ? bsearch(&key, c->old, c->n_old, sizeof key, by_inode) : NULL;
+
+	if (!e)
+		return NULL;
+	while (e > c->old && e[-1].id.ino == id->ino)
+		e--;
+	for (; e < c->old + c->n_old && e->id.ino == id->ino; e++)
+		if (e->fsid == fsid && hps_identity_equal(&e->id, id))
+			return e;
+	return NULL;
+}
+
+bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, struct hps_content *ret)
+{
+	struct entry *e;
+	uint64_t fsid;
+
+	if (!c->n_old || !trusted(c, fd, id, &fsid) || !(e = find(c, fsid, id)))
+		return false;
+	c->dice = c->dice * 1664525u + 1013904223u; /* which ones are sampled need not be secret, only spread */
+	if (c->dice >> 16 < 65536u / SAMPLE)
+		return false;
+	e->day = c->day;
+	ret->digest = e->digest;
+	ret->shared_object = e->flags & FLAG_SHARED_OBJECT;
+	ret->secret = e->flags & FLAG_SECRET;
+	return true;
+}
+
+void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, const struct hps_content *content)
+{
+	uint64_t fsid;
+
+	if (!c->dir || c->n_new >= MAX_ENTRIES / 2 || !trusted(c, fd, id, &fsid))
+		return;
+	c->new = hps_grow(c->new, c->n_new, sizeof *c->new);
+	c->new[c->n_new++] = (struct entry){
+		.fsid = fsid,
+		.id = *id,
+		.digest = content->digest,
+		.flags = (content->shared_object ? FLAG_SHARED_OBJECT : 0) | (content->secret ? FLAG_SECRET : 0),
+		.day = c->day,
+	};
+}
+
+/* Old entries that were used lately and are not replaced by a new one of the same inode. */
+static size_t merge(struct hps_cache *c, struct entry *to)
+{
+	size_t n = 0, j = 0;
+
+	qsort(c->new, c->n_new, sizeof *c->new, by_inode);
+	for (size_t i = 0; i < c->n_old && n + c->n_new < MAX_ENTRIES; i++) {
+		while (j < c->n_new && c->new[j].id.ino < c->old[i].id.ino)
+			j++;
+		if ((j == c->n_new || c->new[j].id.ino != c->old[i].id.ino) && c->day - c->old[i].day < LIFE_DAYS)
+			to[n++] = c->old[i];
+	}
+	memcpy(to + n, c->new, c->n_new * sizeof *to);
+	n += c->n_new;
+	qsort(to, n, sizeof *to, by_inode);
+	return n;
+}
+
+void hps_cache_save(struct hps_cache *c)
+{
+	_cleanup_free_ struct entry *all = NULL;
+	_cleanup_buf_ struct hps_buf b = HPS_BUF_INIT;
+	_cleanup_fd_ int dir = -1;
+	size_t n;
+
+	if (!c->dir || !c->n_new || hps_dir_make(AT_FDCWD, c->dir, 0700, NULL) || hps_dir_open(AT_FDCWD, c->dir, &dir, NULL))
+		return;
+	all = hps_realloc(NULL, c->n_old + c->n_new, sizeof *all);
+	n = merge(c, all);
+	hps_buf_adds(&b, MAGIC);
+	hps_buf_add(&b, all, n * sizeof *all);
+	/* A cache that cannot be written costs time, nothing else. */
+	if (hps_file_write(dir, "digests", 0600, b.data, b.len, NULL))
+		return;
+}
+
+void hps_cache_free(struct hps_cache *c)
+{
+	if (!c)
+		return;
+	free(c->old);
+	free(c->new);
+	free(c->dir);
+	free(c);
+}

@@ -1,0 +1,395 @@
+/* execve and execveat: the program, its interpreters, its arguments. The kernel opens those files itself, so the call goes on
+ * after we have looked, and what really runs is asked of /proc/PID/exe at the process's next call. */
+#include "recorder/recorder.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MAX_ARGUMENTS (256u << 10)
+#define MAX_DEPTH 5  /* interpreters of interpreters, as the kernel */
+#define HEAD 4096
+
+enum kind { KIND_UNKNOWN, KIND_ELF, KIND_FOREIGN_ELF, KIND_SCRIPT };
+
+/* ---- what a program file says it needs ---- */
+
+/* PT_INTERP of an ELF file of our ABI, read by hand: the headers are at fixed places and nothing else is needed. */
+static enum kind elf_interpreter(int fd, const char *head, size_t n, char out[HPS_PATH_CAP])
+{
+	Elf64_Ehdr e;
+
+	*out = '\0';
+	if (n < sizeof e)
+		return KIND_FOREIGN_ELF;
+	memcpy(&e, head, sizeof e);
+	if (e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_machine != EM_X86_64)
+		return KIND_FOREIGN_ELF;
+	for (unsigned i = 0; i < e.e_phnum && i < 256; i++) {
+		Elf64_Phdr p;
+		ssize_t len;
+
+		if (pread(fd, &p, sizeof p, (off_t)(e.e_phoff + i * sizeof p)) != sizeof p)
+			break;
+		if (p.p_type != PT_INTERP || p.p_filesz >= HPS_PATH_CAP)
+			continue;
+		len = pread(fd, out, p.p_filesz, (off_t)p.p_offset);
+		out[len > 0 ? len : 0] = '\0';
+		break;
+	}
+	return KIND_ELF;
+}
+
+static enum kind script_interpreter(const char *head, size_t n, char out[HPS_PATH_CAP])
+{
+	size_t end = 2, start;
+
+	while (end < n && end < 256 && head[end] != '\n' && head[end])
+		end++;
+	start = 2;
+	while (start < end && (head[start] == ' ' || head[start] == '\t'))
+		start++;
+	n = start;
+	while (n < end && head[n] != ' ' && head[n] != '\t')
+		n++;
+	memcpy(out, head + start, n - start);
+	out[n - start] = '\0';
+	return n > start ? KIND_SCRIPT : KIND_UNKNOWN;
+}
+
+static enum kind interpreter_of(int fd, char out[HPS_PATH_CAP])
+{
+	char head[HEAD];
+	ssize_t n = pread(fd, head, sizeof head, 0);
+
+	*out = '\0';
+	if (n >= 4 && !memcmp(head, ELFMAG, SELFMAG))
+		return elf_interpreter(fd, head, (size_t)n, out);
+	if (n >= 2 && !memcmp(head, "#!", 2))
+		return script_interpreter(head, (size_t)n, out);
+	return KIND_UNKNOWN;
+}
+
+/* ---- noting files ---- */
+
+static struct hps_file *note_file(struct hps_supervisor *s, int fd, const struct stat *st, const char *name, const char *base, unsigned uses)
+{
+	_cleanup_buf_ struct hps_buf walked;
+	struct hps_file *file;
+	char real[HPS_PATH_CAP];
+
+	hps_supervisor_path(s, fd, st, real);
+	hps_buf_init(&walked, 2 * HPS_PATH_CAP);
+	if (name && strcmp(real, name) != 0)
+		hps_walk(s->files, base, name, true, &walked);
+	file = hps_files_get(s->files, *real ? real : name ? name : "");
+	hps_file_use(s->files, file, fd, st, uses);
+	return file;
+}
+
+/* Opens and notes `name`, known already when it is what it was. -1: cannot be opened for reading. */
+static int open_interpreter(struct hps_supervisor *s, const struct hps_tracee *t, const char *base, const char *name, unsigned uses, struct stat *ret)
+{
+	struct hps_file *file = *name == '/' ? hps_map_get(&s->files->by_name, name) : NULL;
+	_cleanup_free_ char *relative = *name == '/' ? NULL : hps_format("%s/%s", base, name);
+	int fd = open(relative ? relative : name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct hps_identity id;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, ret) || !S_ISREG(ret->st_mode)) {
+		close(fd);
+		return -1;
+	}
+	hps_identity_of(ret, &id);
+	if (file && hps_identity_equal(&file->now, &id)) {
+		hps_file_use(s->files, file, fd, ret, uses);
+	} else {
+		file = note_file(s, fd, ret, relative ? relative : name, "", uses);
+		if (!relative)
+			*hps_map_slot(&s->files->by_name, name) = file;
+	}
+	if (t->foreign)
+		file->unverified = true;
+	return fd;
+}
+
+/* Follows #! lines to the ELF file that will run, and that to its own interpreter. False: an ABI that is refused. */
+static bool note_interpreters(struct hps_supervisor *s, struct hps_call *c, int fd, const char *base, struct stat *running)
+{
+	char name[HPS_PATH_CAP];
+	int current = fd;
+	bool right = true;
+
+	for (unsigned depth = 0; depth < MAX_DEPTH; depth++) {
+		enum kind kind = interpreter_of(current, name);
+		struct stat st;
+		int next;
+
+		right = kind != KIND_FOREIGN_ELF;
+		if (!*name || !right)
+			break;
+		next = open_interpreter(s, c->t, base, name, HPS_USE_INTERPRETER, &st);
+		if (current != fd)
+			close(current);
+		current = next;
+		if (next < 0)
+			return true;
+		if (kind == KIND_ELF)
+			break;
+		*running = st;
+	}
+	if (current != fd)
+		close(current);
+	return right;
+}
+
+/* ---- arguments ---- */
+
+/* The strings of an argument vector, each with its NUL. */
+static void read_arguments(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, struct hps_buf *ret)
+{
+	uint64_t pointers[64];
+	char text[4096];
+
+	hps_buf_init(ret, MAX_ARGUMENTS);
+	for (unsigned i = 0; at && !ret->full; i++) {
+		ssize_t n;
+
+		if (i % ARRAY_SIZE(pointers) == 0) {
+			/* The vector may end just before an unmapped page: what can be read is enough if it holds the end. */
+			memset(pointers, 0, sizeof pointers);
+			if (hps_memory_read(s, t, at + i * sizeof *pointers, pointers, sizeof pointers) < 0 &&
+			    hps_memory_read(s, t, at + i * sizeof *pointers, pointers, 4096 - at % 4096 < sizeof pointers ? 4096 - at % 4096 : 8) < 0)
+				return;
+		}
+		if (!pointers[i % ARRAY_SIZE(pointers)])
+			return;
+		n = hps_memory_string(s, t, pointers[i % ARRAY_SIZE(pointers)], text, sizeof text);
+		if (n == -ENAMETOOLONG) { /* a long argument: its start, and a mark */
+			hps_buf_add(ret, text, sizeof text - 1);
+			hps_buf_adds(ret, "…");
+		} else if (n >= 0) {
+			hps_buf_add(ret, text, (size_t)n);
+		} else {
+			return;
+		}
+		hps_buf_addc(ret, '\0');
+	}
+}
+
+static char *directory_of(const struct hps_tracee *t)
+{
+	char path[HPS_PATH_CAP];
+	ssize_t n = t->launching ? readlink("/proc/self/cwd", path, sizeof path - 1) : readlinkat(t->task_fd, "../cwd", path, sizeof path - 1);
+
+	return n > 0 ? hps_strndup(path, (size_t)n) : hps_strdup("");
+}
+
+static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *program, uint64_t argv, const struct stat *running, bool stable)
+{
+	struct hps_execution *e = hps_alloc(sizeof *e);
+	struct hps_buf arguments;
+
+	read_arguments(s, c->t, argv, &arguments);
+	*e = (struct hps_execution){
+		.parent = c->t->execution,
+		.pid = c->t->pid,
+		.program = hps_strdup(program),
+		.argv_len = arguments.len,
+		.argv = hps_buf_take(&arguments),
+		.cwd = directory_of(c->t),
+		.start_ns = hps_time_monotonic_ns(),
+		.tracee = c->t->index,
+		.exe_dev = running->st_dev,
+		.exe_ino = running->st_ino,
+		.stable = stable,
+	};
+	c->t->pending = e;
+}
+
+/* ---- the calls ---- */
+
+/* The file that the call names; -errno. */
+static int open_program(struct hps_call *c, const struct hps_target *target, int dirfd, int flags)
+{
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
+	_cleanup_fd_ int root = -1;
+	char link[32];
+	int fd;
+
+	if (flags & AT_EMPTY_PATH && !target->len) {
+		snprintf(link, sizeof link, "../fd/%d", dirfd);
+		fd = openat(c->t->task_fd, link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		return fd < 0 ? -errno : fd;
+	}
+	how.flags |= flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
+	if (c->t->foreign && target->given[0] == '/') {
+		root = openat(c->t->task_fd, "../root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		how.resolve = RESOLVE_IN_ROOT;
+	}
+	fd = (int)syscall(SYS_openat2, root >= 0 ? root : target->base, root >= 0 ? target->given : target->path, &how, sizeof how);
+	return fd < 0 ? -errno : fd;
+}
+
+static void exec_file(struct hps_supervisor *s, struct hps_call *c, const struct hps_target *target, int fd, uint64_t argv, int flags)
+{
+	struct stat st, running;
+	struct hps_file *file;
+	bool named = !(flags & AT_EMPTY_PATH && !target->len) && !target->own;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		hps_answer_continue(s, c); /* EACCES is coming */
+		return;
+	}
+	running = st;
+	file = note_file(s, fd, &st, named ? target->given : NULL, target->base_path, HPS_USE_EXEC);
+	if (c->t->foreign) {
+		file->unverified = true;
+		hps_gap_note(s->gaps, HPS_GAP_FOREIGN);
+	}
+	if (!note_interpreters(s, c, fd, target->base_path, &running)) {
+		hps_gap_note(s->gaps, HPS_GAP_ABI);
+		hps_answer_error(s, c, ENOEXEC);
+		return;
+	}
+	prepare(s, c, file->path, argv, &running, target->stable);
+	hps_answer_continue(s, c);
+}
+
+static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, uint64_t argv, int flags)
+{
+	struct hps_target target;
+	int fd, r = hps_target_get(s, c, flags & AT_EMPTY_PATH ? AT_FDCWD : dirfd, at, &target);
+
+	if (r || (flags & AT_EMPTY_PATH && target.len && target.given[0] != '/')) {
+		hps_target_release(&target);
+		hps_answer_continue(s, c); /* what runs is seen afterwards */
+		return;
+	}
+	/* A vforked child is alone with its parent's memory while the parent waits; only a parent with threads could lie. */
+	target.stable = c->t->own_memory == HPS_YES ? hps_memory_stable(s, c->t, at, target.len + 1) : c->t->launching;
+	fd = open_program(c, &target, dirfd, flags);
+	if (fd >= 0) {
+		exec_file(s, c, &target, fd, argv, flags);
+		close(fd);
+	} else if (!c->t->foreign && (fd == -ENOENT || fd == -ENOTDIR)) {
+		_cleanup_buf_ struct hps_buf path;
+
+		hps_buf_init(&path, 2 * HPS_PATH_CAP);
+		hps_target_walk(s, &target, true, &path);
+		if (!c->t->launching)
+			hps_files_miss(s->files, path.data, -fd);
+		hps_answer_error(s, c, -fd);
+	} else {
+		/* Not readable, or something that the kernel judges: the program that runs is asked for afterwards. */
+		prepare(s, c, target.given, argv, &(struct stat){ 0 }, target.stable);
+		hps_answer_continue(s, c);
+	}
+	hps_target_release(&target);
+}
+
+void hps_act_execve(struct hps_supervisor *s, struct hps_call *c)
+{
+	exec_any(s, c, AT_FDCWD, c->args[0], c->args[1], 0);
+}
+
+void hps_act_execveat(struct hps_supervisor *s, struct hps_call *c)
+{
+	exec_any(s, c, (int)c->args[0], c->args[1], c->args[2], (int)c->args[4]);
+}
+
+/* ---- afterwards ---- */
+
+static void accept_execution(struct hps_supervisor *s, struct hps_tracee *t)
+{
+	struct hps_execution *e = hps_take(t->pending);
+
+	if (t->execution >= 0 && s->executions[t->execution].pid == t->pid && s->executions[t->execution].tracee == t->index) {
+		s->executions[t->execution].replaced = true;
+		s->executions[t->execution].end_ns = e->start_ns;
+	}
+	s->executions = hps_grow(s->executions, s->n_executions, sizeof *s->executions);
+	s->executions[s->n_executions] = *e;
+	t->execution = (int)s->n_executions++;
+	t->exe_dev = e->exe_dev;
+	t->exe_ino = e->exe_ino;
+	free(e);
+}
+
+static void drop_execution(struct hps_tracee *t)
+{
+	struct hps_execution *e = hps_take(t->pending);
+
+	free(e->program);
+	free(e->argv);
+	free(e->cwd);
+	free(e);
+}
+
+/* Other bytes run than the name led us to: a swapped name, or a format that the kernel knows (binfmt_misc). */
+static void note_running(struct hps_supervisor *s, struct hps_tracee *t, const struct stat *st)
+{
+	_cleanup_fd_ int fd = openat(t->task_fd, "../exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct hps_file *file;
+
+	t->pending->exe_dev = st->st_dev;
+	t->pending->exe_ino = st->st_ino;
+	if (fd < 0) {
+		hps_gap_note(s->gaps, HPS_GAP_UNREADABLE);
+		return;
+	}
+	file = note_file(s, fd, st, NULL, "", HPS_USE_EXEC);
+	free(t->pending->program);
+	t->pending->program = hps_strdup(file->path);
+}
+
+/* The kernel's own copy of the arguments, when others could have changed those that we read. */
+static void reread_arguments(struct hps_supervisor *s, struct hps_tracee *t)
+{
+	_cleanup_buf_ struct hps_buf text;
+
+	hps_buf_init(&text, MAX_ARGUMENTS);
+	if (hps_file_read(t->task_fd, "../cmdline", MAX_ARGUMENTS, &text, NULL) || !text.len) {
+		hps_gap_note(s->gaps, HPS_GAP_ARGUMENTS);
+		return;
+	}
+	free(t->pending->argv);
+	t->pending->argv_len = text.len;
+	t->pending->argv = hps_buf_take(&text);
+}
+
+void hps_exec_confirm(struct hps_supervisor *s, struct hps_tracee *t)
+{
+	struct hps_execution *e = t->pending;
+	struct stat st;
+	bool as_read;
+
+	if (fstatat(t->task_fd, "../exe", &st, 0)) {
+		hps_exec_assume(s, t);
+		return;
+	}
+	as_read = st.st_ino == e->exe_ino && st.st_dev == e->exe_dev;
+	if (!as_read && (t->launching || (st.st_ino == t->exe_ino && st.st_dev == t->exe_dev))) {
+		drop_execution(t); /* it runs what it ran before: the exec failed */
+		return;
+	}
+	if (!as_read)
+		note_running(s, t, &st);
+	if (!e->stable)
+		reread_arguments(s, t);
+	hps_tracee_executed(t);
+	accept_execution(s, t);
+}
+
+void hps_exec_assume(struct hps_supervisor *s, struct hps_tracee *t)
+{
+	if (!t->pending->stable)
+		hps_gap_note(s->gaps, HPS_GAP_ARGUMENTS);
+	accept_execution(s, t);
+}

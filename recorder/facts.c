@@ -1,0 +1,324 @@
+/* A process beside the recorder that learns what needs other programs and libraries: the machine, the repository, GPUs,
+ * datasets while the trial runs; owners, names and build-ids of files when it has ended. What hangs or crashes there costs a
+ * gap, not the record. */
+#include "recorder/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "recorder/identity.h"
+
+#define GPU_LIMIT_MS 10000
+#define ANSWER_LIMIT_MS 120000
+#define FRAME_MAX ((size_t)512 << 20)
+
+struct hps_facts {
+	int fd;
+	pid_t pid;
+};
+
+/* ---- frames: a length and bytes ---- */
+
+static int send_frame(int fd, const void *data, size_t len)
+{
+	uint64_t n = len;
+	int r = hps_write_all(fd, &n, sizeof n);
+
+	return r ? r : hps_write_all(fd, data, len);
+}
+
+static int receive(int fd, void *to, size_t len, int limit_ms)
+{
+	char *at = to;
+
+	while (len) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		int ready = poll(&p, 1, limit_ms);
+		ssize_t n;
+
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready <= 0)
+			return -ETIMEDOUT;
+		n = read(fd, at, len);
+		if (n == 0)
+			return -EPIPE;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			at += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+static int receive_frame(int fd, struct hps_buf *ret, int limit_ms)
+{
+	uint64_t n = 0;
+	void *to;
+	int r = receive(fd, &n, sizeof n, limit_ms);
+
+	if (r)
+		return r;
+	hps_buf_init(ret, FRAME_MAX);
+	to = n < FRAME_MAX ? hps_buf_reserve(ret, n) : NULL;
+	if (!to)
+		return -EMSGSIZE;
+	r = receive(fd, to, n, limit_ms);
+	if (!r) {
+		ret->len = n;
+		ret->data[n] = '\0';
+	}
+	return r;
+}
+
+static int send_json(int fd, const json_t *value)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+
+	return hps_json_canonical(value, &text, NULL) ? -EINVAL : send_frame(fd, text.data, text.len);
+}
+
+static int receive_json(int fd, json_t **ret, int limit_ms)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	int r = receive_frame(fd, &text, limit_ms);
+
+	return r ? r : hps_json_parse(text.data ? text.data : "", text.len, ret, NULL);
+}
+
+/* ---- in the process: facts about the machine ---- */
+
+/* A driver's library can hang on a sick card: in a child, with a time limit. */
+static void gather_gpu(json_t *rows)
+{
+	_cleanup_json_ json_t *found = NULL;
+	json_t *row;
+	size_t i;
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return;
+	pid = fork();
+	if (pid == 0) {
+		json_t *own = json_array();
+
+		hps_identity_gpu(own);
+		_exit(send_json(ends[1], own) ? 1 : 0);
+	}
+	close(ends[1]);
+	if (pid < 0 || receive_json(ends[0], &found, GPU_LIMIT_MS))
+		hps_identity_missing(rows, "gpu", "the driver's library did not answer in 10 s, or crashed");
+	close(ends[0]);
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	json_array_foreach(found, i, row)
+		json_array_append(rows, row);
+}
+
+static json_t *dataset_item(const char *option)
+{
+	const char *equals = strchr(option, '='), *path = equals ? equals + 1 : option;
+	_cleanup_free_ char *name = equals ? hps_strndup(option, (size_t)(equals - option)) : hps_strdup(option);
+	_cleanup_free_ char *absolute = hps_path_absolute(path), *real = NULL;
+	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+	struct hps_dataset dataset;
+	char hex[HPS_DIGEST_HEX];
+	json_t *item = json_object(), *digest, *annotations;
+
+	real = realpath(absolute, NULL);
+	hps_json_set(item, "name", hps_path_json(name));
+	if (hps_dataset_digest(path, &dataset, &err)) {
+		hps_json_set_text(item, "missing", err.message);
+		return item;
+	}
+	digest = json_object();
+	hps_digest_hex(&dataset.tree, hex);
+	hps_json_set_text(digest, "sha256", hex);
+	hps_digest_hex(&dataset.dir_hash, hex);
+	hps_json_set_text(digest, "dirHash", hex);
+	hps_json_set(item, "digest", digest);
+	annotations = json_object();
+	hps_json_set(annotations, "path", hps_path_json(real ? real : absolute));
+	hps_json_set_int(annotations, "files", (int64_t)dataset.n_files);
+	hps_json_set_int(annotations, "bytes", (int64_t)dataset.n_bytes);
+	hps_json_set(item, "annotations", annotations);
+	return item;
+}
+
+/* The repository first, and at full priority: the trial may change its files. The rest takes what the trial leaves. */
+static json_t *gather_machine(const struct hps_facts_request *request)
+{
+	json_t *facts = json_object(), *rows = json_array(), *datasets = json_array();
+	struct sched_param idle = { 0 };
+
+	hps_identity_git(rows, request->dir);
+	sched_setscheduler(0, SCHED_IDLE, &idle);
+	for (size_t i = 0; request->datasets && i < request->datasets->n; i++)
+		hps_json_add(datasets, dataset_item(request->datasets->v[i]));
+	hps_identity_host(rows);
+	hps_identity_container(rows);
+	gather_gpu(rows);
+	hps_json_set(facts, "identities", rows);
+	hps_json_set(facts, "datasets", datasets);
+	return facts;
+}
+
+/* ---- in the process: facts about files ---- */
+
+static void set_at_path(json_t *object, const char *path, json_t *value)
+{
+	_cleanup_json_ json_t *key = hps_path_json(path);
+
+	hps_json_set(object, json_string_value(key), value);
+}
+
+static json_t *elf_of(const char *path)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct hps_elf elf = { 0 };
+	json_t *item = json_object();
+
+	if (fd >= 0 && hps_elf_read(fd, &elf)) {
+		hps_json_set_text(item, "soname", elf.soname);
+		hps_json_set_text(item, "buildId", elf.build_id);
+	}
+	hps_elf_release(&elf);
+	return item;
+}
+
+static json_t *owners_of(struct hps_map *paths)
+{
+	json_t *owners = json_object();
+	int r = paths->n ? hps_packages_find(paths) : 0;
+
+	for (size_t i = 0; i < paths->n; i++) {
+		if (!r && paths->items[i].value)
+			set_at_path(owners, paths->items[i].key, hps_path_json(paths->items[i].value));
+		free(paths->items[i].value);
+	}
+	return owners;
+}
+
+/* The question: strings with their NUL, each led by a letter: P whose package? E what soname and build-id? Y read by Python? */
+static json_t *gather_files(const struct hps_buf *question)
+{
+	json_t *answer = json_object(), *elf = json_object();
+	struct hps_map owned = HPS_MAP_INIT;
+	struct hps_strv python = HPS_STRV_INIT;
+
+	for (size_t at = 0; at < question->len; at += strlen(question->data + at) + 1) {
+		const char *path = question->data + at + 1;
+
+		if (path[-1] == 'P')
+			(void)hps_map_slot(&owned, path);
+		else if (path[-1] == 'E')
+			set_at_path(elf, path, elf_of(path));
+		else if (path[-1] == 'Y')
+			hps_strv_add(&python, path);
+	}
+	hps_json_set(answer, "elf", elf);
+	hps_json_set(answer, "packages", owners_of(&owned));
+	hps_json_set(answer, "python", hps_python_distributions(&python));
+	hps_map_release(&owned);
+	hps_strv_release(&python);
+	return answer;
+}
+
+static void facts_main(int fd, const struct hps_facts_request *request)
+{
+	_cleanup_json_ json_t *facts = NULL, *answer = NULL;
+	_cleanup_buf_ struct hps_buf question = HPS_BUF_INIT;
+
+	facts = gather_machine(request);
+	if (request->root && (chroot(request->root) || chdir("/")))
+		_exit(1);
+	if (send_json(fd, facts) || receive_frame(fd, &question, -1))
+		_exit(1);
+	answer = gather_files(&question);
+	_exit(send_json(fd, answer) ? 1 : 0);
+}
+
+/* ---- in the recorder ---- */
+
+/* Keeps nothing of the trial's open: a reader of its output must see the end when the trial closes it. */
+static void detach(int *fd)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	*fd = dup2(*fd, 3);
+	for (int i = 0; i < 3 && null >= 0; i++)
+		dup2(null, i);
+	syscall(SYS_close_range, 4u, ~0u, 0u);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "facts");
+}
+
+int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **ret, struct hps_error *err)
+{
+	struct hps_facts *f;
+	int ends[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return hps_error_errno(err, "starting the process that gathers facts");
+	pid = fork();
+	if (pid == 0) {
+		detach(&ends[1]);
+		facts_main(ends[1], request);
+	}
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		return hps_error_errno(err, "starting the process that gathers facts");
+	}
+	f = hps_alloc(sizeof *f);
+	f->fd = ends[0];
+	f->pid = pid;
+	*ret = f;
+	return 0;
+}
+
+pid_t hps_facts_pid(const struct hps_facts *f)
+{
+	return f->pid;
+}
+
+/* Datasets may take their time, so there is no limit here: the process ends, or answers. */
+int hps_facts_machine(struct hps_facts *f, json_t **ret)
+{
+	return receive_json(f->fd, ret, -1);
+}
+
+int hps_facts_files(struct hps_facts *f, const struct hps_buf *question, json_t **ret)
+{
+	int r = send_frame(f->fd, question->data ? question->data : "", question->len);
+
+	return r ? r : receive_json(f->fd, ret, ANSWER_LIMIT_MS);
+}
+
+void hps_facts_end(struct hps_facts *f)
+{
+	if (!f)
+		return;
+	close(f->fd);
+	kill(f->pid, SIGKILL);
+	while (waitpid(f->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	free(f);
+}

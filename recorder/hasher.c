@@ -1,0 +1,374 @@
+/* Digests of what files held. Contents are found by identity, hashed in one thread at idle priority from a description of
+ * our own, and stored at once when a later writer could destroy them. Whoever needs a digest now takes the job over
+ * between two chunks, so that nobody waits for a thread that the scheduler starves. */
+#include "recorder/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHUNK (256 << 10)
+#define STORE_MAX (256ll << 20)
+#define N_BUCKETS (1u << 14)
+#define LOOK_NS 5000000	     /* a busy hasher looks for work this often: no wake-up on the path of the program */
+#define ASLEEP_AFTER 20	     /* looks without work until it sleeps until woken */
+
+struct hps_hasher {
+	int proc_fd;
+	struct hps_objects *objects;
+	struct hps_cache *cache;
+	struct hps_gaps *gaps;
+	pthread_t thread;
+	bool threaded;
+	pthread_mutex_t lock;	    /* queue, and the step from QUEUED to BUSY */
+	pthread_mutex_t store_lock; /* content store and new cache entries */
+	pthread_cond_t work, progress;
+	struct hps_content **queue;
+	size_t head, tail, cap;
+	bool end, asleep;
+	_Atomic size_t n_open; /* descriptors held for the queue */
+	size_t max_open;
+	struct hps_content *buckets[N_BUCKETS];
+};
+
+static int64_t ns(struct timespec t)
+{
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+void hps_identity_of(const struct stat *s, struct hps_identity *ret)
+{
+	*ret = (struct hps_identity){ .dev = s->st_dev, .ino = s->st_ino, .size = s->st_size, .mtime_ns = ns(s->st_mtim), .ctime_ns = ns(s->st_ctim) };
+}
+
+bool hps_identity_equal(const struct hps_identity *a, const struct hps_identity *b)
+{
+	return a->ino == b->ino && a->ctime_ns == b->ctime_ns && a->size == b->size && a->mtime_ns == b->mtime_ns && a->dev == b->dev;
+}
+
+static unsigned bucket_of(dev_t dev, ino_t ino)
+{
+	return (unsigned)((ino * 0x9e3779b97f4a7c15ull ^ dev * 0xff51afd7ed558ccdull) >> 40) & (N_BUCKETS - 1);
+}
+
+/* ---- one job ---- */
+
+/* What the first bytes tell: a shared object (ELF, ET_DYN), a private key. */
+static void sniff(struct hps_content *c, const char *block, size_t n)
+{
+	static const char begin[] = "-----BEGIN ", end[] = "PRIVATE KEY-----";
+	const char *key;
+
+	c->shared_object = n >= 18 && !memcmp(block, "\177ELF", 4) && block[16] == 3;
+	n = n < 4096 ? n : 4096;
+	key = memmem(block, n, begin, sizeof begin - 1);
+	c->secret = key && memmem(key, n - (size_t)(key - block), end, sizeof end - 1);
+}
+
+static void store(struct hps_hasher *h, struct hps_content *c)
+{
+	if (!c->store || c->secret || c->id.size > STORE_MAX || !h->objects)
+		return;
+	if (hps_objects_put_fd(h->objects, c->fd, &c->digest, NULL, NULL, NULL))
+		hps_gap_note(h->gaps, HPS_GAP_STORE);
+	else
+		c->stored = true;
+}
+
+static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
+{
+	int state = HPS_CONTENT_FAILED;
+
+	if (!failed) {
+		struct hps_identity id;
+		struct stat s;
+
+		hps_sha256_final(c->running, &c->digest);
+		state = HPS_CONTENT_CHANGED;
+		if (fstat(c->fd, &s) == 0) {
+			hps_identity_of(&s, &id);
+			if (hps_identity_equal(&id, &c->id) && c->at == c->id.size)
+				state = HPS_CONTENT_DONE;
+		}
+	}
+	if (state == HPS_CONTENT_DONE) {
+		pthread_mutex_lock(&h->store_lock);
+		store(h, c);
+		if (h->cache && !c->cached)
+			hps_cache_put(h->cache, c->fd, &c->id, c);
+		pthread_mutex_unlock(&h->store_lock);
+	} else {
+		hps_gap_note(h->gaps, failed ? HPS_GAP_UNREADABLE : HPS_GAP_CHANGED);
+	}
+	hps_sha256_free(c->running);
+	c->running = NULL;
+	close(hps_take_fd(&c->fd));
+	atomic_fetch_sub(&h->n_open, 1);
+	pthread_mutex_lock(&h->lock);
+	atomic_store(&c->state, state);
+	pthread_cond_broadcast(&h->progress);
+	pthread_mutex_unlock(&h->lock);
+}
+
+/* Works on a BUSY job until it is done, or until somebody else wants it and `give` allows that. */
+static void work_on(struct hps_hasher *h, struct hps_content *c, char *block, bool give)
+{
+	if (!c->running)
+		c->running = hps_sha256_new();
+	for (;;) {
+		ssize_t n = pread(c->fd, block, CHUNK, c->at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			finish(h, c, n < 0);
+			return;
+		}
+		if (c->at == 0)
+			sniff(c, block, (size_t)n);
+		hps_sha256_update(c->running, block, (size_t)n);
+		c->at += n;
+		if (n < CHUNK && c->at == c->id.size) {
+			finish(h, c, false);
+			return;
+		}
+		if (give && atomic_load(&c->wanted)) {
+			pthread_mutex_lock(&h->lock);
+			atomic_store(&c->state, HPS_CONTENT_QUEUED);
+			pthread_cond_broadcast(&h->progress);
+			pthread_mutex_unlock(&h->lock);
+			return;
+		}
+	}
+}
+
+/* The next job of the queue, now BUSY; NULL when there is none. Jobs that others took are passed over. */
+static struct hps_content *next_job(struct hps_hasher *h)
+{
+	while (h->head < h->tail) {
+		struct hps_content *c = h->queue[h->head++];
+
+		if (atomic_load(&c->state) != HPS_CONTENT_QUEUED || atomic_load(&c->wanted))
+			continue;
+		atomic_store(&c->state, HPS_CONTENT_BUSY);
+		return c;
+	}
+	h->head = h->tail = 0;
+	return NULL;
+}
+
+static void *hasher_main(void *arg)
+{
+	struct hps_hasher *h = arg;
+	struct sched_param idle = { 0 };
+	char *block = hps_alloc(CHUNK);
+	struct hps_content *c;
+	unsigned looks = 0;
+
+	pthread_setschedparam(pthread_self(), SCHED_IDLE, &idle);
+	pthread_setname_np(pthread_self(), "hasher");
+	pthread_mutex_lock(&h->lock);
+	for (;;) {
+		c = next_job(h);
+		if (c) {
+			looks = 0;
+			pthread_mutex_unlock(&h->lock);
+			work_on(h, c, block, true);
+			pthread_mutex_lock(&h->lock);
+		} else if (h->end) {
+			break;
+		} else if (++looks > ASLEEP_AFTER) {
+			h->asleep = true;
+			pthread_cond_wait(&h->work, &h->lock);
+			h->asleep = false;
+			looks = 0;
+		} else {
+			pthread_mutex_unlock(&h->lock);
+			nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
+			pthread_mutex_lock(&h->lock);
+		}
+	}
+	pthread_mutex_unlock(&h->lock);
+	free(block);
+	return NULL;
+}
+
+void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c)
+{
+	char *block;
+
+	if (atomic_load(&c->state) > HPS_CONTENT_BUSY)
+		return;
+	atomic_store(&c->wanted, true);
+	pthread_mutex_lock(&h->lock);
+	while (atomic_load(&c->state) == HPS_CONTENT_BUSY)
+		pthread_cond_wait(&h->progress, &h->lock);
+	if (atomic_load(&c->state) != HPS_CONTENT_QUEUED) {
+		pthread_mutex_unlock(&h->lock);
+		return;
+	}
+	atomic_store(&c->state, HPS_CONTENT_BUSY);
+	pthread_mutex_unlock(&h->lock);
+	block = hps_alloc(CHUNK);
+	work_on(h, c, block, false);
+	free(block);
+}
+
+/* ---- the set of contents ---- */
+
+static struct hps_content *find(struct hps_hasher *h, const struct hps_identity *id)
+{
+	struct hps_content *c = h->buckets[bucket_of(id->dev, id->ino)];
+
+	while (c && !hps_identity_equal(&c->id, id))
+		c = c->next;
+	return c;
+}
+
+/* A description of our own, from offset 0, that leaves the access time alone where we may. */
+static int reopen(const struct hps_hasher *h, int fd)
+{
+	char link[48];
+	int own;
+
+	snprintf(link, sizeof link, "self/fd/%d", fd);
+	own = openat(h->proc_fd, link, O_RDONLY | O_CLOEXEC | O_NOATIME | O_NONBLOCK);
+	return own >= 0 || errno != EPERM ? own : openat(h->proc_fd, link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+static void enqueue(struct hps_hasher *h, struct hps_content *c)
+{
+	bool wake;
+
+	pthread_mutex_lock(&h->lock);
+	if (h->tail == h->cap) {
+		h->cap = h->cap ? h->cap * 2 : 1024;
+		h->queue = hps_realloc(h->queue, h->cap, sizeof *h->queue);
+	}
+	h->queue[h->tail++] = c;
+	wake = h->asleep;
+	pthread_mutex_unlock(&h->lock);
+	if (wake)
+		pthread_cond_signal(&h->work);
+}
+
+static bool known(struct hps_hasher *h, struct hps_content *c)
+{
+	if (!h->cache || !hps_cache_get(h->cache, c->fd, &c->id, c))
+		return false;
+	c->cached = true;
+	if (!c->store || c->secret || !h->objects || c->id.size > STORE_MAX)
+		return true;
+	c->stored = hps_objects_has(h->objects, &c->digest);
+	return c->stored;
+}
+
+struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, bool store_it)
+{
+	struct hps_identity id;
+	struct hps_content *c, **bucket;
+
+	hps_identity_of(s, &id);
+	c = find(h, &id);
+	if (c)
+		return c;
+	c = hps_alloc(sizeof *c);
+	c->id = id;
+	c->store = store_it;
+	bucket = &h->buckets[bucket_of(id.dev, id.ino)];
+	c->next = *bucket;
+	*bucket = c;
+	c->fd = reopen(h, fd);
+	if (c->fd < 0) {
+		atomic_store(&c->state, HPS_CONTENT_FAILED);
+		hps_gap_note(h->gaps, HPS_GAP_UNREADABLE);
+		return c;
+	}
+	if (known(h, c)) {
+		close(hps_take_fd(&c->fd));
+		atomic_store(&c->state, HPS_CONTENT_DONE);
+		return c;
+	}
+	atomic_store(&c->state, HPS_CONTENT_QUEUED);
+	if (atomic_fetch_add(&h->n_open, 1) >= h->max_open || !h->threaded)
+		hps_hasher_wait(h, c);
+	else
+		enqueue(h, c);
+	return c;
+}
+
+void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino)
+{
+	for (struct hps_content *c = h->buckets[bucket_of(dev, ino)]; c; c = c->next)
+		if (c->id.ino == ino && c->id.dev == dev)
+			hps_hasher_wait(h, c);
+}
+
+/* ---- life ---- */
+
+struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, struct hps_cache *cache, struct hps_gaps *gaps)
+{
+	struct hps_hasher *h = hps_alloc(sizeof *h);
+	struct rlimit files = { .rlim_cur = 256 };
+
+	h->proc_fd = proc_fd;
+	h->objects = objects;
+	h->cache = cache;
+	h->gaps = gaps;
+	getrlimit(RLIMIT_NOFILE, &files);
+	h->max_open = files.rlim_cur / 2 < 4096 ? files.rlim_cur / 2 : 4096;
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_mutex_init(&h->store_lock, NULL);
+	pthread_cond_init(&h->work, NULL);
+	pthread_cond_init(&h->progress, NULL);
+	h->threaded = pthread_create(&h->thread, NULL, hasher_main, h) == 0;
+	return h;
+}
+
+void hps_hasher_finish(struct hps_hasher *h)
+{
+	struct hps_content *c;
+	char *block;
+
+	if (!h->threaded)
+		return;
+	block = hps_alloc(CHUNK);
+	pthread_mutex_lock(&h->lock);
+	h->end = true;
+	pthread_cond_signal(&h->work);
+	while ((c = next_job(h))) {
+		pthread_mutex_unlock(&h->lock);
+		work_on(h, c, block, false);
+		pthread_mutex_lock(&h->lock);
+	}
+	pthread_mutex_unlock(&h->lock);
+	free(block);
+	/* What the thread still works on, or paused, is taken over here. */
+	for (size_t i = 0; i < N_BUCKETS; i++)
+		for (c = h->buckets[i]; c; c = c->next)
+			hps_hasher_wait(h, c);
+	pthread_join(h->thread, NULL);
+	h->threaded = false;
+}
+
+void hps_hasher_free(struct hps_hasher *h)
+{
+	if (!h)
+		return;
+	hps_hasher_finish(h);
+	for (size_t i = 0; i < N_BUCKETS; i++)
+		for (struct hps_content *c = h->buckets[i], *next; c; c = next) {
+			next = c->next;
+			free(c);
+		}
+	pthread_mutex_destroy(&h->lock);
+	pthread_mutex_destroy(&h->store_lock);
+	pthread_cond_destroy(&h->work);
+	pthread_cond_destroy(&h->progress);
+	free(h->queue);
+	free(h);
+}

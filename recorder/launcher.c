@@ -1,0 +1,164 @@
+/* The thread that carries the filter, the root and the fence, and starts the command. Its children inherit all three; no other
+ * thread of the recorder has them. */
+#include "recorder/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct hps_launcher {
+	const struct hps_launch *launch;
+	struct hps_gaps *gaps;
+	struct hps_error err;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t step;
+	enum { STARTING, READY, FAILED, GO, GONE, END } state; /* under the lock */
+	int listener;
+	pid_t tid, child;
+	volatile int error; /* of the exec; set by the child, in our memory */
+};
+
+static void set_state(struct hps_launcher *l, int state)
+{
+	pthread_mutex_lock(&l->lock);
+	l->state = state;
+	pthread_cond_broadcast(&l->step);
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void await(struct hps_launcher *l, int state)
+{
+	pthread_mutex_lock(&l->lock);
+	while ((int)l->state < state)
+		pthread_cond_wait(&l->step, &l->lock);
+	pthread_mutex_unlock(&l->lock);
+}
+
+static int enter(struct hps_launcher *l)
+{
+	const struct hps_launch *launch = l->launch;
+
+	if (!launch->root && !launch->cwd)
+		return 0;
+	/* Root and directory of this thread alone. */
+	if (unshare(CLONE_FS))
+		return hps_error_errno(&l->err, "leaving the recorder's own directories");
+	if (launch->root && (chroot(launch->root) || chdir("/")))
+		return hps_error_errno(&l->err, "entering the root '%s'", launch->root);
+	if (launch->cwd && chdir(launch->cwd))
+		return hps_error_errno(&l->err, "entering the directory '%s'", launch->cwd);
+	return 0;
+}
+
+/* In the vforked child: only what is safe with the parent's memory, and what the command must find as it would without us. */
+static void become(struct hps_launcher *l)
+{
+	const struct hps_launch *launch = l->launch;
+
+	setrlimit(RLIMIT_NOFILE, &launch->files);
+	setrlimit(RLIMIT_CORE, &launch->core);
+	if (launch->default_pipe)
+		signal(SIGPIPE, SIG_DFL);
+	for (const int *fd = launch->keep_closed; *fd >= 0; fd++)
+		close(*fd);
+	sigprocmask(SIG_SETMASK, launch->mask, NULL);
+	execvpe(launch->argv[0], launch->argv, launch->envp);
+	l->error = errno;
+	_exit(127);
+}
+
+static void *launcher_main(void *arg)
+{
+	struct hps_launcher *l = arg;
+
+	pthread_setname_np(pthread_self(), "launcher");
+	l->tid = (pid_t)syscall(SYS_gettid);
+	if (enter(l)) {
+		set_state(l, FAILED);
+		return NULL;
+	}
+	if (hps_fence_signals())
+		hps_gap_note(l->gaps, HPS_GAP_FENCE);
+	if (hps_filter_install(l->gaps, &l->listener, &l->err)) {
+		set_state(l, FAILED);
+		return NULL;
+	}
+	set_state(l, READY);
+	await(l, GO);
+	if (l->state == GO) {
+		l->child = vfork();
+		if (l->child == 0)
+			become(l);
+		if (l->child < 0)
+			l->error = errno;
+		set_state(l, GONE);
+		await(l, END);
+	}
+	/* An intercepted call of this thread is the supervisor's sign to end. */
+	syscall(SYS_rmdir, NULL);
+	return NULL;
+}
+
+int hps_launcher_new(const struct hps_launch *launch, struct hps_gaps *gaps, struct hps_launcher **ret, struct hps_error *err)
+{
+	struct hps_launcher *l = hps_alloc(sizeof *l);
+	int r;
+
+	l->launch = launch;
+	l->gaps = gaps;
+	l->listener = -1;
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->step, NULL);
+	r = pthread_create(&l->thread, NULL, launcher_main, l);
+	if (r) {
+		errno = r;
+		hps_error_errno(err, "starting a thread");
+		free(l);
+		return -r;
+	}
+	await(l, READY);
+	if (l->state != FAILED) {
+		*ret = l;
+		return 0;
+	}
+	r = hps_error_set(err, l->err.code, "%s", l->err.message);
+	pthread_join(l->thread, NULL);
+	hps_error_release(&l->err);
+	free(l);
+	return r;
+}
+
+int hps_launcher_listener(const struct hps_launcher *l)
+{
+	return l->listener;
+}
+
+pid_t hps_launcher_tid(const struct hps_launcher *l)
+{
+	return l->tid;
+}
+
+int hps_launcher_start(struct hps_launcher *l, pid_t *ret_pid)
+{
+	set_state(l, GO);
+	await(l, GONE);
+	*ret_pid = l->child;
+	return -l->error;
+}
+
+void hps_launcher_free(struct hps_launcher *l)
+{
+	if (!l)
+		return;
+	set_state(l, END);
+	pthread_join(l->thread, NULL);
+	pthread_mutex_destroy(&l->lock);
+	pthread_cond_destroy(&l->step);
+	hps_error_release(&l->err);
+	free(l);
+}

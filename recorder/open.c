@@ -1,0 +1,451 @@
+/* open and kin. Where the program could lie about the name we open the file ourselves and hand the descriptor in; where it
+ * cannot (memory.c) the kernel goes on with the call after we have looked at the same name. */
+#include "recorder/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* The bits that open(2) knows; it ignores others, openat2(2) refuses them. */
+#define KNOWN_FLAGS (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC | O_DIRECT | 0100000 | \
+		     O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE)
+#define LARGEFILE 0100000 /* the kernel's O_LARGEFILE, which open(2) sets and openat2(2) does not */
+
+struct request {
+	struct hps_supervisor *s;
+	struct hps_call *c;
+	struct hps_target target;
+	struct open_how how; /* as the program asked */
+	struct hps_buf name; /* absolute, as given */
+	bool stable;
+};
+
+static bool writes(const struct open_how *how)
+{
+	return (how->flags & O_ACCMODE) != O_RDONLY || how->flags & (O_TRUNC | O_CREAT) || (how->flags & O_TMPFILE) == O_TMPFILE;
+}
+
+static bool creates(const struct open_how *how)
+{
+	return how->flags & O_CREAT || (how->flags & O_TMPFILE) == O_TMPFILE;
+}
+
+static int open_at(const struct request *r, const char *path, uint64_t flags, uint64_t mode)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC,
+		.mode = mode,
+		.resolve = r->how.resolve | (r->target.own ? 0 : RESOLVE_NO_MAGICLINKS),
+	};
+
+	return (int)syscall(SYS_openat2, r->target.base, path, &how, sizeof how);
+}
+
+static int look(const struct request *r, struct stat *ret)
+{
+	return fstatat(r->target.base, r->target.path, ret, r->how.flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
+}
+
+/* ---- letting the kernel go on ---- */
+
+static void go_on(struct request *r, struct hps_file *file)
+{
+	if (file && !r->stable)
+		file->unverified = true;
+	if (file && r->stable) {
+		r->c->t->in_flight = file;
+		r->c->t->in_flight_nr = r->c->n->data.nr;
+		r->s->tracees.n_in_flight++;
+	}
+	hps_answer_continue(r->s, r->c);
+}
+
+/* The program's own process directory has one name for all runs. */
+static void name_special(const struct request *r, struct hps_buf *ret)
+{
+	char own[32];
+	int n = snprintf(own, sizeof own, "/proc/%d", r->c->t->pid);
+
+	hps_target_name(&r->target, ret);
+	if (n > 0 && !strncmp(ret->data, own, (size_t)n) && (ret->data[n] == '/' || !ret->data[n])) {
+		_cleanup_free_ char *rest = hps_strdup(ret->data + n);
+
+		hps_buf_reset(ret);
+		hps_buf_addf(ret, "/proc/self%s", rest);
+	}
+}
+
+static struct hps_file *special_file(struct request *r, const struct stat *st)
+{
+	_cleanup_buf_ struct hps_buf path;
+	struct hps_file *file;
+
+	hps_buf_init(&path, 2 * HPS_PATH_CAP);
+	name_special(r, &path);
+	file = hps_files_get(r->s->files, path.data);
+	file->special = true;
+	file->uses |= writes(&r->how) ? HPS_USE_WRITE : HPS_USE_READ;
+	if (!file->mode)
+		file->mode = st->st_mode;
+	return file;
+}
+
+/* null, zero, full, random, urandom: the same for whoever opens them. */
+static bool plain_device(const struct stat *st)
+{
+	unsigned m = minor(st->st_rdev);
+
+	return S_ISCHR(st->st_mode) && major(st->st_rdev) == 1 && (m == 3 || m == 5 || (m >= 7 && m <= 9));
+}
+
+static void open_special(struct request *r, const struct stat *st)
+{
+	struct hps_file *file = special_file(r, st);
+	int fd;
+
+	if (!r->stable && plain_device(st)) {
+		fd = open_at(r, r->target.path, (r->how.flags & KNOWN_FLAGS) | LARGEFILE, creates(&r->how) ? r->how.mode & 07777 : 0);
+		if (fd >= 0) {
+			hps_answer_descriptor(r->s, r->c, fd, r->how.flags & O_CLOEXEC, false);
+			return;
+		}
+	}
+	if (!r->stable) {
+		hps_gap_note(r->s->gaps, HPS_GAP_SPECIAL);
+		file->unverified = true;
+	}
+	hps_answer_continue(r->s, r->c);
+}
+
+/* ---- results ---- */
+
+static void refuse(struct request *r, int error)
+{
+	_cleanup_buf_ struct hps_buf path;
+
+	switch (error) {
+	case EMFILE: /* our own limits, a magic link, a lease, flags that only open(2) takes: the kernel knows better */
+	case ENFILE:
+	case EAGAIN:
+	case EINVAL:
+	case EINTR:
+	case ENXIO:
+	case ELOOP:
+		if (error == ELOOP && r->how.flags & O_NOFOLLOW)
+			break;
+		if (!r->stable)
+			hps_gap_note(r->s->gaps, HPS_GAP_SPECIAL);
+		hps_answer_continue(r->s, r->c);
+		return;
+	case EACCES:
+		if (r->target.own) { /* one's own /proc is open to oneself, not always to us */
+			hps_answer_continue(r->s, r->c);
+			return;
+		}
+		break;
+	}
+	if (error == ENOENT || error == ENOTDIR || error == EACCES || error == EPERM) {
+		hps_buf_init(&path, 2 * HPS_PATH_CAP);
+		hps_target_walk(r->s, &r->target, true, &path);
+		hps_files_miss(r->s->files, path.data, error);
+	}
+	hps_answer_error(r->s, r->c, error);
+}
+
+/* The entry of what fd is open on: by its name when nothing has changed there, else by its real path. */
+static struct hps_file *identify(struct request *r, int fd, const struct stat *st)
+{
+	void **slot = hps_map_slot(&r->s->files->by_name, r->name.data);
+	struct hps_file *file = *slot;
+	_cleanup_buf_ struct hps_buf walked;
+	struct hps_identity id;
+	char real[HPS_PATH_CAP];
+
+	hps_identity_of(st, &id);
+	if (file && hps_identity_equal(&file->now, &id))
+		return file;
+	hps_supervisor_path(r->s, fd, st, real);
+	hps_buf_init(&walked, 2 * HPS_PATH_CAP);
+	if (strcmp(real, r->name.data) != 0 && !r->target.own)
+		hps_target_walk(r->s, &r->target, true, &walked);
+	file = hps_files_get(r->s->files, *real ? real : r->name.data);
+	*hps_map_slot(&r->s->files->by_name, r->name.data) = r->target.own ? NULL : file;
+	return file;
+}
+
+/* Opened for reading by us, and procfs or kin: content of the moment, made for whoever opened it. */
+static void open_pseudo(struct request *r, int fd, const struct stat *st)
+{
+	char real[HPS_PATH_CAP], ours[32];
+	int n = snprintf(ours, sizeof ours, "/proc/%d", getpid());
+
+	hps_supervisor_path(r->s, fd, st, real);
+	if (r->stable || writes(&r->how) || (!strncmp(real, ours, (size_t)n) && (real[n] == '/' || !real[n]))) {
+		close(fd);
+		open_special(r, st);
+		return;
+	}
+	special_file(r, st);
+	hps_answer_descriptor(r->s, r->c, fd, r->how.flags & O_CLOEXEC, false);
+}
+
+/* ---- reading ---- */
+
+/* The same file as at the last look: its content is queued or hashed already. */
+static bool seen_before(const struct request *r, struct hps_file *file)
+{
+	struct hps_identity id;
+	struct stat st;
+
+	if (!file || r->target.own || look(r, &st) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+		return false;
+	hps_identity_of(&st, &id);
+	return hps_identity_equal(&file->now, &id);
+}
+
+static void open_read(struct request *r)
+{
+	struct hps_file *file = hps_map_get(&r->s->files->by_name, r->name.data);
+	struct stat st;
+	int fd;
+
+	if (r->stable && seen_before(r, file)) {
+		go_on(r, file);
+		return;
+	}
+	if (!file && !look(r, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode)) {
+		open_special(r, &st);
+		return;
+	}
+	/* Not to wait for a writer of a pipe that has just taken the name. */
+	fd = open_at(r, r->target.path, (r->how.flags & KNOWN_FLAGS) | LARGEFILE | O_NONBLOCK | O_NOCTTY, 0);
+	if (fd < 0) {
+		refuse(r, errno);
+		return;
+	}
+	if (fstat(fd, &st) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) {
+		close(fd);
+		open_special(r, &st);
+		return;
+	}
+	if (hps_supervisor_pseudo(r->s, fd, &st)) {
+		open_pseudo(r, fd, &st);
+		return;
+	}
+	file = identify(r, fd, &st);
+	hps_file_use(r->s->files, file, fd, &st, HPS_USE_READ);
+	if (r->stable) {
+		close(fd);
+		go_on(r, file);
+		return;
+	}
+	if (!(r->how.flags & O_NONBLOCK))
+		fcntl(fd, F_SETFL, (int)(r->how.flags & (O_APPEND | O_DIRECT | O_NOATIME | O_ASYNC)));
+	hps_answer_descriptor(r->s, r->c, fd, r->how.flags & O_CLOEXEC, false);
+}
+
+/* ---- writing ---- */
+
+/* What is about to be changed: hashed before anybody can write it. The entry when this made it a product, to be undone when
+ * the open fails. */
+static struct hps_file *before_writing(struct request *r, const struct stat *before)
+{
+	_cleanup_fd_ int fd = -1;
+	struct hps_file *file;
+	char real[HPS_PATH_CAP];
+	struct stat st;
+	bool was;
+
+	if (faccessat(r->target.base, r->target.path, W_OK, AT_EACCESS))
+		return NULL; /* will fail */
+	fd = open_at(r, r->target.path, O_PATH | (r->how.flags & O_NOFOLLOW), 0);
+	if (fd < 0 || fstat(fd, &st) || st.st_ino != before->st_ino)
+		return NULL;
+	hps_supervisor_path(r->s, fd, &st, real);
+	file = hps_files_get(r->s->files, *real ? real : r->name.data);
+	was = file->product;
+	hps_file_change(r->s->files, file, fd, &st);
+	hps_hasher_barrier(r->s->hasher, st.st_dev, st.st_ino);
+	return was ? NULL : file;
+}
+
+static void note_product(struct request *r, int fd, const struct stat *st)
+{
+	struct hps_file *file;
+
+	if ((r->how.flags & O_TMPFILE) == O_TMPFILE)
+		return; /* has no name until it is linked */
+	file = identify(r, fd, st);
+	hps_file_change(r->s->files, file, -1, NULL);
+	memset(&file->now, 0, sizeof file->now); /* the next reader looks again */
+	hps_supervisor_wrote(r->s, st->st_ino);
+}
+
+static void set_umask(struct hps_supervisor *s, struct hps_tracee *t)
+{
+	int mask = hps_tracee_umask(t);
+
+	if (mask != s->current_umask)
+		umask((mode_t)mask);
+	s->current_umask = mask;
+}
+
+static void open_write(struct request *r)
+{
+	struct hps_file *marked = NULL;
+	struct stat st;
+	bool exists = !look(r, &st);
+	int fd;
+
+	if (exists && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode)) {
+		open_special(r, &st);
+		return;
+	}
+	hps_tracees_settle(r->s, r->c->t);
+	if (exists && S_ISREG(st.st_mode) && !(r->how.flags & O_EXCL))
+		marked = before_writing(r, &st);
+	if (creates(&r->how))
+		set_umask(r->s, r->c->t);
+	fd = open_at(r, r->target.path, (r->how.flags & KNOWN_FLAGS) | LARGEFILE | O_NOCTTY, creates(&r->how) ? r->how.mode & 07777 : 0);
+	if (fd < 0) {
+		int error = errno;
+
+		if (marked)
+			marked->product = false;
+		refuse(r, error);
+		return;
+	}
+	if (fstat(fd, &st) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) {
+		close(fd);
+		open_special(r, &st);
+		return;
+	}
+	if (hps_supervisor_pseudo(r->s, fd, &st)) {
+		if (marked)
+			marked->product = false;
+		if (strstr(r->name.data, "/mem"))
+			r->s->memory_untrusted = true;
+		open_pseudo(r, fd, &st);
+		return;
+	}
+	if (S_ISREG(st.st_mode))
+		note_product(r, fd, &st);
+	hps_answer_descriptor(r->s, r->c, fd, r->how.flags & O_CLOEXEC, true);
+}
+
+/* ---- under another root or other rights ---- */
+
+static void open_foreign(struct request *r)
+{
+	_cleanup_fd_ int root = openat(r->c->t->task_fd, "../root", O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_NO_MAGICLINKS };
+	struct hps_file *file;
+	char real[HPS_PATH_CAP];
+	struct stat st;
+
+	hps_gap_note(r->s->gaps, HPS_GAP_FOREIGN);
+	if (r->target.given[0] == '/')
+		how.resolve |= RESOLVE_IN_ROOT;
+	fd = (int)syscall(SYS_openat2, r->target.given[0] == '/' ? root : r->target.base, r->target.given, &how, sizeof how);
+	if (fd < 0 || fstat(fd, &st) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) || hps_supervisor_pseudo(r->s, fd, &st)) {
+		hps_answer_continue(r->s, r->c);
+		return;
+	}
+	hps_supervisor_path(r->s, fd, &st, real);
+	file = hps_files_get(r->s->files, *real ? real : r->name.data);
+	file->unverified = true;
+	if (writes(&r->how)) {
+		hps_file_change(r->s->files, file, fd, &st);
+		hps_hasher_barrier(r->s->hasher, st.st_dev, st.st_ino);
+		hps_supervisor_wrote(r->s, st.st_ino);
+	} else {
+		hps_file_use(r->s->files, file, fd, &st, HPS_USE_READ);
+	}
+	hps_answer_continue(r->s, r->c);
+}
+
+/* ---- the calls ---- */
+
+static void open_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, const struct open_how *how)
+{
+	struct request r;
+	int error = hps_target_get(s, c, dirfd, at, &r.target);
+
+	if (error) {
+		if (c->t->opaque)
+			hps_answer_continue(s, c);
+		else
+			hps_answer_error(s, c, -error);
+		return;
+	}
+	r.s = s;
+	r.c = c;
+	r.how = *how;
+	hps_buf_init(&r.name, 2 * HPS_PATH_CAP);
+	hps_target_name(&r.target, &r.name);
+	r.stable = !c->t->foreign && hps_memory_stable(s, c->t, at, r.target.len + 1);
+	if (c->t->foreign)
+		open_foreign(&r);
+	else if (how->flags & O_PATH) /* gives no content; ADDFD cannot pass it on */
+		go_on(&r, NULL);
+	else if (writes(how))
+		open_write(&r);
+	else
+		open_read(&r);
+	hps_buf_release(&r.name);
+	hps_target_release(&r.target);
+}
+
+void hps_act_open(struct hps_supervisor *s, struct hps_call *c)
+{
+	struct open_how how = { .flags = (unsigned)c->args[1], .mode = c->args[2] };
+
+	open_any(s, c, AT_FDCWD, c->args[0], &how);
+}
+
+void hps_act_creat(struct hps_supervisor *s, struct hps_call *c)
+{
+	struct open_how how = { .flags = O_CREAT | O_WRONLY | O_TRUNC, .mode = c->args[1] };
+
+	open_any(s, c, AT_FDCWD, c->args[0], &how);
+}
+
+void hps_act_openat(struct hps_supervisor *s, struct hps_call *c)
+{
+	struct open_how how = { .flags = (unsigned)c->args[2], .mode = c->args[3] };
+
+	open_any(s, c, (int)c->args[0], c->args[1], &how);
+}
+
+void hps_act_openat2(struct hps_supervisor *s, struct hps_call *c)
+{
+	struct open_how how;
+	char rest[256];
+	uint64_t size = c->args[3];
+	ssize_t n;
+
+	/* A structure of another size than ours is the kernel's to judge: what it knows more we cannot pass on. */
+	if (size != sizeof how) {
+		size = size < sizeof how || size > sizeof rest ? 0 : size;
+		n = size ? hps_memory_read(s, c->t, c->args[2], rest, size) : -1;
+		for (size_t i = sizeof how; n == (ssize_t)size && i < size; i++)
+			n = rest[i] ? -1 : n;
+		if (n < 0 || n != (ssize_t)size) {
+			hps_answer_error(s, c, size ? E2BIG : EINVAL);
+			return;
+		}
+	}
+	n = hps_memory_read(s, c->t, c->args[2], &how, sizeof how);
+	if (n != sizeof how) {
+		hps_answer_error(s, c, EFAULT);
+		return;
+	}
+	if (how.flags & ~(uint64_t)KNOWN_FLAGS || (how.mode && !creates(&how)))
+		hps_answer_error(s, c, EINVAL);
+	else
+		open_any(s, c, (int)c->args[0], c->args[1], &how);
+}

@@ -1,0 +1,125 @@
+/* Calls that are refused, and calls that change what may be believed of a process. */
+#include "recorder/recorder.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+void hps_act_io_uring(struct hps_supervisor *s, struct hps_call *c)
+{
+	hps_gap_note(s->gaps, HPS_GAP_IO_URING);
+	hps_answer_error(s, c, ENOSYS);
+}
+
+void hps_act_handle(struct hps_supervisor *s, struct hps_call *c)
+{
+	hps_gap_note(s->gaps, HPS_GAP_HANDLE);
+	hps_answer_error(s, c, EPERM);
+}
+
+/* Root, namespaces, ids, capabilities: looked at again at the process's next call, and at each new process from now on. */
+void hps_act_identity(struct hps_supervisor *s, struct hps_call *c)
+{
+	s->foreign_possible = true;
+	c->t->recheck = true;
+	hps_answer_continue(s, c);
+}
+
+/* A child in a namespace of its own is looked at like one that changed its ids. A child that shares memory, descriptors or
+ * directories and is no thread: neither of the two can be trusted to keep what was read. */
+void hps_act_clone(struct hps_supervisor *s, struct hps_call *c)
+{
+	if (c->args[0] & (CLONE_NEWNS | CLONE_NEWUSER))
+		s->foreign_possible = true;
+	if (c->args[0] & (CLONE_VM | CLONE_FS | CLONE_FILES) && !(c->args[0] & CLONE_VFORK))
+		c->t->shares = true;
+	hps_answer_continue(s, c);
+}
+
+/* What it denies itself we must not hand in; its children inherit that. */
+void hps_act_landlock(struct hps_supervisor *s, struct hps_call *c)
+{
+	c->t->confined = c->t->foreign = true;
+	hps_answer_continue(s, c);
+}
+
+/* Writes into another process's memory. */
+void hps_act_poke(struct hps_supervisor *s, struct hps_call *c)
+{
+	s->memory_untrusted = true;
+	hps_answer_continue(s, c);
+}
+
+/* The mask is not known until it is asked for again; processes may share it. */
+void hps_act_umask(struct hps_supervisor *s, struct hps_call *c)
+{
+	for (size_t i = 0; i < s->tracees.n; i++)
+		if (s->tracees.items[i])
+			s->tracees.items[i]->umask = -1;
+	hps_answer_continue(s, c);
+}
+
+/* ---- sockets ---- */
+
+static socklen_t read_address(struct hps_supervisor *s, struct hps_call *c, struct sockaddr_storage *ret)
+{
+	uint64_t len = c->args[2] < sizeof *ret ? c->args[2] : sizeof *ret;
+	ssize_t n;
+
+	memset(ret, 0, sizeof *ret);
+	n = hps_memory_read(s, c->t, c->args[1], ret, len);
+	return n < (ssize_t)sizeof(sa_family_t) ? 0 : (socklen_t)n;
+}
+
+static const char *socket_path(struct sockaddr_storage *a, char out[sizeof(struct sockaddr_un) + 1])
+{
+	const struct sockaddr_un *u = (const void *)a;
+
+	memcpy(out, u->sun_path, sizeof u->sun_path);
+	out[sizeof u->sun_path] = '\0';
+	if (!*out)
+		*out = '@'; /* abstract */
+	return out;
+}
+
+static bool loopback(const struct sockaddr_storage *a)
+{
+	const struct sockaddr_in *in = (const void *)a;
+	const struct sockaddr_in6 *in6 = (const void *)a;
+
+	return a->ss_family == AF_INET ? ntohl(in->sin_addr.s_addr) >> 24 == 127 : IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
+void hps_act_bind(struct hps_supervisor *s, struct hps_call *c)
+{
+	struct sockaddr_storage a;
+	char path[sizeof(struct sockaddr_un) + 1];
+
+	if (read_address(s, c, &a) && a.ss_family == AF_UNIX)
+		*hps_map_slot(&s->sockets, socket_path(&a, path)) = s;
+	else if (a.ss_family == AF_INET || a.ss_family == AF_INET6)
+		s->bound = true;
+	hps_answer_continue(s, c);
+}
+
+/* A name that is not there leads nowhere: the many programs that ask for a name service daemon first connect to nothing. */
+void hps_act_connect(struct hps_supervisor *s, struct hps_call *c)
+{
+	struct sockaddr_storage a;
+	char path[sizeof(struct sockaddr_un) + 1];
+	struct stat st;
+
+	if (read_address(s, c, &a) && a.ss_family == AF_UNIX) {
+		socket_path(&a, path);
+		if (!hps_map_get(&s->sockets, path) && (*path != '/' || lstat(path, &st) == 0))
+			hps_gap_note(s->gaps, HPS_GAP_SOCKET);
+	} else if ((a.ss_family == AF_INET || a.ss_family == AF_INET6) && !(s->bound && loopback(&a))) {
+		hps_gap_note(s->gaps, HPS_GAP_NETWORK);
+	}
+	hps_answer_continue(s, c);
+}

@@ -1,0 +1,244 @@
+/* Processes that end, and signals on their way to the command. The main thread's only work while the trial runs. */
+#include "recorder/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "recorder/kernel.h"
+
+#define GRACE_NS 2000000000ll
+#define BATCH_NS 2000000 /* ends within this time are taken together: a wake-up for each would be felt */
+#define SIGNAL_TAG UINT64_MAX
+
+int hps_reaper_init(struct hps_reaper *r, const sigset_t *signals, struct hps_error *err)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.u64 = SIGNAL_TAG };
+
+	pthread_mutex_init(&r->lock, NULL);
+	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	r->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (r->epoll_fd < 0 || r->signal_fd < 0 || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->signal_fd, &e))
+		return hps_error_errno(err, "waiting for signals");
+	return 0;
+}
+
+void hps_reaper_release(struct hps_reaper *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->exits[i].pidfd >= 0)
+			close(r->exits[i].pidfd);
+	free(r->exits);
+	free(r->ended);
+	if (r->epoll_fd >= 0)
+		close(r->epoll_fd);
+	if (r->signal_fd >= 0)
+		close(r->signal_fd);
+	pthread_mutex_destroy(&r->lock);
+}
+
+void hps_reaper_watch(struct hps_reaper *r, int pidfd, uint32_t index)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLONESHOT };
+
+	pthread_mutex_lock(&r->lock);
+	e.data.u64 = r->n;
+	r->exits = hps_grow(r->exits, r->n, sizeof *r->exits);
+	r->exits[r->n++] = (struct hps_exit){ .index = index, .status = -1, .pidfd = pidfd };
+	pthread_mutex_unlock(&r->lock);
+	if (pidfd >= 0)
+		epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, pidfd, &e);
+}
+
+/* The kernel tells the status once the parent has taken it (since Linux 6.15). */
+static bool ask_status(struct hps_exit *e)
+{
+	struct hps_pidfd_info info = { .mask = HPS_PIDFD_INFO_EXIT };
+
+	if (e->pidfd < 0 || ioctl(e->pidfd, HPS_PIDFD_GET_INFO, &info) || !(info.mask & HPS_PIDFD_INFO_EXIT))
+		return false;
+	e->status = info.exit_code;
+	close(hps_take_fd(&e->pidfd));
+	return true;
+}
+
+static void note_end(struct hps_reaper *r, uint64_t item)
+{
+	pthread_mutex_lock(&r->lock);
+	if (item < r->n && !r->exits[item].end_ns) {
+		struct hps_exit *e = &r->exits[item];
+
+		e->end_ns = hps_time_monotonic_ns();
+		ask_status(e);
+		r->ended = hps_grow(r->ended, r->n_ended, sizeof *r->ended);
+		r->ended[r->n_ended++] = e->index;
+		atomic_store(&r->news, true);
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+void hps_reaper_collect(struct hps_reaper *r)
+{
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->n; i++)
+		if (r->exits[i].end_ns || r->exits[i].pidfd >= 0)
+			ask_status(&r->exits[i]);
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* ---- signals ---- */
+
+static pid_t group_of(pid_t pid)
+{
+	return pid > 0 ? getpgid(pid) : 0;
+}
+
+/* A signal from the terminal went to the whole process group, the command included; so did one that a member of the group
+ * sent to all of it. What was meant for us alone is passed on. */
+static void pass_on(const struct signalfd_siginfo *i, pid_t command)
+{
+	bool by_process = i->ssi_code == SI_USER || i->ssi_code == SI_QUEUE || i->ssi_code == SI_TKILL;
+
+	if (i->ssi_signo == SIGCHLD || !by_process)
+		return;
+	if (i->ssi_pid && group_of((pid_t)i->ssi_pid) == getpgrp() && getpgid(command) == getpgrp())
+		return;
+	kill(command, (int)i->ssi_signo);
+}
+
+static void take_signals(struct hps_reaper *r, pid_t command)
+{
+	struct signalfd_siginfo i;
+
+	while (read(r->signal_fd, &i, sizeof i) == sizeof i)
+		pass_on(&i, command);
+}
+
+/* Job control: when the command was stopped by the terminal, so are we, and the shell sees what it would see. */
+static void stop_with(int status)
+{
+	int by = WSTOPSIG(status);
+
+	if (by == SIGTSTP || by == SIGTTIN || by == SIGTTOU)
+		raise(SIGSTOP);
+}
+
+/* ---- waiting ---- */
+
+struct wait {
+	struct hps_reaper *r;
+	pid_t command;
+	bool ended;
+	int status;
+	struct rusage usage;
+	bool empty; /* no process of the tree is left */
+};
+
+static void reap(struct wait *w)
+{
+	struct rusage usage;
+	int status;
+	pid_t pid;
+
+	while ((pid = wait4(-1, &status, WNOHANG | WUNTRACED | WCONTINUED, &usage)) > 0) {
+		if (pid == w->r->helper && (WIFEXITED(status) || WIFSIGNALED(status)))
+			w->r->helper = 0;
+		if (pid != w->command)
+			continue;
+		if (WIFSTOPPED(status)) {
+			stop_with(status);
+		} else if (WIFEXITED(status) || WIFSIGNALED(status)) {
+			w->ended = true;
+			w->status = status;
+			w->usage = usage;
+		}
+	}
+	w->empty = pid < 0 && errno == ECHILD;
+}
+
+/* Is the helper our only child? Then the tree has ended: orphans become our children (sub-reaper). */
+static bool only_helper(const struct hps_reaper *r)
+{
+	char path[64], text[64] = "", *end;
+	int fd;
+	ssize_t n;
+
+	if (!r->helper)
+		return false;
+	snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof text - 1);
+	close(fd);
+	(void)n;
+	return strtoul(text, &end, 10) == (unsigned long)r->helper && end[strspn(end, " \n")] == '\0';
+}
+
+static void gather(struct wait *w, int timeout_ms)
+{
+	struct epoll_event events[64];
+	int n = epoll_wait(w->r->epoll_fd, events, ARRAY_SIZE(events), timeout_ms);
+
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.u64 == SIGNAL_TAG)
+			take_signals(w->r, w->command);
+		else
+			note_end(w->r, events[i].data.u64);
+	}
+	reap(w);
+	if (!w->ended && n > 0)
+		nanosleep(&(struct timespec){ .tv_nsec = BATCH_NS }, NULL);
+}
+
+static bool tree_ended(struct wait *w)
+{
+	return w->empty || only_helper(w->r);
+}
+
+/* Kills what is left, generation by generation: orphans come to us. */
+static void kill_rest(struct wait *w, struct hps_gaps *gaps)
+{
+	while (!tree_ended(w)) {
+		char path[64];
+		_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+
+		snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
+		if (hps_file_read(AT_FDCWD, path, 1 << 20, &text, NULL) || !text.data)
+			return;
+		for (char *at = text.data, *end; *at; at = end + strspn(end, " \n")) {
+			pid_t pid = (pid_t)strtoul(at, &end, 10);
+
+			if (end == at)
+				break;
+			if (pid != w->r->helper && kill(pid, SIGKILL) == 0)
+				hps_gap_note(gaps, HPS_GAP_RUNNING);
+		}
+		gather(w, 20);
+	}
+}
+
+void hps_reaper_wait(struct hps_reaper *r, pid_t command, bool wait, int *ret_status, struct rusage *ret_usage, struct hps_gaps *gaps)
+{
+	struct wait w = { .r = r, .command = command };
+	int64_t until;
+
+	reap(&w);
+	while (!w.ended)
+		gather(&w, -1);
+	until = hps_time_monotonic_ns() + GRACE_NS;
+	while (!tree_ended(&w) && (wait || hps_time_monotonic_ns() < until))
+		gather(&w, 20);
+	if (!tree_ended(&w))
+		kill_rest(&w, gaps);
+	gather(&w, 0);
+	*ret_status = w.status;
+	*ret_usage = w.usage;
+}

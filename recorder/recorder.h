@@ -1,0 +1,504 @@
+/* Private header of recorder/: one command under observation, from `begin` to the signed record.
+ *
+ * Threads. The launcher thread carries the filter and starts the command, so the listener descriptor never has to be handed
+ * over. The supervisor thread answers notifications and alone changes tracees, files and executions while the command runs.
+ * The hasher thread hashes and stores. The main thread waits for processes and passes signals on; it reads the tables
+ * after the supervisor has been joined. A separate process gathers facts about the machine (facts.c), so that no
+ * library or program it uses can hang or crash the recorder.
+ */
+#ifndef HPS_RECORDER_H
+#define HPS_RECORDER_H
+
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "core/core.h"
+#include "hps/ledger.h"
+
+#define HPS_PATH_CAP 4160 /* PATH_MAX and " (deleted)" */
+
+/* ---- facts.c: a process that learns what needs other programs and libraries ------------------------------------------ */
+
+struct hps_facts_request {
+	const char *dir;		 /* whose repository */
+	const struct hps_strv *datasets; /* "[NAME=]PATH" */
+	const char *root;		 /* where the files are that are asked about later; NULL: ours */
+};
+struct hps_facts;
+/* Forks: call before there are threads. */
+int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **ret, struct hps_error *err) HPS_MUST;
+pid_t hps_facts_pid(const struct hps_facts *f);
+int hps_facts_machine(struct hps_facts *f, json_t **ret) HPS_MUST; /* {"identities", "datasets"}; waits for them */
+/* question: strings with their NUL: "P<path>" whose package, "E<path>" which soname and build-id, "Y<path>" of which Python
+ * distribution. The answer: {"packages": {path: "name version"}, "elf": {path: {"soname", "buildId"}}, "python": [items]}. */
+int hps_facts_files(struct hps_facts *f, const struct hps_buf *question, json_t **ret) HPS_MUST;
+void hps_facts_end(struct hps_facts *f);
+
+/* ---- gap.c: what was not seen, and why ---------------------------------------------------------------------------- */
+
+enum hps_gap {
+	HPS_GAP_IO_URING,
+	HPS_GAP_HANDLE,
+	HPS_GAP_ABI,
+	HPS_GAP_FOREIGN,
+	HPS_GAP_OPAQUE,
+	HPS_GAP_SPECIAL,
+	HPS_GAP_NETWORK,
+	HPS_GAP_SOCKET,
+	HPS_GAP_CHANGED,
+	HPS_GAP_UNREADABLE,
+	HPS_GAP_LISTING,
+	HPS_GAP_STORE,
+	HPS_GAP_RUNNING,
+	HPS_GAP_METRICS,
+	HPS_GAP_INTERRUPT,
+	HPS_GAP_FENCE,
+	HPS_GAP_FACTS,
+	HPS_GAP_ARGUMENTS,
+	HPS_GAP_COUNT,
+};
+struct hps_gaps {
+	_Atomic uint64_t count[HPS_GAP_COUNT];
+};
+void hps_gap_note(struct hps_gaps *g, enum hps_gap gap); /* from any thread */
+bool hps_gaps_none(struct hps_gaps *g);
+json_t *hps_gaps_json(struct hps_gaps *g); /* predicate.coverage */
+
+/* ---- hasher.c: the digest of what a file held at one moment --------------------------------------------------------- */
+
+/* Two looks at a file that agree in all of these saw the same content (tracing.md section 5 lists what defeats it). */
+struct hps_identity {
+	dev_t dev;
+	ino_t ino;
+	int64_t size, mtime_ns, ctime_ns;
+};
+void hps_identity_of(const struct stat *s, struct hps_identity *ret);
+bool hps_identity_equal(const struct hps_identity *a, const struct hps_identity *b);
+
+enum hps_content_state {
+	HPS_CONTENT_QUEUED, /* waits for the hasher, or is paused between two chunks */
+	HPS_CONTENT_BUSY,
+	HPS_CONTENT_DONE,
+	HPS_CONTENT_CHANGED, /* did not keep its identity while it was hashed: the digest is of what was read */
+	HPS_CONTENT_FAILED,  /* could not be read: no digest */
+};
+struct hps_content {
+	struct hps_identity id;
+	_Atomic int state; /* enum hps_content_state */
+	_Atomic bool wanted; /* somebody waits: the hasher hands the job over after its chunk */
+	bool store;	     /* its bytes belong into the content store */
+	bool stored, shared_object, secret; /* results, valid when DONE */
+	bool cached;	     /* the digest came from the cache */
+	struct hps_digest digest;
+	int fd; /* a description of our own, until the job has ended; then -1 */
+	struct hps_sha256 *running;
+	off_t at;
+	struct hps_content *next; /* in its bucket */
+};
+
+struct hps_hasher;
+struct hps_cache;
+/* objects may be NULL (nothing is stored). The thread starts at once, at idle priority. */
+struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, struct hps_cache *cache, struct hps_gaps *gaps);
+/* The content that fd holds now; queued for hashing when it is new. fd is not kept (it is opened again: a duplicate would
+ * share the offset and the locks with the program). Call from one thread at a time. */
+struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, bool store);
+/* Returns when no content of this inode waits to be hashed: a writer may pass. */
+void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino);
+void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c); /* until it is hashed; does it here if it is not begun */
+void hps_hasher_finish(struct hps_hasher *h); /* hashes all that is queued, ends the thread; add() then hashes at once */
+void hps_hasher_free(struct hps_hasher *h);   /* and all contents */
+
+/* ---- cache.c: digests of earlier runs ---------------------------------------------------------------------------------- */
+
+/* $XDG_CACHE_HOME/hps/digests, keyed by file system, device, inode, size and both times. Never NULL: a cache that cannot
+ * be read is empty, one that cannot be written is not. */
+struct hps_cache *hps_cache_open(void);
+/* False for what must be hashed: unknown, young, on a file system whose times say little, or picked for re-hashing. */
+bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, struct hps_content *ret);
+void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, const struct hps_content *content);
+void hps_cache_save(struct hps_cache *c);
+void hps_cache_free(struct hps_cache *c);
+
+/* ---- files.c: every path the trial touched -------------------------------------------------------------------------------- */
+
+enum hps_use {
+	HPS_USE_READ = 1 << 0,
+	HPS_USE_EXEC = 1 << 1,
+	HPS_USE_INTERPRETER = 1 << 2,
+	HPS_USE_LIBRARY = 1 << 3, /* set at the end, from the content */
+	HPS_USE_WRITE = 1 << 4,
+	HPS_USE_PARENT = 1 << 5, /* a directory on the way; not written down */
+};
+/* What a product is when the trial has ended. */
+struct hps_final {
+	bool exists;
+	mode_t mode;
+	int64_t size;
+	struct hps_content *content; /* of a regular file that could be read */
+	char *target;		     /* of a symlink */
+};
+/* One real path. As material it has what was there before the trial touched it; as product what it left. */
+struct hps_file {
+	const char *path;	   /* absolute, no symlink in it but perhaps the last name; belongs to the table */
+	mode_t mode;		   /* when first seen; 0: never seen there */
+	int64_t mtime_ns, size;	   /* when first seen */
+	unsigned uses;		   /* enum hps_use, of what was there before; 0: no material */
+	struct hps_content *first; /* what it held before the trial changed it */
+	struct hps_identity now;   /* what was last opened there */
+	char *target;		   /* of a symlink */
+	char *listing;		   /* names, each with its NUL; NULL: not listed */
+	size_t listing_len;
+	char *from;		   /* path it was renamed from */
+	struct hps_final final;
+	bool existed;		   /* before the trial's first change of it */
+	bool product, unverified, changed, special;
+};
+struct hps_files {
+	struct hps_map by_path; /* struct hps_file *; real paths */
+	struct hps_map by_name; /* struct hps_file *; absolute paths as the programs gave them */
+	struct hps_map misses;	/* errno as a pointer; absolute paths */
+	struct hps_map plain;	/* directories known to be no symlink; emptied when the trial makes or moves names */
+	struct hps_strv moved;	/* pairs: directory renamed from, to */
+	struct hps_hasher *hasher;
+	struct hps_gaps *gaps;
+	bool capture; /* contents are stored */
+};
+struct hps_file *hps_files_get(struct hps_files *f, const char *path);
+/* fd is open on path's content: notes the use, the first state, and queues what must be hashed. */
+void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s, unsigned uses);
+/* Before a change: what was there is a material (fd may be -1 when it could not be opened); afterwards it is a product. */
+void hps_file_change(struct hps_files *f, struct hps_file *file, int fd, const struct stat *before);
+void hps_file_renamed(struct hps_files *f, struct hps_file *from, struct hps_file *to, bool directory);
+void hps_files_miss(struct hps_files *f, const char *path, int error);
+/* Names that led through a moved directory or link may lead elsewhere now. */
+void hps_files_forget_names(struct hps_files *f);
+void hps_file_symlink(struct hps_file *file, const struct stat *s, const char *target); /* crossed on the way to something */
+/* Looks at every product as it is now and queues its content. Before hps_hasher_finish(), in the trial's root. */
+void hps_files_settle(struct hps_files *f);
+void hps_files_release(struct hps_files *f);
+bool hps_path_unpackaged(const char *path); /* where no Debian package puts files: store at once */
+
+/* ---- walk.c: names to real paths ------------------------------------------------------------------------------------------- */
+
+/* The path of dirfd's directory (AT_FDCWD: the root) joined with name, made absolute, "." and ".." and symlinks resolved by reading
+ * them; each symlink crossed is noted as a material. Parts that do not exist are kept as they are. follow: the last name, too. */
+void hps_walk(struct hps_files *f, const char *base, const char *name, bool follow, struct hps_buf *ret);
+
+/* ---- tracee.c: processes of the tree ------------------------------------------------------------------------------------------ */
+
+enum hps_answer { HPS_UNKNOWN, HPS_NO, HPS_YES };
+struct hps_execution;
+struct hps_tracee {
+	pid_t pid;
+	uint32_t index;		/* in the table; never used twice */
+	int task_fd;		/* O_PATH on /proc/PID/task: "../x" is the process's x, and the link count tells its threads */
+	int mem_fd, maps_fd;	/* opened when needed, closed by an exec; -1 */
+	unsigned reads;		/* of its memory since the last exec */
+	int execution;		/* item of the table of executions that it runs as; -1 */
+	int umask;		/* -1: not known */
+	enum hps_answer own_memory; /* does no other process share its memory? */
+	bool launching;		/* our own child before its first exec: its memory is ours */
+	bool shares;		/* started a process that shares memory, descriptors or directories with it */
+	bool foreign;		/* other root, namespaces or rights than ours: nothing is injected */
+	bool confined;		/* by Landlock, by itself: foreign for good, and so are its children */
+	bool recheck;		/* made a call after which `foreign` must be looked at again */
+	bool opaque;		/* we may not read its memory */
+	struct hps_file *in_flight; /* CONTINUE was answered for an open of this, and nothing was heard since */
+	long in_flight_nr;
+	struct hps_execution *pending; /* an exec that is not confirmed yet */
+	dev_t exe_dev;
+	ino_t exe_ino;
+};
+struct hps_tracees {
+	uint32_t *by_tid; /* index + 1 */
+	size_t n_tids;
+	struct hps_tracee **items; /* NULL: ended */
+	size_t n;
+	unsigned n_in_flight;
+};
+
+struct hps_supervisor;
+/* The process of a notifying thread; NULL when it is gone. */
+struct hps_tracee *hps_tracee_get(struct hps_supervisor *s, pid_t tid);
+void hps_tracee_end(struct hps_supervisor *s, uint32_t index);
+void hps_tracee_executed(struct hps_tracee *t); /* its memory is new */
+int hps_tracee_umask(struct hps_tracee *t);
+void hps_tracee_check(struct hps_supervisor *s, struct hps_tracee *t); /* sets `foreign` */
+/* Waits until calls that other processes were told to CONTINUE have left the kernel: names are about to change. */
+void hps_tracees_settle(struct hps_supervisor *s, const struct hps_tracee *but);
+char *hps_tracee_own_rights(void); /* of the calling thread, to compare with; heap */
+void hps_tracees_release(struct hps_tracees *t);
+
+/* ---- memory.c: what a tracee says ------------------------------------------------------------------------------------------------ */
+
+ssize_t hps_memory_read(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, void *to, size_t len); /* bytes read, or -errno */
+/* The string at `at` with its NUL; its length, -ENAMETOOLONG when cap is not enough, or -errno. */
+ssize_t hps_memory_string(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, char *to, size_t cap);
+/* Can nobody change these bytes before the kernel reads them? One thread, memory of its own, a private mapping. */
+bool hps_memory_stable(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, size_t len);
+
+/* ---- supervisor.c: the event loop ---------------------------------------------------------------------------------------------------- */
+
+/* A program image: one item of the processes manifest. */
+struct hps_execution {
+	int parent;
+	pid_t pid;
+	char *program;
+	char *argv; /* strings, each with its NUL */
+	size_t argv_len;
+	char *cwd;
+	int64_t start_ns, end_ns; /* on the boot clock; end 0: not known */
+	bool replaced;		  /* by a later exec of the same process */
+	uint32_t tracee;
+	dev_t exe_dev; /* what /proc/PID/exe must be */
+	ino_t exe_ino;
+	bool stable; /* nobody could change the path or arguments that were read */
+};
+
+struct hps_reaper;
+struct hps_supervisor {
+	int listener, proc_fd;
+	const char *root; /* --root, or NULL */
+	pid_t control_tid; /* a notification of this thread ends the loop */
+	pid_t root_pid;
+	struct hps_files *files;
+	struct hps_hasher *hasher;
+	struct hps_gaps *gaps;
+	struct hps_reaper *reaper;
+	struct hps_tracees tracees;
+	struct hps_execution *executions;
+	size_t n_executions;
+	bool foreign_possible;	/* somebody may have left our root, namespaces or rights */
+	bool memory_untrusted;	/* somebody writes into another process's memory */
+	bool have_query;	/* PROCMAP_QUERY works */
+	int current_umask;	/* of the supervisor thread */
+	nlink_t task_links;	/* link count of a task directory besides its threads */
+	struct stat ns_root, ns_mount, ns_user;
+	uint64_t written[1024];	/* inodes that the trial wrote, as a Bloom filter with one hash: file mappings of others are stable */
+	bool bound;		/* a process of the tree listens on a network address */
+	struct hps_map sockets; /* paths of sockets bound in the tree */
+	const struct hps_syscall *rows[512];
+	struct {
+		dev_t dev;
+		bool pseudo;
+	} devices[32]; /* without a device of their own */
+	size_t n_devices;
+	char *rights;		/* what our /proc/self/status says of ids and capabilities */
+	int64_t burst_ns;	/* start of the current second and descriptors handed out in it */
+	unsigned burst;
+};
+struct hps_call {
+	const struct seccomp_notif *n;
+	struct hps_tracee *t;
+	const uint64_t *args;
+};
+int hps_supervisor_init(struct hps_supervisor *s, struct hps_error *err) HPS_MUST;
+/* Runs until the control thread makes an intercepted call. */
+void hps_supervisor_run(struct hps_supervisor *s);
+void hps_supervisor_release(struct hps_supervisor *s);
+
+void hps_supervisor_wrote(struct hps_supervisor *s, ino_t ino);
+bool hps_supervisor_written(const struct hps_supervisor *s, ino_t ino);
+/* What fd is open on, as seen from the trial's root; "" when it has no name. */
+void hps_supervisor_path(const struct hps_supervisor *s, int fd, const struct stat *st, char out[HPS_PATH_CAP]);
+bool hps_supervisor_pseudo(struct hps_supervisor *s, int fd, const struct stat *st); /* on procfs, sysfs and kin: no content to hash */
+
+/* Each notification is answered exactly once, by one of these. */
+void hps_answer_continue(struct hps_supervisor *s, const struct hps_call *c);
+void hps_answer_error(struct hps_supervisor *s, const struct hps_call *c, int error);
+void hps_answer_value(struct hps_supervisor *s, const struct hps_call *c, int64_t value);
+/* Hands fd out as the call's result and closes ours. alone: no copy of ours exists when the program goes on (a writer). */
+void hps_answer_descriptor(struct hps_supervisor *s, const struct hps_call *c, int fd, bool cloexec, bool alone);
+
+/* ---- syscalls.c: which calls are intercepted, and by whom ------------------------------------------------------------------------------ */
+
+struct hps_syscall {
+	int nr;
+	const char *name;
+	void (*act)(struct hps_supervisor *s, struct hps_call *c); /* NULL: refused in the filter with `error` */
+	int error;
+	uint64_t mask, equals; /* intercepted only when (args[arg] & mask) == equals; mask 0: always */
+	unsigned arg;
+};
+extern const struct hps_syscall hps_syscalls[];
+extern const size_t hps_n_syscalls;
+
+/* ---- filter.c ---- */
+/* The filter for this thread, from the table: returns the listener. Degrades to what the kernel can do, noting gaps. */
+int hps_filter_install(struct hps_gaps *gaps, int *ret_listener, struct hps_error *err) HPS_MUST;
+int hps_fence_signals(void); /* 0, or -errno: the kernel has no signal scope */
+
+/* ---- open.c ---- */
+void hps_act_open(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_openat(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_openat2(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_creat(struct hps_supervisor *s, struct hps_call *c);
+
+/* ---- target.c: the name that a call gives ---- */
+struct hps_target {
+	int base; /* descriptor to resolve `path` from, or AT_FDCWD; closed by hps_target_release */
+	const char *path; /* as the program gave it, or rewritten when it means the program's own descriptors */
+	char given[4097];
+	char rewritten[64 + 4097];
+	char base_path[HPS_PATH_CAP]; /* of base; "" for the root */
+	size_t len;
+	bool own;    /* base is not ours to close, and links may be magic: /proc/self and kin: the program's own process directory or descriptors */
+	bool stable; /* nobody can change the name before the kernel reads it */
+};
+/* 0, or -errno when the name cannot be read or its start not opened: the caller lets the kernel decide (CONTINUE). */
+int hps_target_get(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, struct hps_target *ret) HPS_MUST;
+void hps_target_release(struct hps_target *t);
+/* Absolute, as given: the key of by_name. */
+void hps_target_name(const struct hps_target *t, struct hps_buf *ret);
+void hps_target_walk(struct hps_supervisor *s, const struct hps_target *t, bool follow, struct hps_buf *ret);
+
+/* ---- names.c: calls that change names, made by us ---- */
+void hps_act_rename(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_renameat(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_unlink(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_unlinkat(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_rmdir(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_mkdir(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_mkdirat(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_mknod(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_mknodat(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_link(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_linkat(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_symlink(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_symlinkat(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_truncate(struct hps_supervisor *s, struct hps_call *c);
+
+/* ---- exec.c ---- */
+void hps_act_execve(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_execveat(struct hps_supervisor *s, struct hps_call *c);
+void hps_exec_confirm(struct hps_supervisor *s, struct hps_tracee *t); /* of t->pending: what is really running? */
+void hps_exec_assume(struct hps_supervisor *s, struct hps_tracee *t);  /* it ended before it could be asked */
+
+/* ---- other.c: calls that are refused, or that change what may be believed ---- */
+void hps_act_io_uring(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_handle(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_identity(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_clone(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_landlock(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_poke(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_umask(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_connect(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_bind(struct hps_supervisor *s, struct hps_call *c);
+
+/* ---- launcher.c: the thread that carries the filter, and the command's first process ------------------------------------------------------ */
+
+struct hps_launch {
+	char *const *argv;
+	char *const *envp;
+	const char *root, *cwd; /* NULL: ours */
+	const int *keep_closed; /* descriptors 0-2 that were closed when we started: closed again in the child; -1 ends */
+	const sigset_t *mask;	/* signal mask for the child */
+	bool default_pipe;	/* SIGPIPE had its default action */
+	struct rlimit files;	/* RLIMIT_NOFILE for the child */
+	struct rlimit core;
+};
+struct hps_launcher;
+/* Makes the thread and installs the filter; the command is not started yet. */
+int hps_launcher_new(const struct hps_launch *launch, struct hps_gaps *gaps, struct hps_launcher **ret, struct hps_error *err) HPS_MUST;
+int hps_launcher_listener(const struct hps_launcher *l);
+pid_t hps_launcher_tid(const struct hps_launcher *l);
+/* 0 and the child's pid, or -errno of the exec (126, 127 by hps_error_exit of the caller). */
+int hps_launcher_start(struct hps_launcher *l, pid_t *ret_pid) HPS_MUST;
+void hps_launcher_free(struct hps_launcher *l); /* its last act wakes the supervisor for the end */
+
+/* ---- reaper.c: processes that end, and signals on their way ------------------------------------------------------------------------------------ */
+
+struct hps_exit {
+	uint32_t index; /* of the tracee */
+	int64_t end_ns;
+	int status; /* wait status; -1: not known */
+	int pidfd;  /* -1: done with */
+};
+struct hps_reaper {
+	pthread_mutex_t lock;
+	int epoll_fd, signal_fd;
+	struct hps_exit *exits; /* watched and ended */
+	size_t n;
+	uint32_t *ended; /* indices of tracees for the supervisor to forget */
+	size_t n_ended;
+	_Atomic bool news;
+	pid_t helper; /* a child of ours that is no part of the trial; 0 */
+};
+int hps_reaper_init(struct hps_reaper *r, const sigset_t *signals, struct hps_error *err) HPS_MUST;
+void hps_reaper_release(struct hps_reaper *r);
+void hps_reaper_watch(struct hps_reaper *r, int pidfd, uint32_t index); /* takes pidfd */
+/* Until the command has ended and its tree with it (wait), or a grace time has passed and the rest was killed. */
+void hps_reaper_wait(struct hps_reaper *r, pid_t command, bool wait, int *ret_status, struct rusage *ret_usage, struct hps_gaps *gaps);
+void hps_reaper_collect(struct hps_reaper *r); /* the exit status of every process that can still be asked */
+
+/* ---- trial.c: from the options to the exit status ---------------------------------------------------------------------------------------------- */
+
+struct hps_trial_options {
+	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path;
+	struct hps_strv params, metrics, datasets, allow_env;
+	uint64_t number, passphrase_fd, lock_fd;
+	bool has_number, has_passphrase_fd, has_lock_fd, quiet, wait;
+};
+struct hps_outcome {
+	bool started; /* the command ran: its status is ours */
+	int status;   /* to exit with when it ran, or when there is no such command (126, 127) */
+	int signal;   /* it died by; 0: it did not */
+};
+/* closed: descriptors 0-2 that were closed when the program started, and a -1. A negative code: nothing was started. */
+int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const int closed[4], struct hps_outcome *outcome,
+		  struct hps_error *err) HPS_MUST;
+
+/* ---- record.c: what is written down ------------------------------------------------------------------------------------------------------------------ */
+
+struct hps_redactor;
+struct hps_record {
+	const struct hps_trial_options *o;
+	char *const *argv;
+	char *const *envp; /* as we got it */
+	const struct hps_redactor *redactor;
+	char *cwd;
+	mode_t umask;
+	char begin_id[65];
+	char *metrics_path;
+	json_t *params, *metrics;
+	int64_t started_ns, finished_ns;	     /* wall clock */
+	int64_t started_boot_ns, finished_boot_ns; /* boot clock */
+	int status;			     /* wait status */
+	struct rusage usage;
+	struct hps_supervisor *supervisor;
+	struct hps_files *files;
+	struct hps_reaper *reaper;
+	struct hps_gaps *gaps;
+	struct hps_facts *facts;
+	struct hps_objects *objects; /* of the ledger; NULL: manifests are kept in `spooled` */
+	json_t *spooled;	     /* object: digest -> manifest text */
+	uint64_t n_read, n_written;  /* files, for the summary */
+};
+json_t *hps_record_begin(const struct hps_record *r);
+/* Writes the manifests and builds the trial statement. */
+int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST;
+
+/* ---- manifest.c: long lists as objects ------------------------------------------------------------------------------------------------------------------ */
+
+struct hps_manifest {
+	const char *name;
+	struct hps_buf text;
+	size_t n;
+	int error;
+};
+void hps_manifest_begin(struct hps_manifest *m, const char *name);
+void hps_manifest_add(struct hps_manifest *m, json_t *item); /* takes item; items come sorted */
+/* Stores it and gives its resource descriptor {name, digest, mediaType}. */
+int hps_manifest_end(struct hps_manifest *m, struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST;
+
+/* ---- spool.c: records that the ledger could not take ---------------------------------------------------------------------------------------------------------- */
+
+/* Durable in <state>/hps/spool/<begin id>.json: {"schema":"hps.spool/1","ledger","statement","manifests"}. ret_path is heap. */
+int hps_spool_put(const struct hps_record *r, const char *ledger, const json_t *statement, char **ret_path, struct hps_error *err) HPS_MUST;
+
+#endif

@@ -1,0 +1,291 @@
+/* The processes of the tree, found by the thread that notifies. A process is looked at once, when it is first heard of; its
+ * open /proc directory stands for it from then on, so that a reused pid can never be taken for it. */
+#include "recorder/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "recorder/kernel.h"
+
+#define MAX_LINEAGE 32
+#define SETTLE_NS 20000000ll
+
+/* The number after "\nName:" of a /proc/PID/status text, or fallback. */
+static long status_number(const char *text, const char *name, int base, long fallback)
+{
+	_cleanup_free_ char *key = hps_format("\n%s:", name);
+	const char *at = strstr(text, key);
+	long value = 0;
+
+	if (!at)
+		return fallback;
+	at += strlen(key);
+	at += strspn(at, " \t");
+	for (; *at >= '0' && *at < '0' + base; at++)
+		value = value * base + (*at - '0');
+	return value;
+}
+
+static int read_status(int dirfd, const char *path, struct hps_buf *ret)
+{
+	hps_buf_reset(ret);
+	return hps_file_read(dirfd, path, 1 << 16, ret, NULL);
+}
+
+static pid_t leader_of(struct hps_supervisor *s, pid_t tid)
+{
+	_cleanup_free_ char *path = hps_format("%d/status", tid);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+
+	return read_status(s->proc_fd, path, &text) || !text.data ? 0 : (pid_t)status_number(text.data, "Tgid", 10, 0);
+}
+
+static pid_t parent_by_status(struct hps_supervisor *s, pid_t pid)
+{
+	_cleanup_free_ char *path = hps_format("%d/status", pid);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+
+	return read_status(s->proc_fd, path, &text) || !text.data ? 0 : (pid_t)status_number(text.data, "PPid", 10, 0);
+}
+
+static pid_t parent_of(struct hps_supervisor *s, int pidfd, pid_t pid)
+{
+	struct hps_pidfd_info info = { .mask = HPS_PIDFD_INFO_PID };
+
+	if (pidfd >= 0 && ioctl(pidfd, HPS_PIDFD_GET_INFO, &info) == 0 && info.mask & HPS_PIDFD_INFO_PID)
+		return (pid_t)info.ppid;
+	return parent_by_status(s, pid);
+}
+
+static struct hps_tracee *known(struct hps_supervisor *s, pid_t tid)
+{
+	uint32_t index = (size_t)tid < s->tracees.n_tids ? s->tracees.by_tid[tid] : 0;
+
+	return index ? s->tracees.items[index - 1] : NULL;
+}
+
+/* The nearest ancestor that we know; NULL when the line is lost (a parent that never called anything has ended). */
+static struct hps_tracee *ancestor(struct hps_supervisor *s, pid_t parent)
+{
+	for (unsigned i = 0; i < MAX_LINEAGE && parent > 1 && parent != getpid(); i++) {
+		struct hps_tracee *t = known(s, parent);
+
+		if (t && t->pid == parent)
+			return t;
+		parent = parent_by_status(s, parent);
+	}
+	return NULL;
+}
+
+static void inherit(struct hps_supervisor *s, struct hps_tracee *t, const struct hps_tracee *parent)
+{
+	t->execution = parent ? parent->execution : s->n_executions ? 0 : -1;
+	t->exe_dev = parent ? parent->exe_dev : 0;
+	t->exe_ino = parent ? parent->exe_ino : 0;
+	t->confined = parent && parent->confined;
+	t->foreign = parent && parent->foreign;
+	t->shares = parent && parent->shares;
+	t->recheck = s->foreign_possible;
+	/* A forked process has memory of its own, a vforked or cloned one that of its parent. */
+	if (parent && syscall(SYS_kcmp, t->pid, parent->pid, KCMP_VM, 0, 0) > 0)
+		t->own_memory = HPS_YES;
+}
+
+static struct hps_tracee *add(struct hps_supervisor *s, pid_t pid, int pidfd)
+{
+	struct hps_tracees *all = &s->tracees;
+	struct hps_tracee *t = hps_alloc(sizeof *t);
+	char path[32];
+
+	t->pid = pid;
+	t->mem_fd = t->maps_fd = -1;
+	t->umask = -1;
+	snprintf(path, sizeof path, "%d/task", pid);
+	t->task_fd = openat(s->proc_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	t->index = (uint32_t)all->n;
+	all->items = hps_grow(all->items, all->n, sizeof(struct hps_tracee *));
+	all->items[all->n++] = t;
+	all->by_tid[pid] = t->index + 1;
+	if (!s->root_pid) {
+		s->root_pid = pid;
+		t->launching = true;
+		t->execution = -1;
+	} else {
+		inherit(s, t, ancestor(s, parent_of(s, pidfd, pid)));
+	}
+	hps_reaper_watch(s->reaper, pidfd, t->index);
+	return t;
+}
+
+struct hps_tracee *hps_tracee_get(struct hps_supervisor *s, pid_t tid)
+{
+	struct hps_tracee *t = known(s, tid);
+	int pidfd;
+
+	/* A thread may have ended unseen and its number been given to another process. */
+	if (t && (t->pid == tid || syscall(SYS_tgkill, t->pid, tid, 0) == 0))
+		return t;
+	if ((size_t)tid >= s->tracees.n_tids)
+		return NULL;
+	pidfd = (int)syscall(SYS_pidfd_open, tid, 0);
+	if (pidfd >= 0)
+		return add(s, tid, pidfd);
+	{
+		pid_t leader = leader_of(s, tid);
+
+		if (leader <= 0 || (size_t)leader >= s->tracees.n_tids)
+			return NULL;
+		t = known(s, leader);
+		if (!t)
+			t = add(s, leader, (int)syscall(SYS_pidfd_open, leader, 0));
+		s->tracees.by_tid[tid] = t->index + 1;
+	}
+	return t;
+}
+
+static void close_memory(struct hps_tracee *t)
+{
+	if (t->mem_fd >= 0)
+		close(hps_take_fd(&t->mem_fd));
+	if (t->maps_fd >= 0)
+		close(hps_take_fd(&t->maps_fd));
+	t->reads = 0;
+}
+
+void hps_tracee_executed(struct hps_tracee *t)
+{
+	close_memory(t);
+	t->own_memory = HPS_YES;
+	t->shares = false;
+	t->launching = false;
+	t->opaque = false;
+}
+
+static void free_tracee(struct hps_tracee *t)
+{
+	close_memory(t);
+	if (t->task_fd >= 0)
+		close(t->task_fd);
+	free(t);
+}
+
+void hps_tracee_end(struct hps_supervisor *s, uint32_t index)
+{
+	struct hps_tracee *t = s->tracees.items[index];
+
+	if (!t)
+		return;
+	if (t->pending)
+		hps_exec_assume(s, t);
+	if (t->in_flight)
+		s->tracees.n_in_flight--;
+	if (s->tracees.by_tid[t->pid] == index + 1)
+		s->tracees.by_tid[t->pid] = 0;
+	s->tracees.items[index] = NULL;
+	free_tracee(t);
+}
+
+int hps_tracee_umask(struct hps_tracee *t)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+
+	if (t->umask < 0)
+		t->umask = read_status(t->task_fd, "../status", &text) || !text.data ? 022 : (int)status_number(text.data, "Umask", 8, 022);
+	return t->umask;
+}
+
+/* ---- foreign processes ---- */
+
+/* The lines of a status text that say what a process may do with files. */
+static char *rights_of(const char *text)
+{
+	static const char *const lines[] = { "\nUid:", "\nGid:", "\nGroups:", "\nCapEff:" };
+	struct hps_buf b = HPS_BUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		const char *at = strstr(text, lines[i]);
+
+		if (at)
+			hps_buf_add(&b, at, strcspn(at + 1, "\n") + 1);
+	}
+	return hps_buf_take(&b);
+}
+
+char *hps_tracee_own_rights(void)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+
+	return read_status(AT_FDCWD, "/proc/thread-self/status", &text) || !text.data ? hps_strdup("") : rights_of(text.data);
+}
+
+static bool same_place(const struct hps_tracee *t, const char *link, const struct stat *ours)
+{
+	struct stat s;
+
+	return fstatat(t->task_fd, link, &s, 0) == 0 && s.st_ino == ours->st_ino && s.st_dev == ours->st_dev;
+}
+
+void hps_tracee_check(struct hps_supervisor *s, struct hps_tracee *t)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_free_ char *rights = NULL;
+
+	t->recheck = false;
+	t->umask = -1;
+	if (t->launching)
+		return;
+	if (!read_status(t->task_fd, "../status", &text) && text.data)
+		rights = rights_of(text.data);
+	t->foreign = t->confined || !rights || strcmp(rights, s->rights) != 0 || !same_place(t, "../root", &s->ns_root) ||
+		     !same_place(t, "../ns/mnt", &s->ns_mount) || !same_place(t, "../ns/user", &s->ns_user);
+}
+
+/* ---- calls on their way ---- */
+
+/* Is the process's only thread still inside the call that was told to go on? */
+static bool still_inside(const struct hps_tracee *t)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	char expected[32];
+
+	snprintf(expected, sizeof expected, "%ld ", t->in_flight_nr);
+	return !hps_file_read(t->task_fd, "../syscall", 512, &text, NULL) && text.data && !strncmp(text.data, expected, strlen(expected));
+}
+
+void hps_tracees_settle(struct hps_supervisor *s, const struct hps_tracee *but)
+{
+	int64_t until = 0;
+
+	for (size_t i = s->tracees.n; i > 0 && s->tracees.n_in_flight; i--) {
+		struct hps_tracee *t = s->tracees.items[i - 1];
+
+		if (!t || t == but || !t->in_flight)
+			continue;
+		if (!until)
+			until = hps_time_monotonic_ns() + SETTLE_NS;
+		while (still_inside(t)) {
+			if (hps_time_monotonic_ns() < until)
+				continue;
+			t->in_flight->unverified = true;
+			break;
+		}
+		t->in_flight = NULL;
+		s->tracees.n_in_flight--;
+	}
+}
+
+void hps_tracees_release(struct hps_tracees *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->items[i])
+			free_tracee(all->items[i]);
+	free(all->items);
+	if (all->by_tid)
+		munmap(all->by_tid, all->n_tids * sizeof *all->by_tid);
+}

@@ -1,0 +1,566 @@
+/* One trial from the options to the exit status: `begin` is durable before the command starts, `trial` follows whatever
+ * became of it. */
+#include "recorder/recorder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "recorder/identity.h"
+
+extern char **environ;
+
+static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGTSTP, SIGCONT };
+
+/* What the command must find as it would without us. */
+struct inherited {
+	sigset_t mask;
+	bool default_pipe;
+	struct rlimit files, core;
+	int closed[4]; /* descriptors 0-2 that were closed; -1 ends */
+	int fds[256];  /* open ones that the command inherits */
+	size_t n_fds;
+};
+
+struct trial {
+	const struct hps_trial_options *o;
+	struct inherited inherited;
+	struct hps_ledger *ledger;
+	struct hps_redactor redactor;
+	struct hps_record record;
+	struct hps_gaps gaps;
+	struct hps_files files;
+	struct hps_cache *cache;
+	struct hps_objects *store; /* the hasher's own handle */
+	struct hps_hasher *hasher;
+	struct hps_reaper reaper;
+	struct hps_supervisor supervisor;
+	struct hps_facts *facts;
+	struct hps_launch launch;
+	struct hps_launcher *launcher;
+	pthread_t thread;
+	pid_t child;
+	int lease;
+	char *metrics_dir; /* ours, removed at the end; NULL with --metrics-path */
+	char **envp;	   /* of the command: ours, and the two of own_env */
+	char *own_env[2];
+};
+
+/* ---- what we inherited ---- */
+
+static void note_inherited(struct inherited *i, const struct hps_trial_options *o)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		uint64_t fd;
+
+		if (hps_parse_u64(e->d_name, INT32_MAX, &fd) || (int)fd == dirfd(dir) || fcntl((int)fd, F_GETFD) & FD_CLOEXEC ||
+		    (o->has_lock_fd && fd == o->lock_fd) || (o->has_passphrase_fd && fd == o->passphrase_fd))
+			continue;
+		if (i->n_fds < ARRAY_SIZE(i->fds))
+			i->fds[i->n_fds++] = (int)fd;
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void block_signals(struct inherited *i, sigset_t *ret_watched)
+{
+	struct sigaction pipe;
+
+	sigemptyset(ret_watched);
+	for (size_t s = 0; s < ARRAY_SIZE(passed_on); s++)
+		sigaddset(ret_watched, passed_on[s]);
+	sigaddset(ret_watched, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, ret_watched, &i->mask);
+	sigaction(SIGPIPE, NULL, &pipe);
+	i->default_pipe = pipe.sa_handler == SIG_DFL;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+}
+
+static void take_limits(struct inherited *i)
+{
+	struct rlimit l;
+
+	getrlimit(RLIMIT_CORE, &i->core);
+	getrlimit(RLIMIT_NOFILE, &i->files);
+	l = i->files;
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+	l = (struct rlimit){ 0, i->core.rlim_max };
+	setrlimit(RLIMIT_CORE, &l);
+}
+
+/* Regular files that the command has open from the start are read or written unseen: what they hold now is a material. */
+static void use_inherited(struct trial *t)
+{
+	for (size_t i = 0; i < t->inherited.n_fds; i++) {
+		int fd = t->inherited.fds[i], flags = fcntl(fd, F_GETFL);
+		_cleanup_free_ char *path = hps_fd_path(fd);
+		struct hps_file *file;
+		struct stat s;
+
+		if (!path || flags < 0 || fstat(fd, &s) || !S_ISREG(s.st_mode) || !s.st_nlink)
+			continue;
+		file = hps_files_get(&t->files, path);
+		if ((flags & O_ACCMODE) != O_WRONLY)
+			hps_file_use(&t->files, file, fd, &s, HPS_USE_READ);
+		if ((flags & O_ACCMODE) == O_RDONLY)
+			continue;
+		hps_file_change(&t->files, file, fd, &s);
+		hps_hasher_barrier(t->hasher, s.st_dev, s.st_ino);
+		hps_supervisor_wrote(&t->supervisor, s.st_ino);
+	}
+}
+
+/* The command has its copies: ours would keep pipes open that it closes. stderr stays, for the summary. */
+static void drop_inherited(struct trial *t)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (size_t i = 0; i < t->inherited.n_fds; i++) {
+		int fd = t->inherited.fds[i];
+
+		if (fd > 2)
+			close(fd);
+		else if (fd < 2 && null >= 0)
+			dup2(null, fd);
+	}
+	if (null > 2)
+		close(null);
+}
+
+/* ---- the command's surroundings ---- */
+
+static int parse_params(const struct hps_strv *params, json_t **ret, struct hps_error *err)
+{
+	_cleanup_json_ json_t *object = json_object();
+
+	for (size_t i = 0; i < params->n; i++) {
+		const char *equals = strchr(params->v[i], '=');
+		_cleanup_free_ char *name = equals ? hps_strndup(params->v[i], (size_t)(equals - params->v[i])) : NULL;
+		_cleanup_json_ json_t *key = NULL;
+
+		if (!equals || equals == params->v[i])
+			return hps_error_set(err, HPS_E_USAGE, "--param '%s': give it as NAME=VALUE", params->v[i]);
+		key = hps_path_json(name);
+		hps_json_set(object, json_string_value(key), hps_path_json(equals + 1));
+	}
+	*ret = hps_take(object);
+	return 0;
+}
+
+static int make_metrics_path(struct trial *t, struct hps_error *err)
+{
+	const char *base = getenv("TMPDIR");
+
+	if (t->o->metrics_path) {
+		t->record.metrics_path = hps_strdup(t->o->metrics_path);
+		return 0;
+	}
+	t->metrics_dir = hps_format("%s/hps-XXXXXX", base && *base == '/' ? base : "/tmp");
+	if (!mkdtemp(t->metrics_dir)) {
+		free(hps_take(t->metrics_dir));
+		return hps_error_errno(err, "making a directory for the metrics");
+	}
+	t->record.metrics_path = hps_format("%s/metrics.json", t->metrics_dir);
+	return 0;
+}
+
+static void make_environment(struct trial *t)
+{
+	size_t n = 0, out = 0;
+
+	while (environ[n])
+		n++;
+	t->envp = hps_alloc((n + 3) * sizeof *t->envp);
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(environ[i], "HPS_RECORD_ID=", 14) != 0 && strncmp(environ[i], "HPS_METRICS=", 12) != 0)
+			t->envp[out++] = environ[i];
+	t->envp[out++] = t->own_env[0] = hps_format("HPS_RECORD_ID=%s", t->record.begin_id);
+	t->envp[out++] = t->own_env[1] = hps_format("HPS_METRICS=%s", t->record.metrics_path);
+}
+
+static char *working_directory(const struct hps_trial_options *o)
+{
+	char *here;
+
+	if (o->cwd)
+		return hps_strdup(o->cwd);
+	if (o->root)
+		return hps_strdup("/");
+	here = getcwd(NULL, 0);
+	return here ? here : hps_strdup("");
+}
+
+/* Is there such a program at all? 0, or the status that env(1) and the shells give: 126, 127. */
+static int look_for_program(const char *name)
+{
+	const char *path = getenv("PATH"), *at;
+	bool found = false;
+
+	if (strchr(name, '/'))
+		return access(name, F_OK) ? 127 : access(name, X_OK) ? 126 : 0;
+	for (at = path ? path : "/bin:/usr/bin"; at; at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
+		size_t n = strcspn(at, ":");
+		_cleanup_free_ char *full = hps_format("%.*s%s%s", (int)n, at, n ? "/" : "", name);
+		struct stat s;
+
+		if (stat(full, &s) || S_ISDIR(s.st_mode))
+			continue;
+		if (access(full, X_OK) == 0)
+			return 0;
+		found = true;
+	}
+	return found ? 126 : 127;
+}
+
+static char *repository_dir(char *const *argv)
+{
+	/* The script's directory when the command is an interpreter and a script, else where we are. */
+	for (int i = 1; i <= 2 && argv[0] && argv[i]; i++) {
+		struct stat s;
+
+		if (argv[i][0] != '-' && strchr(argv[i], '.') && stat(argv[i], &s) == 0 && S_ISREG(s.st_mode)) {
+			_cleanup_free_ char *copy = hps_strdup(argv[i]);
+
+			return hps_strdup(dirname(copy));
+		}
+	}
+	return hps_strdup(".");
+}
+
+/* ---- the supervisor's thread ---- */
+
+static void read_metrics(struct trial *t)
+{
+	const struct hps_strv *more = &t->o->metrics;
+
+	for (size_t i = 0; i <= more->n; i++) {
+		_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+		const char *path = i < more->n ? more->v[i] : t->record.metrics_path;
+
+		if (i < more->n && access(path, F_OK))
+			hps_error_errno(&err, "--metrics '%s'", path);
+		if (!err.code && hps_metrics_read(path, t->record.metrics, &err) == 0)
+			continue;
+		hps_gap_note(&t->gaps, HPS_GAP_METRICS);
+		hps_note("%s; the trial is recorded without them", err.message);
+	}
+}
+
+static void *supervisor_main(void *arg)
+{
+	struct trial *t = arg;
+
+	pthread_setname_np(pthread_self(), "supervisor");
+	/* Root, directory and mask of this thread alone: names mean to it what they mean to the command. */
+	if (unshare(CLONE_FS) == 0 && t->o->root && chroot(t->o->root) == 0 && chdir(t->o->cwd ? t->o->cwd : "/"))
+		hps_gap_note(&t->gaps, HPS_GAP_FOREIGN);
+	umask(0);
+	hps_supervisor_run(&t->supervisor);
+	hps_files_settle(&t->files);
+	read_metrics(t);
+	return NULL;
+}
+
+/* ---- steps ---- */
+
+static int open_ledger(struct trial *t, struct hps_error *err)
+{
+	_cleanup_free_ char *dir = hps_ledger_path(t->o->ledger), *objects = NULL;
+	char *passphrase = NULL;
+	int r = hps_passphrase_read(t->o->has_passphrase_fd ? (int)t->o->passphrase_fd : -1, &passphrase, err);
+
+	if (!r)
+		r = hps_ledger_open(dir, HPS_LEDGER_APPEND, passphrase, &t->ledger, err);
+	hps_wipe_free(passphrase);
+	if (!r)
+		r = hps_ledger_redact_key(t->ledger, t->redactor.key, err);
+	if (!r)
+		r = hps_lease_sweep(t->ledger, NULL, err);
+	if (r)
+		return r;
+	t->record.objects = hps_ledger_objects(t->ledger);
+	if (t->files.capture && t->record.objects) {
+		objects = hps_format("%s/objects", hps_ledger_dir(t->ledger));
+		r = hps_objects_open(AT_FDCWD, objects, false, &t->store, err);
+	}
+	return r;
+}
+
+static int prepare(struct trial *t, const sigset_t *watched, struct hps_error *err)
+{
+	int r = hps_supervisor_init(&t->supervisor, err); /* while we have one thread */
+
+	if (!r)
+		r = hps_reaper_init(&t->reaper, watched, err);
+	if (r)
+		return r;
+	t->cache = hps_cache_open();
+	t->hasher = hps_hasher_new(t->supervisor.proc_fd, t->store, t->cache, &t->gaps);
+	t->files.hasher = t->supervisor.hasher = t->hasher;
+	r = hps_launcher_new(&t->launch, &t->gaps, &t->launcher, err);
+	if (r)
+		return r;
+	t->supervisor.listener = hps_launcher_listener(t->launcher);
+	t->supervisor.control_tid = hps_launcher_tid(t->launcher);
+	return 0;
+}
+
+static int append_begin(struct trial *t, struct hps_error *err)
+{
+	_cleanup_json_ json_t *statement = hps_record_begin(&t->record);
+	int r = hps_ledger_append(t->ledger, statement, t->record.begin_id, NULL, err);
+
+	return r ? r : hps_lease_take(t->ledger, t->record.begin_id, &t->lease, err);
+}
+
+/* Starts the command and waits for its end. An exec that fails is a trial that failed, with the shell's status for it. */
+static int run_command(struct trial *t, struct hps_error *err)
+{
+	int r;
+
+	use_inherited(t);
+	t->record.started_ns = hps_time_now_ns();
+	t->record.started_boot_ns = hps_time_monotonic_ns();
+	r = pthread_create(&t->thread, NULL, supervisor_main, t);
+	if (r) {
+		errno = r;
+		return hps_error_errno(err, "starting a thread");
+	}
+	r = hps_launcher_start(t->launcher, &t->child);
+	drop_inherited(t);
+	if (r) {
+		errno = -r;
+		hps_note("'%s': %s", t->record.argv[0], strerror(errno));
+	}
+	if (t->child > 0)
+		hps_reaper_wait(&t->reaper, t->child, t->o->wait, &t->record.status, &t->record.usage, &t->gaps);
+	if (r)
+		t->record.status = (r == -ENOENT ? 127 : 126) << 8;
+	t->record.finished_boot_ns = hps_time_monotonic_ns();
+	t->record.finished_ns = hps_time_now_ns();
+	hps_launcher_free(hps_take(t->launcher));
+	pthread_join(t->thread, NULL);
+	hps_hasher_finish(t->hasher);
+	hps_reaper_collect(&t->reaper);
+	return 0;
+}
+
+static void spool(struct trial *t, const json_t *statement, struct hps_error *why)
+{
+	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+	_cleanup_free_ char *path = NULL;
+
+	if (hps_spool_put(&t->record, hps_ledger_dir(t->ledger), statement, &path, &err))
+		hps_note("the record could not be appended to the ledger (%s) nor kept aside (%s): it is lost", why->message, err.message);
+	else
+		hps_note("the record could not be appended to the ledger: %s; it is kept in '%s'", why->message, path);
+}
+
+static void say_summary(struct trial *t, const char *id)
+{
+	const struct hps_record *r = &t->record;
+	_cleanup_free_ char *end = WIFSIGNALED(r->status) ? hps_format("killed by signal %d", WTERMSIG(r->status))
+							  : hps_format("exit %d", WEXITSTATUS(r->status));
+	int64_t ns = r->finished_boot_ns - r->started_boot_ns;
+
+	if (t->o->quiet)
+		return;
+	hps_note("recorded %.12s: %s, %llu files read, %llu written, %.2f s; coverage %s", id, end, (unsigned long long)r->n_read,
+		 (unsigned long long)r->n_written, (double)ns / 1e9, hps_gaps_none(&t->gaps) ? "complete" : "has gaps ('hps-ledger show' names them)");
+}
+
+static int write_id(const struct trial *t, const char *id, struct hps_error *err)
+{
+	_cleanup_free_ char *line = hps_format("%s\n", id);
+
+	return t->o->id_file ? hps_file_write(AT_FDCWD, t->o->id_file, 0644, line, strlen(line), err) : 0;
+}
+
+/* The trial has run: from here on nothing changes its status, and what fails is said. */
+static void write_record(struct trial *t)
+{
+	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+	_cleanup_json_ json_t *statement = NULL;
+	char id[65];
+
+	if (t->store && hps_objects_sync(t->store, &err)) {
+		hps_gap_note(&t->gaps, HPS_GAP_STORE);
+		hps_error_release(&err);
+	}
+	if (hps_record_trial(&t->record, &statement, &err)) {
+		hps_note("%s: this trial has no record", err.message);
+		return;
+	}
+	if (t->record.objects && hps_objects_sync(t->record.objects, &err)) {
+		spool(t, statement, &err);
+		return;
+	}
+	if (t->record.spooled) {
+		hps_error_set(&err, -EIO, "the content store could not be written");
+		spool(t, statement, &err);
+		return;
+	}
+	if (hps_ledger_append(t->ledger, statement, id, NULL, &err)) {
+		spool(t, statement, &err);
+		return;
+	}
+	hps_lease_end(t->ledger, t->record.begin_id, t->lease);
+	t->lease = -1;
+	hps_cache_save(t->cache);
+	if (write_id(t, id, &err))
+		hps_note("writing the id: %s", err.message);
+	say_summary(t, id);
+}
+
+static void release(struct trial *t)
+{
+	if (t->launcher)
+		hps_launcher_free(t->launcher);
+	hps_hasher_free(t->hasher);
+	hps_objects_free(t->store);
+	hps_cache_free(t->cache);
+	hps_facts_end(t->facts);
+	hps_files_release(&t->files);
+	hps_reaper_release(&t->reaper);
+	hps_supervisor_release(&t->supervisor);
+	hps_ledger_close(t->ledger);
+	hps_redactor_release(&t->redactor);
+	if (t->metrics_dir && hps_dir_remove(AT_FDCWD, t->metrics_dir, NULL))
+		hps_note("removing '%s' failed", t->metrics_dir);
+	free(t->metrics_dir);
+	free(t->own_env[0]);
+	free(t->own_env[1]);
+	free(t->envp);
+	free(t->record.cwd);
+	free(t->record.metrics_path);
+	json_decref(t->record.params);
+	json_decref(t->record.metrics);
+	json_decref(t->record.spooled);
+}
+
+/* An outer recorder sees all that the command does, and the kernel allows one listener: the command runs as part of the
+ * outer record. */
+static int run_unrecorded(const struct trial *t, struct hps_error *err)
+{
+	hps_note("already inside the recording %.12s: the command becomes part of it and gets no record of its own", getenv("HPS_RECORD_ID"));
+	setrlimit(RLIMIT_NOFILE, &t->inherited.files);
+	setrlimit(RLIMIT_CORE, &t->inherited.core);
+	signal(SIGPIPE, t->inherited.default_pipe ? SIG_DFL : SIG_IGN);
+	signal(SIGXFSZ, SIG_DFL);
+	pthread_sigmask(SIG_SETMASK, &t->inherited.mask, NULL);
+	execvp(t->record.argv[0], t->record.argv);
+	return hps_error_errno(err, "'%s'", t->record.argv[0]);
+}
+
+static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *outcome, struct hps_error *err)
+{
+	_cleanup_free_ char *dir = repository_dir(t->record.argv);
+	struct hps_facts_request request = { .dir = dir, .datasets = &t->o->datasets, .root = t->o->root };
+	int r = t->o->root ? 0 : look_for_program(t->record.argv[0]);
+
+	if (r) {
+		hps_error_set(err, r == 127 ? -ENOENT : -EACCES, "'%s': %s", t->record.argv[0], r == 127 ? "command not found" : "not executable");
+		outcome->status = r;
+		return err->code;
+	}
+	r = hps_facts_start(&request, &t->facts, err); /* before there are keys in our memory */
+	if (!r)
+		r = open_ledger(t, err);
+	if (r)
+		return r;
+	t->record.facts = t->facts;
+	t->reaper.helper = hps_facts_pid(t->facts);
+	r = prepare(t, watched, err);
+	if (r == -EBUSY && getenv("HPS_RECORD_ID"))
+		return run_unrecorded(t, err);
+	if (!r)
+		r = make_metrics_path(t, err);
+	if (!r)
+		r = append_begin(t, err);
+	if (r)
+		return r;
+	make_environment(t);
+	t->launch.envp = t->envp;
+	r = run_command(t, err);
+	if (r)
+		return r;
+	outcome->started = true;
+	outcome->status = WIFSIGNALED(t->record.status) ? 128 + WTERMSIG(t->record.status) : WEXITSTATUS(t->record.status);
+	outcome->signal = WIFSIGNALED(t->record.status) ? WTERMSIG(t->record.status) : 0;
+	write_record(t);
+	return 0;
+}
+
+static int check_options(const struct hps_trial_options *o, struct hps_error *err)
+{
+	if (o->capture && strcmp(o->capture, "closure") != 0 && strcmp(o->capture, "none") != 0)
+		return hps_error_set(err, HPS_E_USAGE, "--capture '%s': it is 'closure' or 'none'", o->capture);
+	if (o->root && *o->root != '/')
+		return hps_error_set(err, HPS_E_USAGE, "--root '%s': give an absolute path", o->root);
+	if (o->has_lock_fd && fcntl((int)o->lock_fd, F_SETFD, FD_CLOEXEC))
+		return hps_error_errno(err, "--lock-fd %d", (int)o->lock_fd);
+	if (o->has_passphrase_fd && fcntl((int)o->passphrase_fd, F_SETFD, FD_CLOEXEC))
+		return hps_error_errno(err, "--key-passphrase-fd %d", (int)o->passphrase_fd);
+	return 0;
+}
+
+int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const int closed[4], struct hps_outcome *outcome, struct hps_error *err)
+{
+	struct trial *t = hps_alloc(sizeof *t);
+	sigset_t watched;
+	int r = check_options(o, err);
+
+	t->o = t->record.o = o;
+	t->lease = t->supervisor.listener = t->supervisor.proc_fd = t->reaper.epoll_fd = t->reaper.signal_fd = -1;
+	t->redactor.more = &o->allow_env;
+	t->files.capture = !o->capture || !strcmp(o->capture, "closure");
+	t->files.gaps = t->supervisor.gaps = t->record.gaps = &t->gaps;
+	t->supervisor.files = t->record.files = &t->files;
+	t->supervisor.reaper = t->record.reaper = &t->reaper;
+	t->supervisor.root = o->root;
+	t->record.supervisor = &t->supervisor;
+	t->record.redactor = &t->redactor;
+	t->record.argv = argv;
+	t->record.envp = environ;
+	t->record.metrics = json_object();
+	if (!r)
+		r = parse_params(&o->params, &t->record.params, err);
+	if (!r) {
+		t->record.cwd = working_directory(o);
+		t->record.umask = umask(0);
+		umask(t->record.umask);
+		memcpy(t->inherited.closed, closed, sizeof t->inherited.closed);
+		note_inherited(&t->inherited, o);
+		block_signals(&t->inherited, &watched);
+		take_limits(&t->inherited);
+		prctl(PR_SET_DUMPABLE, 0);
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+		t->launch = (struct hps_launch){
+			.argv = argv,
+			.root = o->root,
+			.cwd = o->cwd,
+			.keep_closed = t->inherited.closed,
+			.mask = &t->inherited.mask,
+			.default_pipe = t->inherited.default_pipe,
+			.files = t->inherited.files,
+			.core = t->inherited.core,
+		};
+		r = run(t, &watched, outcome, err);
+	}
+	release(t);
+	free(t);
+	return r;
+}
