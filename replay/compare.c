@@ -273,9 +273,10 @@ static void compare_texts(const char *place, const struct hps_node *a, const str
 
 /* ---- trees ---- */
 
-static void compare_nodes(const char *place, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t,
+static void compare_nodes(const char *place, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *general,
 			  struct hps_comparison *c)
 {
+	const struct hps_tolerance *own = general->by_place ? hps_map_get(general->by_place, place) : NULL, *t = own ? own : general;
 	bool alike = a->kind == b->kind;
 
 	c->n_values += a->kind == HPS_NODE_TEXT ? 1 : a->n;

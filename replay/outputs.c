@@ -77,7 +77,7 @@ static void compare_contents(struct comparer *c, const char *path, struct hps_ou
 	bool first = read_original(c, path, o->original, &a, &err) != 0;
 
 	if (!first && !read_rerun(c, path, o->rerun, &b, &err)) {
-		hps_compare_data(path, &a, &b, c->tolerance, &o->comparison);
+		hps_compare_confined(path, &a, &b, c->tolerance, &o->comparison);
 		return;
 	}
 	o->comparison.verdict = HPS_OUTPUT_OPAQUE;
@@ -174,11 +174,15 @@ static int compare_metrics(struct comparer *c, const json_t *original, const jso
 }
 
 int hps_outputs_compare(struct hps_ledger *l, const struct hps_original *o, const struct hps_entry *rerun, const json_t *products, int root_fd,
-			const struct hps_tolerance *tolerance, struct hps_outputs *ret, struct hps_error *err)
+			const struct hps_tolerance *tolerance, const struct hps_map *metric_tolerances, struct hps_outputs *ret,
+			struct hps_error *err)
 {
 	struct comparer c = { .objects = hps_ledger_objects(l), .root_fd = root_fd, .tolerance = tolerance, .outputs = ret };
+	struct hps_tolerance of_metrics = *tolerance;
 
 	compare_files(&c, o->products, products);
+	of_metrics.by_place = tolerance->declared ? NULL : metric_tolerances;
+	c.tolerance = &of_metrics;
 	return compare_metrics(&c, hps_json_at(o->trial.statement, "predicate", "metrics", NULL),
 			       hps_json_at(rerun->statement, "predicate", "metrics", NULL), err);
 }

@@ -10,6 +10,7 @@ struct planner {
 	struct hps_plan *plan;
 	const struct hps_original *original;
 	struct hps_map products; /* path → item */
+	struct hps_map others;	 /* path → item of a material that is no file: it was there when the trial started */
 	struct hps_error *err;
 };
 
@@ -162,7 +163,7 @@ static bool is_made(const struct planner *p, const char *path)
 {
 	const json_t *product = hps_map_get(&p->products, path);
 
-	return product && !hps_json_at(product, "before", NULL);
+	return product && !hps_json_at(product, "before", NULL) && !hps_map_get(&p->others, path);
 }
 
 /* A before that is an object carries a digest; it may also be the digest in hex. */
@@ -180,7 +181,7 @@ static int add_file(struct planner *p, const char *path, const char *hex, const 
 	int r;
 
 	if (!hex) {
-		hps_hole_add(&p->plan->problems, path, "its content was not recorded");
+		hps_hole_add(&p->plan->problems, path, "missing: its content was not recorded");
 		return 0;
 	}
 	if (hps_digest_parse(hex, &digest))
@@ -293,18 +294,20 @@ static int add_product(struct planner *p, const json_t *item)
 	return add_file(p, path, before_of(item), item, true);
 }
 
-static int index_products(struct planner *p)
+static int index_items(struct planner *p, const json_t *items, bool files, struct hps_map *ret)
 {
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(p->original->products, i, item) {
+	json_array_foreach((json_t *)(uintptr_t)items, i, item) {
 		int r = 0;
 		_cleanup_free_ char *path = read_item_path(p, item, "path", &r);
+		const char *type = hps_json_text(item, "type");
 
 		if (r)
 			return r;
-		*hps_map_slot(&p->products, path) = (void *)(uintptr_t)item;
+		if (files || (type && strcmp(type, "file") != 0))
+			*hps_map_slot(ret, path) = (void *)(uintptr_t)item;
 	}
 	return 0;
 }
@@ -321,6 +324,24 @@ static int add_all(struct planner *p, const json_t *items, int (*add)(struct pla
 			return r;
 	}
 	return 0;
+}
+
+/* What the recorder wrote in place of a secret cannot be run. */
+static bool is_withheld(const char *word)
+{
+	const char *tag = strstr(word, "hmac:");
+
+	return strstr(word, "[redacted]") || (tag && strspn(tag + 5, "0123456789abcdef") >= 32);
+}
+
+static void check_command(struct planner *p)
+{
+	for (size_t i = 0; i < p->original->argv.n; i++) {
+		_cleanup_free_ char *what = hps_format("word %zu of the command", i);
+
+		if (is_withheld(p->original->argv.v[i]))
+			hps_hole_add(&p->plan->problems, what, "missing: the record withholds it as a secret");
+	}
 }
 
 /* Directories that every program may expect, and the one that the trial starts in. */
@@ -373,16 +394,19 @@ static int add_sources(struct planner *p)
 
 int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps_error *err)
 {
-	struct planner p = { .plan = ret, .original = o, .products = HPS_MAP_INIT, .err = err };
+	struct planner p = { .plan = ret, .original = o, .err = err };
 	int r;
 
 	append(ret, "/", 0, HPS_PLAN_DIRECTORY);
-	r = index_products(&p);
+	check_command(&p);
+	r = index_items(&p, o->products, true, &p.products);
+	r = r ? r : index_items(&p, o->materials, false, &p.others);
 	r = r ? r : add_all(&p, o->materials, add_material);
 	r = r ? r : add_all(&p, o->products, add_product);
 	r = r ? r : add_sources(&p);
 	r = r ? r : add_frame(&p);
 	hps_map_release(&p.products);
+	hps_map_release(&p.others);
 	return r;
 }
 

@@ -264,6 +264,7 @@ const char *hps_output_verdict_name(enum hps_output_verdict v);
 struct hps_tolerance {
 	double rtol, atol;
 	bool declared; /* false: the bits decide */
+	const struct hps_map *by_place; /* place → struct hps_tolerance *: goes before the rest; may be NULL */
 };
 struct hps_comparison {
 	enum hps_output_verdict verdict;
@@ -288,11 +289,23 @@ void hps_compare_trees(const struct hps_tree *a, const struct hps_tree *b, const
 void hps_compare_data(const char *path, const struct hps_buf *a, const struct hps_buf *b, const struct hps_tolerance *tolerance,
 		      struct hps_comparison *ret);
 
+/* ---- confine.c ---------------------------------------------------------------------------------------------------------------- */
+
+/* hps_compare_data() in a process that can do nothing but compute; when that dies the output is opaque. */
+void hps_compare_confined(const char *path, const struct hps_buf *a, const struct hps_buf *b, const struct hps_tolerance *tolerance,
+			  struct hps_comparison *ret);
+
 /* ---- compare_*.c: one decoder each ---------------------------------------------------------------------------------------- */
 
 extern const struct hps_format hps_format_json, hps_format_csv, hps_format_npy, hps_format_zip, hps_format_text;
 /* One array in .npy format (numpy.lib.format) at `place`; an array of objects or records stays bytes. */
 int hps_npy_decode(const char *data, size_t len, const char *place, struct hps_tree *ret, struct hps_error *err) HPS_MUST;
+
+/* ---- tolerance.c: what was declared ----------------------------------------------------------------------------------------------------------------- */
+
+/* The tolerances of a study's metrics, from its registered spec: metric → struct hps_tolerance *. Empty for a trial of no study. */
+int hps_tolerance_of_study(struct hps_ledger *l, const struct hps_entry *trial, struct hps_map *ret, struct hps_error *err) HPS_MUST;
+void hps_tolerance_map_release(struct hps_map *m);
 
 /* ---- outputs.c: every output of both runs ------------------------------------------------------------------------------------------------------------- */
 
@@ -306,7 +319,8 @@ struct hps_outputs {
 	size_t n;
 };
 int hps_outputs_compare(struct hps_ledger *l, const struct hps_original *o, const struct hps_entry *rerun, const json_t *products, int root_fd,
-			const struct hps_tolerance *tolerance, struct hps_outputs *ret, struct hps_error *err) HPS_MUST;
+			const struct hps_tolerance *tolerance, const struct hps_map *metric_tolerances, struct hps_outputs *ret,
+			struct hps_error *err) HPS_MUST;
 void hps_outputs_release(struct hps_outputs *o);
 
 /* ---- verdict.c: what it comes to ------------------------------------------------------------------------------------------------------------------------- */
@@ -330,7 +344,8 @@ struct hps_judgement {
 	const struct hps_rerun *rerun;
 	struct hps_outputs outputs;
 	struct hps_holes holes;
-	struct hps_tolerance tolerance;
+	struct hps_tolerance tolerance; /* by the options */
+	struct hps_map metric_tolerances; /* by the study; used when the options declare none */
 	char id[65]; /* of the verdict's own entry; "" before it is appended */
 	uint64_t index;
 };

@@ -166,7 +166,9 @@ static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const stru
 
 	r = r ? r : hps_manifest_load(l, &rerun, "products", &products, err);
 	r = r ? r : hps_manifest_load(l, &rerun, "materials", &materials, err);
-	r = r ? r : hps_outputs_compare(l, j->original, &rerun, products, j->rerun->root_fd, &j->tolerance, &j->outputs, err);
+	r = r ? r : hps_tolerance_of_study(l, &j->original->trial, &j->metric_tolerances, err);
+	r = r ? r : hps_outputs_compare(l, j->original, &rerun, products, j->rerun->root_fd, &j->tolerance, &j->metric_tolerances, &j->outputs,
+					 err);
 	if (!r) {
 		judge_outputs(j, &rerun);
 		check_materials(j, plan, materials);
@@ -254,15 +256,29 @@ static json_t *outputs_json(const struct hps_outputs *o)
 	return list;
 }
 
-static json_t *tolerance_json(const struct hps_tolerance *t)
+static void set_tolerance(json_t *o, const struct hps_tolerance *t)
 {
-	json_t *j = json_object();
+	set_double(o, "rtol", t->rtol);
+	set_double(o, "atol", t->atol);
+}
 
-	hps_json_set_text(j, "source", t->declared ? "declared" : "bits");
-	if (t->declared) {
-		set_double(j, "rtol", t->rtol);
-		set_double(j, "atol", t->atol);
+static json_t *tolerance_json(const struct hps_judgement *judgement)
+{
+	const struct hps_map *of_metrics = &judgement->metric_tolerances;
+	json_t *j = json_object(), *metrics = json_object();
+
+	hps_json_set_text(j, "source", judgement->tolerance.declared ? "declared" : of_metrics->n ? "study" : "bits");
+	if (judgement->tolerance.declared)
+		set_tolerance(j, &judgement->tolerance);
+	for (size_t i = 0; i < of_metrics->n && !judgement->tolerance.declared; i++) {
+		json_t *one = json_object();
+
+		set_tolerance(one, of_metrics->items[i].value);
+		hps_json_set(metrics, of_metrics->items[i].key, one);
 	}
+	if (json_object_size(metrics))
+		hps_json_set(j, "metrics", json_incref(metrics));
+	json_decref(metrics);
 	return j;
 }
 
@@ -327,7 +343,7 @@ json_t *hps_judgement_statement(const struct hps_judgement *j)
 	hps_json_set(p, "hps_outputs", outputs_json(&j->outputs));
 	hps_json_set(p, "hps_missing", holes_json(&j->rerun->view.problems, "path"));
 	hps_json_set(p, "hps_holes", holes_json(&j->holes, "what"));
-	hps_json_set(p, "hps_tolerance", tolerance_json(&j->tolerance));
+	hps_json_set(p, "hps_tolerance", tolerance_json(j));
 	hps_json_set(p, "hps_view", view_json(&j->rerun->view));
 	return s;
 }
@@ -346,7 +362,7 @@ json_t *hps_judgement_json(const struct hps_judgement *j)
 	hps_json_set(o, "outputs", outputs_json(&j->outputs));
 	hps_json_set(o, "missing", holes_json(&j->rerun->view.problems, "path"));
 	hps_json_set(o, "holes", holes_json(&j->holes, "what"));
-	hps_json_set(o, "tolerance", tolerance_json(&j->tolerance));
+	hps_json_set(o, "tolerance", tolerance_json(j));
 	hps_json_set(o, "view", view_json(&j->rerun->view));
 	set_double(o, "rebuildSeconds", (double)(j->rerun->build_ns / 1000000) / 1000);
 	set_double(o, "rerunSeconds", (double)(j->rerun->run_ns / 1000000) / 1000);
@@ -361,5 +377,6 @@ void hps_judgement_release(struct hps_judgement *j)
 	free(j->reason);
 	hps_outputs_release(&j->outputs);
 	hps_holes_release(&j->holes);
+	hps_tolerance_map_release(&j->metric_tolerances);
 	*j = (struct hps_judgement){ 0 };
 }
