@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define LOCK_FD 3 /* in the child */
+#define PASSPHRASE_FD 4
 #define LAST_WORDS_MAX 4096
 
 extern char **environ;
@@ -94,9 +95,11 @@ static void recorder_words(const struct hps_launch *l, uint64_t number, const st
 	}
 	hps_strv_addf(argv, "--seed=%s", t->trial_seed);
 	add_texts(argv, "--dataset", json_object_get(l->spec, "dataset"));
-	hps_strv_addf(argv, "--metrics=%s/hps-metrics.json", out);
+	hps_strv_addf(argv, "--metrics-path=%s/hps-metrics.json", out);
 	hps_strv_addf(argv, "--id-file=%s/trial.id", out);
 	hps_strv_addf(argv, "--lock-fd=%d", LOCK_FD);
+	if (l->passphrase)
+		hps_strv_addf(argv, "--key-passphrase-fd=%d", PASSPHRASE_FD);
 	hps_strv_add(argv, "--");
 }
 
@@ -134,7 +137,25 @@ static int make_directory(const char *out, struct hps_error *err)
 	return hps_dir_make(AT_FDCWD, out, 0777, err);
 }
 
-static int spawn(const struct hps_launch *l, const char *out, struct hps_strv *argv, struct hps_strv *envp, pid_t *ret)
+/* A pipe that holds the passphrase, which fits into it; a secret is never a word of a command. */
+static int passphrase_pipe(const char *passphrase, int *ret_fd, struct hps_error *err)
+{
+	_cleanup_fd_ int read_end = -1, write_end = -1;
+	int ends[2];
+
+	if (!passphrase)
+		return 0;
+	if (pipe2(ends, O_CLOEXEC))
+		return hps_error_errno(err, "handing the passphrase on");
+	read_end = ends[0];
+	write_end = ends[1];
+	if (hps_write_all(write_end, passphrase, strlen(passphrase)))
+		return hps_error_errno(err, "handing the passphrase on");
+	*ret_fd = hps_take_fd(&read_end);
+	return 0;
+}
+
+static int spawn(const struct hps_launch *l, const char *out, int passphrase_fd, struct hps_strv *argv, struct hps_strv *envp, pid_t *ret)
 {
 	_cleanup_free_ char *stdout_log = hps_format("%s/stdout.log", out), *stderr_log = hps_format("%s/stderr.log", out);
 	posix_spawn_file_actions_t actions;
@@ -153,7 +174,10 @@ static int spawn(const struct hps_launch *l, const char *out, struct hps_strv *a
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, stdout_log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666);
 	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, stderr_log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666);
-	posix_spawn_file_actions_adddup2(&actions, l->lock_fd, LOCK_FD); /* drops close-on-exec, also when they are equal */
+	/* dup2 drops close-on-exec. The open ledger holds 3 and 4, so neither source is one of them. */
+	posix_spawn_file_actions_adddup2(&actions, l->lock_fd, LOCK_FD);
+	if (passphrase_fd >= 0)
+		posix_spawn_file_actions_adddup2(&actions, passphrase_fd, PASSPHRASE_FD);
 	posix_spawn_file_actions_addchdir_np(&actions, l->directory);
 	r = posix_spawnp(ret, l->recorder, &actions, &attributes, argv->v, envp->v);
 	posix_spawn_file_actions_destroy(&actions);
@@ -165,6 +189,7 @@ int hps_child_start(const struct hps_launch *l, uint64_t number, const struct hp
 {
 	_cleanup_strv_ struct hps_strv argv = HPS_STRV_INIT, envp = HPS_STRV_INIT;
 	_cleanup_free_ char *out = hps_child_out(l, number);
+	_cleanup_fd_ int passphrase_fd = -1;
 	int r = make_directory(out, err);
 
 	for (size_t i = 0; !r && i <= json_array_size(t->command); i++) {
@@ -177,12 +202,14 @@ int hps_child_start(const struct hps_launch *l, uint64_t number, const struct hp
 		r = hps_path_unescape(json_string_value(json_array_get(t->command, i - 1)), &word, err);
 		hps_strv_add_take(&argv, hps_buf_take(&word));
 	}
+	if (!r)
+		r = passphrase_pipe(l->passphrase, &passphrase_fd, err);
 	if (r)
 		return r;
 	environment(json_object_get(l->spec, "env"), &envp);
 	ret->number = number;
 	ret->n_begun = t->n_begun;
-	errno = spawn(l, out, &argv, &envp, &ret->pid);
+	errno = spawn(l, out, passphrase_fd, &argv, &envp, &ret->pid);
 	return errno ? hps_error_errno(err, "starting '%s' for trial %" PRIu64, l->recorder, number) : 0;
 }
 

@@ -363,7 +363,7 @@ static int run_study(struct runner *r, const json_t *spec, struct hps_error *err
 	r->workers = r->options->workers ? r->options->workers : (uint64_t)hps_json_int(spec, "workers", 1);
 	result = hps_study_lock_take(ledger, r->study, &r->lock, err);
 	if (!result) {
-		r->launch = (struct hps_launch){ recorder, ledger, directory, out, spec, r->lock.trials_fd };
+		r->launch = (struct hps_launch){ recorder, ledger, directory, out, spec, r->lock.trials_fd, r->options->passphrase };
 		result = run_with_signals_blocked(r, err);
 	}
 	hps_study_lock_release(&r->lock);

@@ -292,6 +292,7 @@ struct hps_launch {
 	const char *out;       /* the trials' own directories are made below it, absolute */
 	const json_t *spec;
 	int lock_fd;
+	const char *passphrase; /* of the ledger's keys, or NULL */
 };
 struct hps_child {
 	pid_t pid;

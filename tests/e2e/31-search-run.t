@@ -203,21 +203,31 @@ status "resume: the last one" 0 hps-search run slow.yaml
 is "resume: every number has one commit, trial and result" "$(entries slow | grep -E '^(commit|trial|result)' | sort | uniq -c | awk '$1 == 1' | wc -l)" 15
 ok "the ledger still holds" hps-ledger verify
 
-# ---- a killed recorder
+# ---- a killed recorder: the trial cannot do that, so somebody outside does
 
 cat >die.sh <<'SH'
 #!/bin/sh
-# The first attempt of number 1 takes its recorder with it; number 2 does so each time.
+# The first attempt of number 1 asks to be ended with its recorder; number 2 does so each time.
 if [ "$1" = 2 ] || { [ "$1" = 1 ] && [ ! -e died ]; }; then
-	touch died
-	kill -KILL "$(pgrep -f "hps-record.*--number=$1 " | head -n 1)"
-	sleep 5
+	touch died "kill.$1"
+	sleep 30
 fi
 echo "{\"score\": $1}" >"$HPS_METRICS"
 SH
 chmod +x die.sh
 study die 1 3 '[./die.sh, "{number}", "{n}"]'
-status "lost: a recorder that dies does not stop the study" 0 hps-search run die.yaml
+hps-search run die.yaml >out 2>err &
+runner=$!
+while kill -0 $runner 2>/dev/null; do
+	for n in 1 2; do
+		[ -e kill.$n ] || continue
+		rm kill.$n
+		kill -KILL "$(pgrep -f "^[^ ]*hps-record .*--ledger=$HPS_LEDGER .*--number=$n " | head -n 1)"
+	done
+	sleep 0.05
+done
+wait $runner
+is "lost: a recorder that dies does not stop the study" "$?" 0
 is "lost: the number is run again, with one trial" "$(entries die | grep -cE '^(lost|trial) 1$')" 2
 like "lost: what was left of it stays" "$(echo die.trials/*)" "die.trials/1.lost-1"
 is "lost: after three times it is given up" "$(entries die | grep -c '^lost 2$') $(entries die | grep -c '^result 2$')" "3 1"

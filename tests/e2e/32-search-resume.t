@@ -113,7 +113,7 @@ is "each trial was started once" "$(sort started | tr '\n' ' ')" "0 1 2 3 "
 is "each has one trial entry" "$(hps-ledger list -s slow -k trial --jsonl | wc -l)" 4
 
 # A runner that waits can be stopped as well.
-rm go started
+rm go started err
 touch started
 sed -i 's/^study: .*/study: slow2/' slow.yaml
 hps-search run slow.yaml >/dev/null 2>&1 &
@@ -123,7 +123,7 @@ kill -KILL $runner
 wait $runner 2>/dev/null
 hps-search run slow.yaml >out 2>err &
 runner=$!
-wait_for 'grep -q waiting err'
+wait_for 'grep -qs waiting err'
 kill -TERM $runner
 wait $runner
 is "a waiting runner ends at once" "$?" 4
