@@ -1,0 +1,461 @@
+/* Several processes, killed processes, a full disk: what was acknowledged is there, once, and nothing else is half there. */
+#include "tests/unit/ledger_fixture.h"
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <time.h>
+
+#define WRITERS 8
+#define EACH 25
+#define KILLS 120
+
+/* ---- acknowledgements ---- */
+
+struct ack {
+	int writer, number;
+};
+
+/* Appends and acknowledges through a pipe. `early` is the negative control: it says so before the ledger does. */
+static void write_entries(int writer, int n, int out, bool early)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
+
+	if (hps_ledger_open(LEDGER, HPS_LEDGER_APPEND, NULL, &l, NULL))
+		_exit(2);
+	for (int i = 0; i < n; i++) {
+		struct ack ack = { writer, i };
+		_cleanup_free_ char *study = hps_format("writer-%d", writer);
+		_cleanup_json_ json_t *statement = fixture_statement(i % 4 ? HPS_PREDICATE_TRIAL : HPS_PREDICATE_BEGIN, study, i);
+
+		if (early && write(out, &ack, sizeof ack) != sizeof ack)
+			_exit(3);
+		if (hps_ledger_append(l, statement, NULL, NULL, NULL))
+			_exit(4);
+		if (!early && write(out, &ack, sizeof ack) != sizeof ack)
+			_exit(3);
+	}
+}
+
+/* Which (writer, number) pairs the ledger holds, and how often. */
+static int note_entry(const struct hps_entry *e, void *arg, struct hps_error *err)
+{
+	struct hps_map *held = arg;
+	_cleanup_free_ char *key = e->study ? hps_format("%s/%lld", e->study, (long long)e->number) : hps_strdup("-");
+	void **slot = hps_map_slot(held, key);
+
+	(void)err;
+	*slot = (void *)((uintptr_t)*slot + 1);
+	return 0;
+}
+
+/* Acknowledged entries that are missing or there more than once. */
+static size_t count_wrong(const struct ack *acks, size_t n)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_READ);
+	struct hps_map held = HPS_MAP_INIT;
+	size_t wrong = 0;
+
+	assert_ok(hps_ledger_each(l, NULL, note_entry, &held, err));
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *key = hps_format("writer-%d/%d", acks[i].writer, acks[i].number);
+
+		wrong += (uintptr_t)hps_map_get(&held, key) != 1;
+	}
+	hps_map_release(&held);
+	return wrong;
+}
+
+/* Each begin entry's counter is its place among the begin entries. */
+static int check_counter(const struct hps_entry *e, void *arg, struct hps_error *err)
+{
+	int64_t *next = arg;
+
+	(void)err;
+	assert_int_equal(hps_json_int(json_object_get(e->statement, "predicate"), "counter", -1), (*next)++);
+	return 0;
+}
+
+static void check_counters(void)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_READ);
+	struct hps_filter f = HPS_FILTER_ANY;
+	int64_t next = 0;
+
+	f.kind = "begin";
+	assert_ok(hps_ledger_each(l, &f, check_counter, &next, err));
+}
+
+/* Writes of one ack are atomic in a pipe: whole ones are read until the last writer has gone. */
+static void read_acks(int fd, struct ack **acks, size_t *n)
+{
+	struct ack ack;
+
+	while (read(fd, &ack, sizeof ack) == sizeof ack) {
+		*acks = hps_grow(*acks, *n, sizeof ack);
+		(*acks)[(*n)++] = ack;
+	}
+}
+
+static void test_many_writers(void **state)
+{
+	struct ack *acks = NULL;
+	size_t n_acks = 0;
+	int ends[2], status;
+	pid_t pids[WRITERS];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	for (int w = 0; w < WRITERS; w++) {
+		pids[w] = fork();
+		if (pids[w] == 0) {
+			close(ends[0]);
+			write_entries(w, EACH, ends[1], false);
+			_exit(0);
+		}
+	}
+	close(ends[1]);
+	read_acks(ends[0], &acks, &n_acks);
+	close(ends[0]);
+	for (int w = 0; w < WRITERS; w++) {
+		assert_int_equal(waitpid(pids[w], &status, 0), pids[w]);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(n_acks, WRITERS * EACH);
+	assert_int_equal(count_wrong(acks, n_acks), 0);
+	check_counters();
+	fixture_verify(WRITERS * EACH, true);
+	free(acks);
+}
+
+/* ---- killed at any instant ---- */
+
+static uint64_t seed_of_run(void)
+{
+	const char *given = getenv("HPS_TEST_SEED");
+	uint64_t seed = (uint64_t)hps_time_now_ns();
+
+	if (given)
+		seed = strtoull(given, NULL, 10);
+	print_message("# HPS_TEST_SEED=%llu\n", (unsigned long long)seed);
+	return seed;
+}
+
+static uint64_t draw(uint64_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
+/* Two writers at once; one is killed after a random time, the other when it has had a moment alone. */
+static void kill_round(int round, uint64_t *seed, bool early, struct ack **acks, size_t *n)
+{
+	int ends[2];
+	pid_t pids[2];
+
+	assert_int_equal(pipe(ends), 0);
+	for (int w = 0; w < 2; w++) {
+		pids[w] = fork();
+		if (pids[w] == 0) {
+			close(ends[0]);
+			write_entries(2 * round + w, 1000, ends[1], early);
+			_exit(0);
+		}
+	}
+	close(ends[1]);
+	for (int w = 0; w < 2; w++) {
+		struct timespec t = { 0, (long)(draw(seed) % 30000000) };
+
+		nanosleep(&t, NULL);
+		kill(pids[w], SIGKILL);
+		waitpid(pids[w], NULL, 0);
+	}
+	read_acks(ends[0], acks, n);
+	close(ends[0]);
+}
+
+static size_t kill_many(int rounds, bool early, size_t *ret_n)
+{
+	uint64_t seed = seed_of_run() | 1;
+	struct ack *acks = NULL;
+	size_t n = 0, wrong;
+
+	for (int i = 0; i < rounds; i++) {
+		kill_round(i, &seed, early, &acks, &n);
+		if (i % 10 == 0) { /* what a kill left does not make the published part wrong, and does not stop the next writer */
+			_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_READ);
+
+			fixture_verify(hps_ledger_size(l), true);
+		}
+	}
+	wrong = count_wrong(acks, n);
+	free(acks);
+	*ret_n = n;
+	return wrong;
+}
+
+static void test_kill_at_any_instant(void **state)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
+	uint64_t size;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(kill_many(KILLS / 2, false, &n), 0);
+	print_message("# %d kills, %zu acknowledged entries, all there\n", KILLS, n);
+	assert_true(n > KILLS);
+	l = fixture_open(HPS_LEDGER_APPEND);
+	fixture_append(l, HPS_PREDICATE_SEARCH, NULL, -1, NULL);
+	size = hps_ledger_size(l);
+	assert_true(size > n);
+	check_counters();
+	fixture_verify(size, true);
+	fixture_shell("test -z \"$(ls -A %s/staging)\"", LEDGER);
+}
+
+/* The rig has teeth: a writer that acknowledges too early is found out. */
+static void test_kill_finds_early_acknowledgement(void **state)
+{
+	size_t n;
+
+	(void)state;
+	assert_true(kill_many(20, true, &n) > 0);
+}
+
+/* ---- leases ---- */
+
+static int begin_and_wait(int out, char id[65])
+{
+	struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND);
+	int fd;
+
+	fixture_append(l, HPS_PREDICATE_BEGIN, "digits", 7, id);
+	if (hps_lease_take(l, id, &fd, NULL) || write(out, id, 65) != 65)
+		return 1;
+	pause();
+	return 1;
+}
+
+static void test_leases(void **state)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND);
+	_cleanup_(hps_entry_release) struct hps_entry e = { 0 };
+	struct hps_error error = HPS_ERROR_INIT;
+	int ends[2];
+	uint64_t n;
+	char id[65];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(begin_and_wait(ends[1], id));
+	assert_int_equal(read(ends[0], id, 65), 65);
+	assert_ok(hps_lease_sweep(l, &n, err));
+	assert_int_equal(n, 0); /* it lives */
+	assert_int_equal(hps_ledger_find_trial(l, id, &e, &error), HPS_E_NOTFOUND);
+	assert_non_null(strstr(error.message, "has not ended"));
+	hps_error_release(&error);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_ok(hps_lease_sweep(l, &n, err));
+	assert_int_equal(n, 1);
+	assert_ok(hps_ledger_find(l, "@1", &e, err));
+	assert_string_equal(e.kind, "lost");
+	assert_string_equal(e.begin, id);
+	assert_string_equal(e.study, "digits");
+	assert_int_equal(e.number, 7);
+	assert_ok(hps_lease_sweep(l, &n, err));
+	assert_int_equal(n, 0);
+	hps_entry_release(&e);
+	assert_fails(HPS_E_NOTFOUND, hps_ledger_find_trial(l, id, &e, err));
+	fixture_shell("test -z \"$(ls -A %s/running)\"", LEDGER);
+	fixture_verify(2, true);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* begin, trial, end: the lease's file is gone, and the begin entry's id finds the trial. */
+static void test_lease_of_a_finished_trial(void **state)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND);
+	_cleanup_json_ json_t *trial = fixture_statement(HPS_PREDICATE_TRIAL, "digits", 7);
+	_cleanup_(hps_entry_release) struct hps_entry e = { 0 };
+	char id[65], trial_id[65];
+	uint64_t n;
+	int fd;
+
+	(void)state;
+	fixture_append(l, HPS_PREDICATE_BEGIN, "digits", 7, id);
+	assert_ok(hps_lease_take(l, id, &fd, err));
+	assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	hps_json_set_text(json_object_get(trial, "predicate"), "begin", id);
+	assert_ok(hps_ledger_append(l, trial, trial_id, NULL, err));
+	fixture_shell("test -e %s/running/%s", LEDGER, id);
+	hps_lease_end(l, id, fd);
+	fixture_shell("test -z \"$(ls -A %s/running)\"", LEDGER);
+	assert_ok(hps_lease_sweep(l, &n, err));
+	assert_int_equal(n, 0);
+	assert_ok(hps_ledger_find_trial(l, id, &e, err));
+	assert_string_equal(e.id, trial_id);
+	hps_entry_release(&e);
+	fixture_append(l, HPS_PREDICATE_SEARCH, "digits", -1, id);
+	assert_fails(HPS_E_USAGE, hps_ledger_find_trial(l, id, &e, err));
+	fixture_verify(3, true);
+}
+
+/* Several sweepers at once mark each dead recorder once. */
+static void test_sweepers_race(void **state)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND);
+	struct hps_filter f = HPS_FILTER_ANY;
+	struct hps_map held = HPS_MAP_INIT;
+	int status;
+	pid_t pids[6];
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		fixture_append(l, HPS_PREDICATE_BEGIN, "digits", i, NULL);
+	hps_ledger_close(hps_take(l)); /* and with it the ten leases */
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			l = fixture_open(HPS_LEDGER_APPEND);
+			_exit(hps_lease_sweep(l, NULL, NULL) ? 1 : 0);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	l = fixture_open(HPS_LEDGER_APPEND);
+	assert_ok(hps_lease_sweep(l, NULL, err)); /* what a sweeper skipped because another looked at it */
+	f.kind = "lost";
+	assert_ok(hps_ledger_each(l, &f, note_entry, &held, err));
+	assert_int_equal(held.n, 10);
+	for (size_t i = 0; i < held.n; i++)
+		assert_int_equal((uintptr_t)held.items[i].value, 1);
+	hps_map_release(&held);
+	fixture_verify(20, true);
+}
+
+/* ---- a full disk ---- */
+
+#define DISK_FAILED(n) do { dprintf(2, "line %d\n", __LINE__); _exit(n); } while (0)
+
+/* Appends until the disk is full; returns how many were acknowledged and the error of the one that was not. */
+static int append_until_full(int *ret_n)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
+	int r = hps_ledger_open(LEDGER, HPS_LEDGER_APPEND, NULL, &l, NULL);
+
+	for (*ret_n = 0; !r; ++*ret_n) {
+		_cleanup_json_ json_t *statement = fixture_statement(HPS_PREDICATE_TRIAL, "full", *ret_n);
+
+		hps_json_set(json_object_get(statement, "predicate"), "bulk", json_stringn("0123456789abcdef0123456789abcdef", 32));
+		r = hps_ledger_append(l, statement, NULL, NULL, NULL);
+	}
+	--*ret_n;
+	return r;
+}
+
+/* In a child with a mount namespace of its own: a small tmpfs holds the ledger. */
+static void full_disk(void)
+{
+	struct hps_ledger_init init = { .origin = "example.org/full" };
+	_cleanup_(hps_verification_release) struct hps_verification v = { 0 };
+	int n = 0, more = 0;
+
+	if (mkdir("small", 0700) || mount("tmpfs", "small", "tmpfs", 0, "size=1200k") || chdir("small"))
+		_exit(77);
+	if (hps_ledger_create(LEDGER, &init, NULL))
+		DISK_FAILED(1);
+	for (int round = 0; round < 5; round++) { /* nearly full in different places */
+		char command[80];
+
+		if (append_until_full(&n) != -ENOSPC)
+			DISK_FAILED(2);
+		if (hps_ledger_verify(LEDGER, NULL, &v, NULL) || v.n_problems || v.n_checked != v.size || (round == 0 && v.size != (uint64_t)n))
+			DISK_FAILED(3);
+		more += n;
+		if (v.size != (uint64_t)more)
+			DISK_FAILED(4);
+		hps_verification_release(&v);
+		snprintf(command, sizeof command, "size=%dk", 1200 + 37 * (round + 1));
+		if (mount(NULL, ".", "tmpfs", MS_REMOUNT, command)) /* space is freed: it goes on */
+			DISK_FAILED(5);
+	}
+	if (system("test -z \"$(ls -A " LEDGER "/staging)\""))
+		DISK_FAILED(6);
+	dprintf(2, "# %d entries in five rounds on a full disk\n", more);
+	_exit(more > 10 ? 0 : 7);
+}
+
+static void test_full_disk(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (pid == 0) {
+		if (unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+			_exit(77);
+		full_disk();
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip(); /* no mount namespaces here */
+	assert_int_equal(status, 0);
+}
+
+/* Not even a new ledger stays half made. */
+static void create_on_full_disk(void)
+{
+	struct hps_ledger_init init = { .origin = "example.org/full" };
+	int code;
+
+	if (mkdir("tiny", 0700) || mount("tmpfs", "tiny", "tmpfs", 0, "size=40k") || chdir("tiny"))
+		_exit(77);
+	code = hps_ledger_create(LEDGER, &init, NULL);
+	_exit(code < 0 && access(LEDGER, F_OK) ? 0 : 1);
+}
+
+static void test_create_on_full_disk(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (pid == 0) {
+		if (unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+			_exit(77);
+		create_on_full_disk();
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_ledger, fixture_leave)
+#define TEST_BARE(name) cmocka_unit_test_setup_teardown(name, fixture_enter, fixture_leave)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_many_writers),
+		TEST(test_kill_at_any_instant),
+		TEST(test_kill_finds_early_acknowledgement),
+		TEST(test_leases),
+		TEST(test_lease_of_a_finished_trial),
+		TEST(test_sweepers_race),
+		TEST_BARE(test_full_disk),
+		TEST_BARE(test_create_on_full_disk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
