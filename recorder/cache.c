@@ -76,7 +76,7 @@ static int open_own(const char *dir)
 static void load(struct hps_cache *c)
 {
 	_cleanup_fd_ int fd = open_own(c->dir);
-	_cleanup_buf_ struct hps_buf b;
+	_cleanup_buf_ struct hps_buf b = HPS_BUF_INIT;
 
 	hps_buf_init(&b, sizeof(MAGIC) + MAX_ENTRIES * sizeof(struct entry));
 	if (fd < 0 || hps_file_read_fd(fd, b.max, &b, NULL) || b.len < 8 || memcmp(b.data, MAGIC, 8) || (b.len - 8) % sizeof(struct entry))

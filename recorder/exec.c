@@ -79,7 +79,7 @@ static enum kind interpreter_of(int fd, char out[HPS_PATH_CAP])
 
 static struct hps_file *note_file(struct hps_supervisor *s, int fd, const struct stat *st, const char *name, const char *base, unsigned uses)
 {
-	_cleanup_buf_ struct hps_buf walked;
+	_cleanup_buf_ struct hps_buf walked = HPS_BUF_INIT;
 	struct hps_file *file;
 	char real[HPS_PATH_CAP];
 
@@ -151,35 +151,50 @@ static bool note_interpreters(struct hps_supervisor *s, struct hps_call *c, int 
 
 /* ---- arguments ---- */
 
+/* Up to n pointers at `at`, fewer when the vector ends just before an unmapped page; what is not there reads as the end. */
+static int read_pointers(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, uint64_t *to, size_t n)
+{
+	size_t page = (4096 - at % 4096) / sizeof *to;
+
+	memset(to, 0, n * sizeof *to);
+	if (t->launching) /* our own memory: not beyond the vector */
+		n = 1;
+	if (hps_memory_read(s, t, at, to, n * sizeof *to) >= 0)
+		return (int)n;
+	if (page && page < n && hps_memory_read(s, t, at, to, page * sizeof *to) >= 0)
+		return (int)page;
+	return 0;
+}
+
+static bool add_argument(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, struct hps_buf *ret)
+{
+	char text[4096];
+	ssize_t n = hps_memory_string(s, t, at, text, sizeof text);
+
+	if (n < 0 && n != -ENAMETOOLONG)
+		return false;
+	hps_buf_add(ret, text, n < 0 ? sizeof text - 1 : (size_t)n);
+	if (n < 0)
+		hps_buf_adds(ret, "…"); /* a long argument: its start, and a mark */
+	hps_buf_addc(ret, '\0');
+	return true;
+}
+
 /* The strings of an argument vector, each with its NUL. */
 static void read_arguments(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, struct hps_buf *ret)
 {
 	uint64_t pointers[64];
-	char text[4096];
 
 	hps_buf_init(ret, MAX_ARGUMENTS);
-	for (unsigned i = 0; at && !ret->full; i++) {
-		ssize_t n;
+	while (at && !ret->full) {
+		int n = read_pointers(s, t, at, pointers, ARRAY_SIZE(pointers));
 
-		if (i % ARRAY_SIZE(pointers) == 0) {
-			/* The vector may end just before an unmapped page: what can be read is enough if it holds the end. */
-			memset(pointers, 0, sizeof pointers);
-			if (hps_memory_read(s, t, at + i * sizeof *pointers, pointers, sizeof pointers) < 0 &&
-			    hps_memory_read(s, t, at + i * sizeof *pointers, pointers, 4096 - at % 4096 < sizeof pointers ? 4096 - at % 4096 : 8) < 0)
+		if (!n)
+			return;
+		for (int i = 0; i < n; i++)
+			if (!pointers[i] || !add_argument(s, t, pointers[i], ret))
 				return;
-		}
-		if (!pointers[i % ARRAY_SIZE(pointers)])
-			return;
-		n = hps_memory_string(s, t, pointers[i % ARRAY_SIZE(pointers)], text, sizeof text);
-		if (n == -ENAMETOOLONG) { /* a long argument: its start, and a mark */
-			hps_buf_add(ret, text, sizeof text - 1);
-			hps_buf_adds(ret, "…");
-		} else if (n >= 0) {
-			hps_buf_add(ret, text, (size_t)n);
-		} else {
-			return;
-		}
-		hps_buf_addc(ret, '\0');
+		at += (uint64_t)n * sizeof *pointers;
 	}
 }
 
@@ -202,7 +217,6 @@ static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *pr
 		.pid = c->t->pid,
 		.program = hps_strdup(program),
 		.argv_len = arguments.len,
-		.argv = hps_buf_take(&arguments),
 		.cwd = directory_of(c->t),
 		.start_ns = hps_time_monotonic_ns(),
 		.tracee = c->t->index,
@@ -210,6 +224,7 @@ static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *pr
 		.exe_ino = running->st_ino,
 		.stable = stable,
 	};
+	e->argv = hps_buf_take(&arguments);
 	c->t->pending = e;
 }
 
@@ -279,7 +294,7 @@ static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 		exec_file(s, c, &target, fd, argv, flags);
 		close(fd);
 	} else if (!c->t->foreign && (fd == -ENOENT || fd == -ENOTDIR)) {
-		_cleanup_buf_ struct hps_buf path;
+		_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
 
 		hps_buf_init(&path, 2 * HPS_PATH_CAP);
 		hps_target_walk(s, &target, true, &path);
@@ -352,7 +367,7 @@ static void note_running(struct hps_supervisor *s, struct hps_tracee *t, const s
 /* The kernel's own copy of the arguments, when others could have changed those that we read. */
 static void reread_arguments(struct hps_supervisor *s, struct hps_tracee *t)
 {
-	_cleanup_buf_ struct hps_buf text;
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
 	hps_buf_init(&text, MAX_ARGUMENTS);
 	if (hps_file_read(t->task_fd, "../cmdline", MAX_ARGUMENTS, &text, NULL) || !text.len) {

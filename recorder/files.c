@@ -121,7 +121,7 @@ static struct hps_content *content_of(struct hps_files *f, const struct hps_file
 {
 	bool store = f->capture && hps_path_unpackaged(file->path) && !hps_redact_path_is_secret(file->path);
 
-	return hps_hasher_add(f->hasher, fd, s, store);
+	return hps_hasher_add(f->hasher, fd, s, store, false);
 }
 
 void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s, unsigned uses)
@@ -233,6 +233,7 @@ static void settle(struct hps_files *f, struct hps_file *file)
 	char target[HPS_PATH_CAP];
 	struct stat s;
 	ssize_t n;
+	bool store;
 
 	if (lstat(file->path, &s))
 		return;
@@ -249,7 +250,8 @@ static void settle(struct hps_files *f, struct hps_file *file)
 		return;
 	}
 	file->final.size = s.st_size;
-	file->final.content = hps_hasher_add(f->hasher, fd, &s, f->capture && s.st_size <= PRODUCT_STORE_MAX && !hps_redact_path_is_secret(file->path));
+	store = f->capture && s.st_size <= PRODUCT_STORE_MAX && !hps_redact_path_is_secret(file->path);
+	file->final.content = hps_hasher_add(f->hasher, fd, &s, store, true);
 }
 
 void hps_files_settle(struct hps_files *f)

@@ -267,13 +267,13 @@ static bool known(struct hps_hasher *h, struct hps_content *c)
 	return c->stored;
 }
 
-struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, bool store_it)
+struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, bool store_it, bool again)
 {
 	struct hps_identity id;
 	struct hps_content *c, **bucket;
 
 	hps_identity_of(s, &id);
-	c = find(h, &id);
+	c = again ? NULL : find(h, &id);
 	if (c)
 		return c;
 	c = hps_alloc(sizeof *c);
@@ -288,7 +288,7 @@ struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct st
 		hps_gap_note(h->gaps, HPS_GAP_UNREADABLE);
 		return c;
 	}
-	if (known(h, c)) {
+	if (!again && known(h, c)) {
 		close(hps_take_fd(&c->fd));
 		atomic_store(&c->state, HPS_CONTENT_DONE);
 		return c;

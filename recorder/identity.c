@@ -30,7 +30,7 @@ void hps_identity_missing(json_t *rows, const char *name, const char *why)
 
 char *hps_identity_read(const char *path)
 {
-	_cleanup_buf_ struct hps_buf text;
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
 	hps_buf_init(&text, SMALL_FILE_MAX);
 	if (hps_file_read(AT_FDCWD, path, SMALL_FILE_MAX, &text, NULL))

@@ -83,7 +83,7 @@ done:
 
 static void add_cpu(json_t *rows)
 {
-	_cleanup_buf_ struct hps_buf text;
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	_cleanup_free_ char *count = NULL;
 	cpu_set_t allowed;
 

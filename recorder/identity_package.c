@@ -55,7 +55,7 @@ static void match(struct hps_map *paths, char *list, const char *package)
 /* Versions of the packages named in `wanted` (keys: "name" or "name:arch"). */
 static void read_versions(struct hps_map *wanted)
 {
-	_cleanup_buf_ struct hps_buf text;
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	const char *package = NULL, *architecture = NULL, *version = NULL;
 
 	hps_buf_init(&text, STATUS_MAX);
@@ -107,7 +107,7 @@ static void name_versions(struct hps_map *paths)
 
 int hps_packages_find(struct hps_map *paths)
 {
-	_cleanup_buf_ struct hps_buf list;
+	_cleanup_buf_ struct hps_buf list = HPS_BUF_INIT;
 	DIR *dir = opendir(DPKG "/info");
 	struct dirent *e;
 

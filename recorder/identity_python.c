@@ -62,7 +62,7 @@ static char *header(const char *text, const char *name)
 static bool in_use(const char *site, const char *info, const char *name, const struct hps_map *names)
 {
 	_cleanup_free_ char *top_path = hps_format("%s%s/top_level.txt", site, info), *top = NULL, *record_path = NULL, *plain = NULL;
-	_cleanup_buf_ struct hps_buf record;
+	_cleanup_buf_ struct hps_buf record = HPS_BUF_INIT;
 	char *rest = NULL;
 
 	top = hps_identity_read(top_path);
@@ -98,7 +98,7 @@ static void add(json_t *items, const char *site, const char *info, const struct 
 
 	for (size_t i = 0; i < ARRAY_SIZE(metadata) && !name; i++) {
 		_cleanup_free_ char *path = hps_format("%s%s", base, metadata[i]);
-		_cleanup_buf_ struct hps_buf text;
+		_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
 		hps_buf_init(&text, METADATA_MAX);
 		if (hps_file_read(AT_FDCWD, path, METADATA_MAX, &text, NULL) || !text.data)

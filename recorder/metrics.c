@@ -93,7 +93,7 @@ static int add_lines(const char *text, json_t *metrics, struct hps_error *err)
 
 int hps_metrics_read(const char *path, json_t *metrics, struct hps_error *err)
 {
-	_cleanup_buf_ struct hps_buf text;
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	int r;
 
 	hps_buf_init(&text, METRICS_MAX);

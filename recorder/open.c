@@ -81,7 +81,7 @@ static void name_special(const struct request *r, struct hps_buf *ret)
 
 static struct hps_file *special_file(struct request *r, const struct stat *st)
 {
-	_cleanup_buf_ struct hps_buf path;
+	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
 	struct hps_file *file;
 
 	hps_buf_init(&path, 2 * HPS_PATH_CAP);
@@ -125,7 +125,7 @@ static void open_special(struct request *r, const struct stat *st)
 
 static void refuse(struct request *r, int error)
 {
-	_cleanup_buf_ struct hps_buf path;
+	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
 
 	switch (error) {
 	case EMFILE: /* our own limits, a magic link, a lease, flags that only open(2) takes: the kernel knows better */
@@ -161,7 +161,7 @@ static struct hps_file *identify(struct request *r, int fd, const struct stat *s
 {
 	void **slot = hps_map_slot(&r->s->files->by_name, r->name.data);
 	struct hps_file *file = *slot;
-	_cleanup_buf_ struct hps_buf walked;
+	_cleanup_buf_ struct hps_buf walked = HPS_BUF_INIT;
 	struct hps_identity id;
 	char real[HPS_PATH_CAP];
 

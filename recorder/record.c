@@ -310,10 +310,18 @@ static int write_libraries(struct hps_record *r, struct hps_file **list, size_t 
 
 /* ---- products ---- */
 
+/* Opened for writing and left as it was: neither its bytes nor its times have changed. */
+static bool untouched(const struct hps_file *file)
+{
+	const struct hps_content *a = file->first, *b = file->final.content;
+
+	return file->existed && !file->from && has_digest(a) && has_digest(b) && hps_identity_equal(&a->id, &b->id) && hps_digest_equal(&a->digest, &b->digest);
+}
+
 /* A temporary file that came and went, or a name that never came to be, is none. */
 static bool is_product(const struct hps_file *file)
 {
-	return file->product && !file->special && (file->final.exists || file->existed);
+	return file->product && !file->special && (file->final.exists || file->existed) && !untouched(file);
 }
 
 static json_t *product_json(const struct hps_file *file)

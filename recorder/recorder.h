@@ -104,9 +104,10 @@ struct hps_hasher;
 struct hps_cache;
 /* objects may be NULL (nothing is stored). The thread starts at once, at idle priority. */
 struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, struct hps_cache *cache, struct hps_gaps *gaps);
-/* The content that fd holds now; queued for hashing when it is new. fd is not kept (it is opened again: a duplicate would
- * share the offset and the locks with the program). Call from one thread at a time. */
-struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, bool store);
+/* The content that fd holds now; queued for hashing when it is new, or `again` (stores through a mapping move no clock). fd is
+ * not kept: it is opened again, for a duplicate would share the offset and the locks with the program. Call from one thread
+ * at a time. */
+struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, bool store, bool again);
 /* Returns when no content of this inode waits to be hashed: a writer may pass. */
 void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino);
 void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c); /* until it is hashed; does it here if it is not begun */

@@ -44,7 +44,7 @@ static void up(struct hps_buf *path)
 
 void hps_walk(struct hps_files *f, const char *base, const char *name, bool follow, struct hps_buf *ret)
 {
-	_cleanup_buf_ struct hps_buf rest;
+	_cleanup_buf_ struct hps_buf rest = HPS_BUF_INIT;
 	char target[PATH_MAX];
 	unsigned links = 0;
 	size_t at = 0;
