@@ -189,6 +189,16 @@ static json_t *listing_json(const struct hps_file *file)
 	return list;
 }
 
+static json_t *descriptors_json(unsigned descriptors)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < 32; i++)
+		if (descriptors >> i & 1)
+			hps_json_add(list, json_integer(i));
+	return list;
+}
+
 static bool has_digest(const struct hps_content *c)
 {
 	return c && (atomic_load(&c->state) == HPS_CONTENT_DONE || atomic_load(&c->state) == HPS_CONTENT_CHANGED);
@@ -206,6 +216,8 @@ static void set_content(json_t *item, const struct hps_file *file, const char *p
 		hps_json_set(item, "stored", json_true());
 	if (file->changed || (c && atomic_load(&c->state) == HPS_CONTENT_CHANGED))
 		hps_json_set(item, "changed", json_true());
+	if (file->descriptors)
+		hps_json_set(item, "descriptors", descriptors_json(file->descriptors));
 	hps_json_set_text(item, "package", package);
 }
 

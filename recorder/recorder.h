@@ -156,6 +156,7 @@ struct hps_file {
 	size_t listing_len;
 	char *from;		   /* path it was renamed from */
 	struct hps_final final;
+	unsigned descriptors;	   /* bit n: the command had it open as descriptor n when it started */
 	bool existed;		   /* before the trial's first change of it */
 	bool product, unverified, changed, special;
 };

@@ -101,18 +101,31 @@ static void take_limits(struct inherited *i)
 	setrlimit(RLIMIT_CORE, &l);
 }
 
+/* The path of fd as the command names it; NULL when it lies outside its root, where it has no name. */
+static char *inherited_path(const struct trial *t, int fd)
+{
+	_cleanup_free_ char *path = hps_fd_path(fd);
+	const char *root = t->o->root ? t->o->root : "/";
+	size_t n = strlen(root);
+
+	while (n && root[n - 1] == '/')
+		n--;
+	return path && !strncmp(path, root, n) && path[n] == '/' ? hps_strdup(path + n) : NULL;
+}
+
 /* Regular files that the command has open from the start are read or written unseen: what they hold now is a material. */
 static void use_inherited(struct trial *t)
 {
 	for (size_t i = 0; i < t->inherited.n_fds; i++) {
 		int fd = t->inherited.fds[i], flags = fcntl(fd, F_GETFL);
-		_cleanup_free_ char *path = hps_fd_path(fd);
+		_cleanup_free_ char *path = inherited_path(t, fd);
 		struct hps_file *file;
 		struct stat s;
 
 		if (!path || flags < 0 || fstat(fd, &s) || !S_ISREG(s.st_mode) || !s.st_nlink)
 			continue;
 		file = hps_files_get(&t->files, path);
+		file->descriptors |= fd < 32 ? 1u << fd : 0;
 		if ((flags & O_ACCMODE) != O_WRONLY)
 			hps_file_use(&t->files, file, fd, &s, HPS_USE_READ);
 		if ((flags & O_ACCMODE) == O_RDONLY)
