@@ -294,7 +294,9 @@ void hps_page_write(struct hps_buf *out, const struct hps_source *s, const struc
 extern const char hps_page_style[];						   /* page_style.c */
 void hps_page_summary(const struct hps_page *p, const struct hps_study *s);	   /* page_summary.c */
 void hps_page_params(struct hps_buf *out, const struct hps_trial *t); /* "name = value, …" */
-void hps_page_trial_name(struct hps_buf *out, const struct hps_trial *t); /* "trial 7" */
+void hps_page_trial_name(struct hps_buf *out, const struct hps_trial *t, bool starts); /* "trial 7"; "Trial 7" to start with */
+void hps_page_value(struct hps_buf *out, const char *text); /* a long number is rounded, with all of it on hovering */
+void hps_page_reruns(const struct hps_page *p, const struct hps_study *s); /* page_reruns.c: its section, or nothing */
 const char *hps_verdict_sentence(const char *word); /* "every output was the same, byte for byte" */
 const char *hps_verdict_mood(const char *word);	     /* class of its pill: good, warn, bad, none */
 void hps_page_integrity(const struct hps_page *p);				   /* page_integrity.c */

@@ -134,6 +134,35 @@ static void x_tick(struct hps_buf *out, const struct frame *f, double at)
 	hps_buf_addf(out, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", x, foot(f) + 17);
 }
 
+/* Within a few decades 1, 2 and 5 of each, if they fit; else powers of ten. */
+static size_t log_ticks(double low, double high, size_t most, double ret[16])
+{
+	static const double parts[] = { 1, 2, 5 };
+	size_t n = 0;
+
+	if (high - low > 3)
+		return hps_chart_ticks(low, high, most, true, ret);
+	for (double decade = floor(low); decade <= high; decade++) {
+		for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+			double at = decade + log10(parts[i]);
+
+			if (at >= low && at <= high && n < 16)
+				ret[n++] = at;
+		}
+	}
+	return n <= most ? n : hps_chart_ticks(low, high, most, true, ret);
+}
+
+static void log_label(struct hps_buf *out, double at)
+{
+	double value = pow(10, at);
+
+	if (fabs(at) > 3)
+		hps_buf_addf(out, "%.0fe%.0f", value / pow(10, floor(at + 1e-9)), floor(at + 1e-9));
+	else
+		hps_buf_addf(out, "%.4g", value);
+}
+
 static void x_axis(struct hps_buf *out, const struct hps_chart *c, const struct frame *f)
 {
 	double ticks[16];
@@ -146,16 +175,11 @@ static void x_axis(struct hps_buf *out, const struct hps_chart *c, const struct 
 		}
 		return;
 	}
-	n = hps_chart_ticks(f->x_low, f->x_high, most, c->x_integers || c->x_log, ticks);
-	/* Less than one decade: the powers of ten alone would leave the axis bare. */
-	if (c->x_log && n < 2)
-		n = hps_chart_ticks(f->x_low, f->x_high, 4, false, ticks);
+	n = c->x_log ? log_ticks(f->x_low, f->x_high, most, ticks) : hps_chart_ticks(f->x_low, f->x_high, most, c->x_integers, ticks);
 	for (size_t i = 0; i < n; i++) {
 		x_tick(out, f, ticks[i]);
-		if (c->x_log && fabs(ticks[i]) > 3)
-			hps_buf_addf(out, "1e%.0f", ticks[i]);
-		else if (c->x_log)
-			hps_buf_addf(out, "%.2g", pow(10, ticks[i]));
+		if (c->x_log)
+			log_label(out, ticks[i]);
 		else
 			tick_label(out, ticks[i], n > 1 ? ticks[1] - ticks[0] : 1);
 		hps_buf_adds(out, "</text>\n");
@@ -233,6 +257,10 @@ void hps_chart_svg(struct hps_buf *out, const struct hps_chart *c)
 	axes(out, c, &f);
 	best_line(out, c, &f);
 	for (size_t i = 0; i < c->n_points; i++)
-		point(out, c, &f, &c->points[i]);
+		if (!c->points[i].best)
+			point(out, c, &f, &c->points[i]);
+	for (size_t i = 0; i < c->n_points; i++) /* on top */
+		if (c->points[i].best)
+			point(out, c, &f, &c->points[i]);
 	hps_buf_adds(out, "</svg>\n");
 }

@@ -105,7 +105,9 @@ static void study(const struct hps_page *p, const struct hps_study *s, size_t n)
 	if (s->n_trials) {
 		hps_page_charts(p, s, n);
 		hps_page_trials(p, s);
-		hps_buf_adds(p->out, "</section>\n<section>\n");
+		hps_buf_adds(p->out, "</section>\n");
+		hps_page_reruns(p, s);
+		hps_buf_adds(p->out, "<section>\n");
 	}
 	hps_page_unseen(p, s, &facts);
 	hps_buf_adds(p->out, "</section>\n<section>\n");

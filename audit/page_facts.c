@@ -81,14 +81,22 @@ static bool has_label(const char *name, const char *prefix)
 	return !strncmp(name, prefix, len) && (!name[len] || name[len] == '.');
 }
 
-static void fact_line(struct hps_buf *out, const char *label, const struct hps_fact *f, const struct hps_facts *facts)
+/* rest: what the fact's name has beyond the label's, such as "uuid" of "gpu.uuid"; may be empty. */
+static void fact_line(struct hps_buf *out, const char *label, const char *rest, const struct hps_fact *f, const struct hps_facts *facts)
 {
-	hps_html(out, "<dt>%s</dt><dd><bdi>%s</bdi>", label, f->value);
+	hps_html(out, "<dt>%s%s%s</dt><dd><bdi>%s</bdi>", label, *rest ? ", " : "", rest, f->value);
 	if (f->source)
 		hps_html(out, " <small><bdi>%s</bdi>%s<bdi>%s</bdi></small>", f->source, f->strength ? ", " : "", f->strength);
 	if (f->n_trials != facts->n_trials)
 		of_trials(out, f->n_trials, facts->n_trials);
 	hps_buf_adds(out, "</dd>\n");
+}
+
+static const char *rest_of(const char *name, const char *prefix)
+{
+	const char *rest = name + strlen(prefix);
+
+	return *rest ? rest + 1 : rest;
 }
 
 static void identities(struct hps_buf *out, const struct hps_facts *facts)
@@ -99,15 +107,14 @@ static void identities(struct hps_buf *out, const struct hps_facts *facts)
 			const struct hps_fact *f = &facts->identities.items[j];
 
 			if (!f->missing && has_label(f->name, labels[i].prefix))
-				fact_line(out, labels[i].label, f, facts);
+				fact_line(out, labels[i].label, rest_of(f->name, labels[i].prefix), f, facts);
 		}
 	}
 	for (size_t i = 0; i < facts->seeds.n; i++) {
-		_cleanup_free_ char *label = hps_format("Seed %s", facts->seeds.items[i].name);
-		_cleanup_free_ char *value = hps_format("recorded, from %s", facts->seeds.items[i].value);
+		_cleanup_free_ char *value = hps_format("%s, from %s", facts->seeds.items[i].name, facts->seeds.items[i].value);
 		struct hps_fact f = { .value = value, .n_trials = facts->seeds.items[i].n_trials };
 
-		fact_line(out, label, &f, facts);
+		fact_line(out, "Seed", "", &f, facts);
 	}
 	hps_html(out, "<dt>Files used</dt><dd>%zu different, each with its digest</dd>\n<dt>Shared libraries</dt><dd>%zu different</dd>\n</dl>\n",
 		 facts->n_materials, facts->n_libraries);

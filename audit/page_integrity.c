@@ -137,10 +137,10 @@ void hps_page_verify(const struct hps_page *p)
 	hps_buf_adds(p->out, "<h2>Check it yourself</h2>\n<p>This page is a rendering; the ledger is the evidence. With a copy of the ledger's folder "
 			     "(here <code>LEDGER</code>) and the hps programs, these commands repeat what stands above:</p>\n<pre><code>");
 	hps_html(p->out,
-		 "hps-ledger verify --ledger LEDGER      # every hash, signature and stored object\n"
-		 "hps-audit check --ledger LEDGER        # the rules\n"
-		 "hps-ledger show --ledger LEDGER %s   # one record, in full\n"
-		 "hps-replay --ledger LEDGER %s        # rebuild that trial and run it again\n",
+		 "hps-ledger verify --ledger LEDGER               # every hash, signature and stored object\n"
+		 "hps-audit check --ledger LEDGER                 # the rules\n"
+		 "hps-ledger show --ledger LEDGER %s    # one record, in full\n"
+		 "hps-replay --ledger LEDGER %s         # rebuild that trial and run it again\n",
 		 id, id);
 	hps_buf_adds(p->out, "</code></pre>\n<p>Then compare the root hash above with one that somebody else kept for the same number of entries. If they "
 			     "differ, the history was changed.</p>\n");

@@ -3,36 +3,6 @@
 
 #include <string.h>
 
-static const struct {
-	const char *word, *sentence, *mood;
-} verdicts[] = {
-	{ "REPRODUCED-BITS", "every output was the same, byte for byte", "good" },
-	{ "REPRODUCED-VALUES", "every output held the same values", "good" },
-	{ "REPRODUCED-WITHIN", "every output was the same within the tolerance that had been declared", "good" },
-	{ "EQUIVALENT", "repeated runs gave statistically equivalent results", "good" },
-	{ "DIVERGED", "an output came out different", "bad" },
-	{ "NONDETERMINISTIC", "reruns do not agree with each other", "warn" },
-	{ "FAILED-REPLAY", "the rerun itself failed", "bad" },
-	{ "NOT-REBUILT", "it could not be rebuilt: something it needs is missing or changed", "warn" },
-	{ "INCONCLUSIVE", "nothing could be decided", "warn" },
-};
-
-const char *hps_verdict_sentence(const char *word)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
-		if (!strcmp(verdicts[i].word, word))
-			return verdicts[i].sentence;
-	return "its verdict is not one that this program knows";
-}
-
-const char *hps_verdict_mood(const char *word)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
-		if (!strcmp(verdicts[i].word, word))
-			return verdicts[i].mood;
-	return "none";
-}
-
 void hps_page_params(struct hps_buf *out, const struct hps_trial *t)
 {
 	json_t *params = (json_t *)(uintptr_t)hps_trial_params(t);
@@ -41,17 +11,33 @@ void hps_page_params(struct hps_buf *out, const struct hps_trial *t)
 
 	json_object_foreach(params, name, value) {
 		hps_buf_adds(out, comma);
-		hps_html(out, "<bdi>%s</bdi> = <bdi>%s</bdi>", name, json_string_value(value));
+		hps_html(out, "<bdi>%s</bdi> = ", name);
+		hps_page_value(out, json_string_value(value));
 		comma = ", ";
 	}
 }
 
-void hps_page_trial_name(struct hps_buf *out, const struct hps_trial *t)
+void hps_page_trial_name(struct hps_buf *out, const struct hps_trial *t, bool starts)
 {
 	if (t->number >= 0)
-		hps_html(out, "trial %ld", (long)t->number);
+		hps_html(out, "%s %ld", starts ? "Trial" : "trial", (long)t->number);
 	else
-		hps_html(out, "the trial recorded as entry @%lu", (unsigned long)hps_trial_index(t));
+		hps_html(out, "%s trial recorded as entry @%lu", starts ? "The" : "the", (unsigned long)hps_trial_index(t));
+}
+
+#define PLAIN_MAX 9 /* characters of a number that need no rounding */
+
+void hps_page_value(struct hps_buf *out, const char *text)
+{
+	char rounded[HPS_DOUBLE_LEN];
+	double x;
+
+	if (!text || strlen(text) <= PLAIN_MAX || hps_parse_double(text, &x)) {
+		hps_html(out, "<bdi>%s</bdi>", text ?: "");
+		return;
+	}
+	snprintf(rounded, sizeof(rounded), "%.5g", x);
+	hps_html(out, "<bdi title=\"%s\">%s</bdi>", text, rounded);
 }
 
 static void what_was_tried(struct hps_buf *out, const struct hps_study *s)
@@ -111,9 +97,10 @@ static void what_was_best(struct hps_buf *out, const struct hps_study *s)
 		hps_html(out, "<p>The records do not say which way <bdi>%s</bdi> should go, or no trial reported it; none is called the best.</p>\n", metric);
 		return;
 	}
-	hps_html(out, "<p>The best <bdi>%s</bdi> (%s is better) was <strong>%s</strong>, in ", metric, goal == HPS_GOAL_MIN ? "lower" : "higher",
-		 hps_json_text(hps_trial_metrics(best), metric));
-	hps_page_trial_name(out, best);
+	hps_html(out, "<p>The best <bdi>%s</bdi> (%s is better) was <strong>", metric, goal == HPS_GOAL_MIN ? "lower" : "higher");
+	hps_page_value(out, hps_json_text(hps_trial_metrics(best), metric));
+	hps_buf_adds(out, "</strong>, in ");
+	hps_page_trial_name(out, best, false);
 	if (json_object_size(hps_trial_params(best))) {
 		hps_buf_adds(out, ", with ");
 		hps_page_params(out, best);
@@ -139,7 +126,7 @@ static void what_was_rerun(struct hps_buf *out, const struct hps_study *s)
 		if (!t->verdict)
 			continue;
 		hps_html(out, "%s ", shown ? "Also, " : "Rebuilt from its record and run again,");
-		hps_page_trial_name(out, t);
+		hps_page_trial_name(out, t, false);
 		hps_html(out, " was judged <strong>%s</strong>: %s. ", word, hps_verdict_sentence(word));
 		shown++;
 	}

@@ -24,10 +24,9 @@ static void value_cell(struct hps_buf *out, const json_t *values, const char *na
 {
 	const char *value = hps_json_text(values, name);
 
-	if (value)
-		hps_html(out, "<td class=\"num\"><bdi>%s</bdi></td>", value);
-	else
-		hps_buf_adds(out, "<td class=\"num note\">–</td>");
+	hps_buf_adds(out, value ? "<td class=\"num\">" : "<td class=\"num note\">–");
+	hps_page_value(out, value);
+	hps_buf_adds(out, "</td>");
 }
 
 /* Enough of an id to find the entry, all of it on hovering. */
@@ -102,7 +101,7 @@ void hps_page_trials(const struct hps_page *p, const struct hps_study *s)
 	hps_study_metrics(s, &metrics);
 	hps_buf_adds(p->out, "<h2>Every trial</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table of trials\">\n"
 			     "<table class=\"trials\"><caption>What each trial was given, what it reported and how it ended.");
-	hps_html(p->out, "%s</caption>\n", best ? " The best is marked." : "");
+	hps_html(p->out, "%s Long numbers are rounded; the records have every digit.</caption>\n", best ? " The best is marked." : "");
 	head(p->out, &params, &metrics);
 	hps_buf_adds(p->out, "<tbody>\n");
 	for (size_t i = 0; i < s->n_trials; i++)

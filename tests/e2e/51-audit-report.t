@@ -30,7 +30,7 @@ like "report: its end is there" "$(tail -n 1 page.html)" "^</html>$"
 like "report: the verdict first" "$page" "<strong>The evidence holds.</strong>"
 like "report: the summary counts" "$page" "<strong>3 trials</strong>"
 like "report: the summary says what failed" "$page" "2 finished, 1 failed"
-like "report: the best" "$page" "was <strong>0.92</strong>, in trial 2"
+like "report: the best" "$page" "was <strong><bdi>0.92</bdi></strong>, in trial 2"
 like "report: the rerun" "$page" "trial 2 was judged <strong>REPRODUCED-BITS</strong>: every output was the same, byte for byte"
 is "report: a row for each trial" "$(grep -c '<tr[^>]*><th scope="row" class="num">' page.html)" 3
 is "report: a row for each rule" "$(grep -cE '<tr><th scope="row" class="tight">(ID|INT|CAP)-' page.html)" 12

@@ -69,6 +69,24 @@ static void test_conversions(void **state)
 	assert_string_equal(number.data, "0.9822 123456");
 }
 
+static void test_long_numbers_are_rounded(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = { { "0.98", "<bdi>0.98</bdi>" },
+		     { "0.98222222222", "<bdi title=\"0.98222222222\">0.98222</bdi>" },
+		     { "not a number <", "<bdi>not a number &lt;</bdi>" },
+		     { "123456789", "<bdi>123456789</bdi>" } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_buf_ struct hps_buf out = HPS_BUF_INIT;
+
+		hps_page_value(&out, rows[i].in);
+		assert_string_equal(out.data, rows[i].out);
+	}
+}
+
 static void test_durations(void **state)
 {
 	static const struct {
@@ -128,6 +146,28 @@ static void test_chart_shapes(void **state)
 	assert_non_null(strstr(out.data, "t&lt;</title>"));
 	assert_non_null(strstr(out.data, "role=\"img\" aria-labelledby=\"c-title c-text\""));
 	assert_null(strstr(out.data, "nan"));
+}
+
+static void test_logarithmic_axis(void **state)
+{
+	static const struct {
+		double low, high;
+		const char *labels;
+	} rows[] = { { 17, 240, ">20<>50<>100<>200<" }, { 1e-6, 0.1, ">1e-6<>1e-4<>0.01<" } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_buf_ struct hps_buf out = HPS_BUF_INIT, labels = HPS_BUF_INIT;
+		struct hps_point points[] = { { .x = rows[i].low, .y = 1 }, { .x = rows[i].high, .y = 2 } };
+		struct hps_chart c = { .id = "c", .title = "t", .description = "d", .x_label = "x", .y_label = "y", .points = points, .n_points = 2, .x_log = true,
+				       .shape = HPS_CHART_SMALL };
+
+		hps_chart_svg(&out, &c);
+		for (const char *p = out.data; (p = strstr(p, "text-anchor=\"middle\">")); p++)
+			if (strncmp(strchr(p, '>'), ">x<", 3) != 0)
+				hps_buf_addf(&labels, "%.*s", (int)strcspn(strchr(p, '>'), "<") + 1, strchr(p, '>'));
+		assert_string_equal(labels.data, rows[i].labels);
+	}
 }
 
 /* No value at all, one value, equal values, huge values: every coordinate is a number. */
@@ -240,12 +280,34 @@ static void test_page_of_a_study(void **state)
 	assert_non_null(strstr(page, "The evidence holds."));
 	assert_non_null(strstr(page, "<strong>4 trials</strong>"));
 	assert_non_null(strstr(page, "3 finished, 1 failed"));
-	assert_non_null(strstr(page, "was <strong>0.95</strong>, in trial 1"));
+	assert_non_null(strstr(page, "was <strong><bdi>0.95</bdi></strong>, in trial 1"));
 	assert_non_null(strstr(page, "trial 1 was judged <strong>REPRODUCED-BITS</strong>"));
 	assert_int_equal(count(page, "<tr class=\"best\">"), 1);
 	assert_int_equal(count(page, "<span class=\"pill bad\">failed</span>"), 1);
 	assert_int_equal(count(page, "<span class=\"pill good\">pass</span>"), 11);
 	assert_null(strstr(page, "compliant with"));
+	fixture_free(x);
+}
+
+static void test_page_of_a_divergence(void **state)
+{
+	struct fixture *x = fixture_new();
+	_cleanup_free_ char *page = NULL;
+	json_t *p;
+
+	(void)state;
+	fixture_study(x, "digits");
+	p = fixture_predicate(fixture_verdict(x, &x->entries[7], "DIVERGED"));
+	hps_json_set_text(p, "hps_reason", "1 of 2 outputs differs");
+	hps_json_set(p, "hps_outputs", fixture_json("[{\"path\":\"/a/w.npz\",\"verdict\":\"DIVERGED\",\"place\":\"w[3]\",\"original\":\"1\",\"rerun\":\"2\"},"
+						    "{\"path\":\"/a/m.json\",\"verdict\":\"IDENTICAL\"}]"));
+	hps_json_set(p, "hps_holes", fixture_json("[{\"what\":\"variable X\",\"why\":\"withheld\"}]"));
+	page = render(x, NULL);
+	assert_balanced(page);
+	assert_non_null(strstr(page, "an output came out different: <bdi>1 of 2 outputs differs</bdi>"));
+	assert_non_null(strstr(page, "first at <bdi>w[3]</bdi>: <bdi>1</bdi> was recorded, <bdi>2</bdi> came out"));
+	assert_non_null(strstr(page, "<li><bdi>variable X</bdi>: <bdi>withheld</bdi></li>"));
+	assert_int_equal(count(page, "<span class=\"pill good\">IDENTICAL</span>"), 1);
 	fixture_free(x);
 }
 
@@ -379,6 +441,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text_is_escaped), cmocka_unit_test(test_text_is_cut),
 		cmocka_unit_test(test_conversions),	cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_long_numbers_are_rounded), cmocka_unit_test(test_logarithmic_axis),
+		cmocka_unit_test(test_page_of_a_divergence),
 		cmocka_unit_test(test_ticks),		cmocka_unit_test(test_chart_shapes),
 		cmocka_unit_test(test_chart_extremes),	cmocka_unit_test(test_policy_names_the_style),
 		cmocka_unit_test(test_page_of_a_study), cmocka_unit_test(test_page_of_nothing),
