@@ -50,6 +50,7 @@ PROGRAM_FILES := $(PROGRAMS:%=$B/bin/%)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 TRACEES := $(patsubst tests/tracees/%.c,$B/tracees/%,$(wildcard tests/tracees/*.c))
 MANUALS := $(wildcard docs/man/*.1)
+MANUALS_5 := $(wildcard docs/man/*.5)
 
 all: $(PROGRAM_FILES) ## build the five programs into build/bin/
 
@@ -142,13 +143,15 @@ bench: deps-bench ## measure beside the peers, in one run; writes docs/benchmark
 # ---- installing hps
 
 install: all ## install into $(PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 755 $(PROGRAM_FILES) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MANUALS) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(MANUALS_5) $(DESTDIR)$(PREFIX)/share/man/man5
 
 uninstall: ## remove what install put there
-	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(MANUALS:docs/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%)
-	-rmdir -p --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/bin 2>/dev/null || true
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(MANUALS:docs/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%) \
+		$(MANUALS_5:docs/man/%=$(DESTDIR)$(PREFIX)/share/man/man5/%)
+	-rmdir -p --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/bin 2>/dev/null || true
 
 clean: ## remove build/
 	rm -rf build

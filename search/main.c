@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #define WORKERS_MAX 256
+#define TICK_FIRST_NS 1000000000
+#define TICK_EVERY_NS 200000000
 
 static int print_json(const json_t *j, struct hps_error *err)
 {
@@ -50,16 +52,26 @@ static const struct hps_option run_table[] = {
 	  offsetof(struct run_options, passphrase_given) + 1 },
 };
 
+/* What a terminal shows while trials run: one line that is written over; finished trials push it down. */
 struct live {
-	struct hps_progress progress;
-	bool quiet;
+	bool quiet, tty, shown;
+	int64_t started_ns, shown_ns;
+	uint64_t done_before; /* by earlier runs */
+	bool counted;
 };
+
+static void clear_line(struct live *live)
+{
+	if (live->shown)
+		fprintf(stderr, "\r\033[K");
+	live->shown = false;
+}
 
 static void say(struct live *live, const char *text)
 {
 	_cleanup_buf_ struct hps_buf safe = HPS_BUF_INIT;
 
-	hps_progress_end(&live->progress);
+	clear_line(live);
 	hps_term_escape(&safe, text, strlen(text));
 	fprintf(stderr, "%s\n", safe.data);
 }
@@ -82,19 +94,28 @@ static void on_finished(const struct hps_history *h, uint64_t number, void *arg)
 
 static void on_tick(const struct hps_history *h, uint64_t n_running, bool stopping, void *arg)
 {
-	struct live *live = arg;
 	struct hps_counts c = hps_history_counts(h);
+	uint64_t done = c.complete + c.failed + c.killed + c.lost;
+	struct live *live = arg;
+	int64_t now = hps_time_monotonic_ns(), spent = now - live->started_ns;
 
-	(void)n_running;
-	live->progress.label = stopping ? "stopping; trials" : "trials";
-	live->progress.total = h->n;
-	hps_progress_update(&live->progress, c.complete + c.failed + c.killed + c.lost);
+	if (!live->counted)
+		live->done_before = done;
+	live->counted = true;
+	if (!live->tty || spent < TICK_FIRST_NS || now - live->shown_ns < TICK_EVERY_NS)
+		return;
+	fprintf(stderr, "\r\033[K%" PRIu64 " of %zu trials done, %" PRIu64 " running%s", done, h->n, n_running, stopping ? ", stopping" : "");
+	if (!stopping && done > live->done_before)
+		fprintf(stderr, ", about %.0f s left", (double)spent / 1e9 * (double)(h->n - done) / (double)(done - live->done_before));
+	fflush(stderr);
+	live->shown_ns = now;
+	live->shown = true;
 }
 
 static int run(void *options, int argc, char **argv, struct hps_error *err)
 {
 	struct run_options *o = options;
-	struct live live = { .quiet = o->quiet };
+	struct live live = { .quiet = o->quiet, .tty = isatty(STDERR_FILENO) == 1, .started_ns = hps_time_monotonic_ns() };
 	_cleanup_(hps_history_release) struct hps_history h = { 0 };
 	_cleanup_error_ struct hps_error ignored = HPS_ERROR_INIT;
 	struct hps_runner_options runner = { .file = argv[0], .ledger = o->ledger, .out = o->out, .workers = o->workers, .arg = &live,
@@ -109,9 +130,8 @@ static int run(void *options, int argc, char **argv, struct hps_error *err)
 	if (r)
 		return r;
 	runner.passphrase = passphrase;
-	hps_progress_start(&live.progress, "trials", 0);
 	r = hps_runner_run(&runner, &h, err);
-	hps_progress_end(&live.progress);
+	clear_line(&live);
 	hps_wipe_free(passphrase);
 	if (!r && !h.n_appended && !o->quiet)
 		hps_note("study '%s' is finished: every trial has its result, nothing was run", hps_json_text(h.spec, "study"));

@@ -44,6 +44,14 @@ status "plan: without a seed there is none" 2 sh -c 'sed "s/, seed: 20260102//" 
 like "plan: … and the next step is told" "$(cat err)" "give --seed"
 is "plan: --seed stands for the drawn one" "$(hps-search plan --seed 20260102 drawn.yaml | sha256sum)" "$(hps-search plan sobol.yaml | sha256sum)"
 
+# ---- the manual
+
+awk '/^\.Bd -literal/ { n++; on = (n == 1); next } /^\.Ed/ { on = 0 } on' "$HPS_SOURCE/docs/man/hps-study.5" >manual.yaml
+status "manual: its first example is a study" 0 hps-search check manual.yaml
+is "manual: … and the demo's, but for the interpreter" "$(hps-search check --json manual.yaml)" \
+	"$(hps-search check --json "$HPS_SOURCE/tests/demo/study.yaml" | sed 's,/usr/bin/python3,python3,')"
+ok "manual: hps-study(5) is clean mdoc" sh -c "mandoc -Tlint -W warning '$HPS_SOURCE/docs/man/hps-study.5' | { ! grep . ; }"
+
 # ---- the second implementation
 
 for sampler in random sobol grid list; do
