@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +14,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <linux/close_range.h>
 #include <unistd.h>
 
 #define STATUS_FAILED 121 /* the report says why */
@@ -54,27 +55,40 @@ static void report(const struct hps_inside *in, const struct hps_view *v, const 
 
 /* ---- the recorder ---- */
 
-static int redirect(const struct hps_inside *in, struct hps_error *err)
+/* The file in the view that was the trial's standard input, output or error; else nothing to read, and a file of the machine to
+ * write to, or our own standard error. */
+static int open_standard(const struct hps_inside *in, int root_fd, int fd)
 {
 	static const char *const names[] = { NULL, "stdout", "stderr" };
-	int null = open("/dev/null", O_RDONLY);
+	struct open_how how = { .flags = fd ? O_WRONLY | O_APPEND : O_RDONLY, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+	_cleanup_free_ char *path = fd ? hps_format("%s/%s", in->work, names[fd]) : NULL;
 
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
-		return hps_error_errno(err, "opening '/dev/null'");
-	for (int fd = 1; fd <= 2; fd++) {
-		_cleanup_free_ char *path = hps_format("%s/%s", in->work, names[fd]);
-		int file = in->verbose ? STDERR_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	if (in->plan->standard[fd])
+		return (int)syscall(SYS_openat2, root_fd, in->plan->standard[fd] + 1, &how, sizeof how);
+	if (!fd)
+		return open("/dev/null", O_RDONLY);
+	return in->verbose ? dup(STDERR_FILENO) : open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+}
 
-		if (file < 0 || dup2(file, fd) < 0)
-			return hps_error_errno(err, "opening '%s'", path);
+static int redirect(const struct hps_inside *in, int root_fd, struct hps_error *err)
+{
+	int files[3];
+
+	for (int fd = 0; fd <= 2; fd++) {
+		files[fd] = open_standard(in, root_fd, fd);
+		if (files[fd] < 0)
+			return hps_error_errno(err, "opening what was descriptor %d of the trial", fd);
 	}
+	for (int fd = 0; fd <= 2; fd++)
+		if (dup2(files[fd], fd) < 0)
+			return hps_error_errno(err, "opening what was descriptor %d of the trial", fd);
 	return 0;
 }
 
 /* The trial must find no descriptor of ours (runc's CVE-2024-21626 was one), no terminal, no capability, no signal state. */
-static int become_recorder(const struct hps_inside *in, struct hps_error *err)
+static int become_recorder(const struct hps_inside *in, int root_fd, struct hps_error *err)
 {
-	int r = redirect(in, err);
+	int r = redirect(in, root_fd, err);
 	sigset_t none;
 
 	r = r ? r : hps_sandbox_drop(err);
@@ -134,7 +148,7 @@ static int init_process(const struct hps_inside *in, const struct hps_view *v, i
 	prctl(PR_SET_DUMPABLE, 0); /* what we hold open leads out of the view; the trial could reach it through /proc/1 */
 	pid = fork();
 	if (pid == 0) {
-		(void)!become_recorder(in, &err);
+		(void)!become_recorder(in, root_fd, &err);
 		report(in, v, &err);
 		_exit(STATUS_FAILED);
 	}

@@ -231,6 +231,23 @@ static int add_listing(struct planner *p, const char *path, const json_t *listin
 	return 0;
 }
 
+static void add_descriptors(struct planner *p, const char *path, const json_t *descriptors)
+{
+	const json_t *number;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)descriptors, i, number) {
+		json_int_t fd = json_integer_value(number);
+		_cleanup_free_ char *what = hps_format("descriptor %lld", (long long)fd);
+
+		if (fd < 0 || fd > 2) {
+			hps_hole_add(&p->plan->holes, what, "the trial had inherited a file there; the rerun does not have it");
+		} else if (!p->plan->standard[fd]) {
+			p->plan->standard[fd] = hps_strdup(path);
+		}
+	}
+}
+
 static int add_material(struct planner *p, const json_t *item)
 {
 	const char *type = hps_json_text(item, "type");
@@ -245,6 +262,7 @@ static int add_material(struct planner *p, const json_t *item)
 	if (is_virtual(path) || is_made(p, path) || !type)
 		return 0;
 	product = hps_map_get(&p->products, path);
+	add_descriptors(p, path, hps_json_at(item, "descriptors", NULL));
 	if (!strcmp(type, "file")) {
 		const char *hex = product ? before_of(product) : hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
 
@@ -418,6 +436,9 @@ void hps_plan_release(struct hps_plan *p)
 	}
 	free(p->nodes);
 	hps_map_release(&p->index);
+	for (size_t i = 0; i < ARRAY_SIZE(p->standard); i++)
+		free(p->standard[i]);
 	hps_holes_release(&p->problems);
+	hps_holes_release(&p->holes);
 	*p = (struct hps_plan){ 0 };
 }

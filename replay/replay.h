@@ -63,7 +63,9 @@ struct hps_plan {
 	size_t n, n_files;
 	struct hps_map index; /* path → number of the node + 1 */
 	bool uses_sys;	      /* something below /sys was used */
+	char *standard[3];    /* path of the file that was standard input, output, error when the trial started; or NULL */
 	struct hps_holes problems; /* what cannot be planned: what = path */
+	struct hps_holes holes;
 };
 /* From the manifests alone, which are untrusted: a record that contradicts itself is HPS_E_FORMAT. */
 int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps_error *err) HPS_MUST;

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define SHOWN 20
+#define SHOWN 20  /* rows */
+#define FOLDED 4 /* more than this with one reason are one row */
 
 static void print_text(FILE *out, const char *label, const char *text)
 {
@@ -13,22 +14,36 @@ static void print_text(FILE *out, const char *label, const char *text)
 	fprintf(out, "%s%s\n", label, safe.data ? safe.data : "");
 }
 
-static void print_holes(FILE *out, const char *heading, const struct hps_holes *h)
+/* How many from the i-th on have the same reason, one after the other. */
+static size_t run_length(const struct hps_holes *h, size_t i)
+{
+	size_t n = 1;
+
+	while (i + n < h->n && !strcmp(h->v[i + n].why, h->v[i].why))
+		n++;
+	return n;
+}
+
+static void print_holes(FILE *out, const char *heading, const struct hps_holes *h, bool fold)
 {
 	struct hps_table t = { .cells = HPS_STRV_INIT, .columns = 2 };
+	size_t rows = 0, i = 0;
 
 	if (!h->n)
 		return;
 	fprintf(out, "\n%s\n", heading);
-	for (size_t i = 0; i < h->n && i < SHOWN; i++) {
-		_cleanup_free_ char *indented = hps_format("  %s", h->v[i].what);
+	for (size_t n; i < h->n && rows < SHOWN; i += n, rows++) {
+		_cleanup_free_ char *what = NULL;
 
-		hps_table_cell(&t, indented);
+		n = fold ? run_length(h, i) : 1;
+		n = n > FOLDED ? n : 1;
+		what = n > 1 ? hps_format("  %s and %zu more", h->v[i].what, n - 1) : hps_format("  %s", h->v[i].what);
+		hps_table_cell(&t, what);
 		hps_table_cell(&t, h->v[i].why);
 	}
 	hps_table_print(&t, out);
-	if (h->n > SHOWN)
-		fprintf(out, "  and %zu more (--json has all)\n", h->n - SHOWN);
+	if (i < h->n)
+		fprintf(out, "  and %zu more (--json has all)\n", h->n - i);
 }
 
 static char *describe(const struct hps_comparison *c)
@@ -81,8 +96,8 @@ void hps_report_print(const struct hps_judgement *j, FILE *out)
 		fprintf(out, "  rebuilt %llu files (%llu stored, %llu of this system) in %.2f s, reran in %.2f s\n", (unsigned long long)v->n_files,
 			(unsigned long long)v->n_store, (unsigned long long)v->n_system, seconds(j->rerun->build_ns), seconds(j->rerun->run_ns));
 	print_outputs(out, &j->outputs);
-	print_holes(out, "missing or changed:", &v->problems);
-	print_holes(out, "not as it was:", &j->holes);
+	print_holes(out, "missing or changed:", &v->problems, false);
+	print_holes(out, "not as it was:", &j->holes, true);
 	if (*j->id)
 		fprintf(out, "\nsigned as entry @%llu, %.12s\n", (unsigned long long)j->index, j->id);
 }
@@ -92,8 +107,8 @@ void hps_report_plan(const struct hps_original *o, const struct hps_plan *p, con
 	fprintf(out, "trial %.12s needs %zu files: %llu stored, %llu of this system, %zu missing or changed\n", o->trial.id, p->n_files,
 		(unsigned long long)v->n_store, (unsigned long long)v->n_system, v->problems.n);
 	print_text(out, "  in ", o->cwd);
-	print_holes(out, "missing or changed:", &v->problems);
-	print_holes(out, "not as it was:", &o->holes);
+	print_holes(out, "missing or changed:", &v->problems, false);
+	print_holes(out, "not as it was:", &o->holes, true);
 }
 
 json_t *hps_report_plan_json(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v)

@@ -77,8 +77,10 @@ static int make_work(char **ret, struct hps_error *err)
 
 	if (!mkdtemp(path))
 		return hps_error_errno(err, "making a temporary directory '%s'", path);
-	view = hps_format("%s/view", path);
-	*ret = hps_take(path);
+	*ret = realpath(path, NULL); /* the recorder compares it with what /proc says */
+	if (!*ret)
+		return hps_error_errno(err, "making a temporary directory '%s'", path);
+	view = hps_format("%s/view", *ret);
 	return mkdir(view, 0700) ? hps_error_errno(err, "making '%s'", view) : 0;
 }
 
@@ -151,16 +153,24 @@ static int read_id(struct hps_rerun *run)
 	return 0;
 }
 
-/* The end of what the recorder said before it gave up. */
-static int no_record(const struct hps_rerun *run, int status, struct hps_error *err)
+static void read_stderr(const struct hps_rerun *run, const struct hps_plan *p, struct hps_buf *ret)
 {
 	_cleanup_free_ char *path = hps_format("%s/stderr", run->work);
+	_cleanup_fd_ int fd = p->standard[2] ? hps_rerun_open(run->root_fd, p->standard[2]) : open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)!hps_file_read_fd(fd, (size_t)64 << 20, ret, NULL);
+	while (ret->len && ret->data[ret->len - 1] == '\n')
+		ret->data[--ret->len] = '\0';
+}
+
+/* The end of what the recorder said before it gave up. */
+static int no_record(const struct hps_rerun *run, const struct hps_plan *p, int status, struct hps_error *err)
+{
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	const char *said;
 
-	(void)!hps_file_read(AT_FDCWD, path, (size_t)64 << 20, &text, NULL);
-	while (text.len && text.data[text.len - 1] == '\n')
-		text.data[--text.len] = '\0';
+	read_stderr(run, p, &text);
 	said = text.len > SAID_MAX ? text.data + text.len - SAID_MAX : text.len ? text.data : "nothing";
 	return hps_error_set(err, HPS_E_UNDECIDED, "the rerun left no record (status %d); its last words: %s", status, said);
 }
@@ -287,7 +297,7 @@ int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const stru
 		return r;
 	if (ret->root_fd < 0)
 		return hps_error_set(err, HPS_E_UNDECIDED, "rebuilding the view: its process ended with status %d", status);
-	return read_id(ret) ? no_record(ret, status, err) : 0;
+	return read_id(ret) ? no_record(ret, p, status, err) : 0;
 }
 
 int hps_rerun_open(int root_fd, const char *path)

@@ -181,6 +181,7 @@ static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const stru
 int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_plan *plan, const struct hps_error *rerun_error, struct hps_error *err)
 {
 	copy_holes(&j->original->holes, &j->holes);
+	copy_holes(&plan->holes, &j->holes);
 	copy_holes(&j->rerun->view.holes, &j->holes);
 	check_coverage(j);
 	if (rerun_error)
