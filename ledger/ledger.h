@@ -333,6 +333,8 @@ void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, cons
 void hps_verify_entry(struct hps_verifier *v, uint64_t index, const void *leaf, size_t len, bool counts);
 /* The leaf that belongs to the envelope file of that id, without trusting either; false: no such file, or not an envelope. */
 bool hps_verify_derive(struct hps_verifier *v, const char *id, struct hps_buf *ret_leaf);
+/* Its leaf in the bundle is the damaged one. */
+void hps_verify_report_leaf(struct hps_verifier *v, const struct hps_suspect *s, const char *id);
 /* For suspects whose leaf does not even name its envelope: looks for it among the envelopes that no entry has claimed. */
 void hps_verify_orphans(struct hps_verifier *v);
 

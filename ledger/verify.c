@@ -31,13 +31,17 @@ void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, cons
 	va_end(ap);
 }
 
+static void free_problem(struct hps_problem *p)
+{
+	free(p->id);
+	free(p->file);
+	free(p->what);
+}
+
 void hps_verification_release(struct hps_verification *v)
 {
-	for (size_t i = 0; i < v->n_problems; i++) {
-		free(v->problems[i].id);
-		free(v->problems[i].file);
-		free(v->problems[i].what);
-	}
+	for (size_t i = 0; i < v->n_problems; i++)
+		free_problem(&v->problems[i]);
 	free(v->problems);
 	free(v->origin);
 	memset(v, 0, sizeof *v);
@@ -119,7 +123,7 @@ static bool read_leaves(struct hps_verifier *v, const struct hps_tile *t, struct
 
 /* ---- leaf against hash ---- */
 
-static void report_leaf(struct hps_verifier *v, const struct hps_suspect *s, const char *id)
+void hps_verify_report_leaf(struct hps_verifier *v, const struct hps_suspect *s, const char *id)
 {
 	struct hps_tile t = { .entries = true, .n = s->index / HPS_TILE_WIDTH, .width = hps_tile_width(0, s->index / HPS_TILE_WIDTH, v->found->size) };
 	_cleanup_free_ char *file = NULL;
@@ -153,7 +157,7 @@ static bool settle_by_envelope(struct hps_verifier *v, struct hps_suspect *s, co
 		return false;
 	hps_merkle_leaf(derived.data, derived.len, &hash);
 	if (s->has_hash && hps_digest_equal(&hash, &s->tile)) {
-		report_leaf(v, s, s->id);
+		hps_verify_report_leaf(v, s, s->id);
 		v->hash[s->index] = s->tile;
 		hps_verify_entry(v, s->index, derived.data, derived.len, false);
 		return true;
@@ -268,7 +272,7 @@ static void check_root(struct hps_verifier *v)
 		if (s->settled)
 			continue;
 		if (!holds || !leaves_right)
-			report_leaf(v, s, s->id);
+			hps_verify_report_leaf(v, s, s->id);
 		if (!holds || leaves_right)
 			report_hash(v, s, s->id);
 	}
@@ -278,23 +282,46 @@ static void check_root(struct hps_verifier *v)
 
 /* ---- the whole ---- */
 
-/* Size and root are also taken from a checkpoint whose signature is wrong, to say what else is. */
-static bool read_checkpoint(struct hps_verifier *v)
+static void use_checkpoint(struct hps_verifier *v, struct hps_checkpoint *c)
+{
+	v->found->size = c->size;
+	v->found->origin = hps_take(c->origin);
+	v->root = c->root;
+	hps_digest_hex(&c->root, v->found->root);
+}
+
+/* The database has the note as well; it is as good, for it is signed. */
+static bool use_stored_note(struct hps_verifier *v)
+{
+	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
+	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
+	struct hps_digest root;
+	uint64_t size;
+
+	if (!v->store || hps_store_head(v->store, &size, &root, &note, NULL) || hps_checkpoint_open(note.data, note.len, &v->trust.log, &c, NULL))
+		return false;
+	use_checkpoint(v, &c);
+	return true;
+}
+
+/* When the checkpoint is damaged, what it says is still tried, to say what else is; *ret_signed is false then. */
+static bool read_checkpoint(struct hps_verifier *v, bool *ret_signed)
 {
 	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
 	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
 	const char *end;
 
-	if (hps_checkpoint_open(v->note.data, v->note.len, &v->trust.log, &c, &e)) {
+	*ret_signed = !hps_checkpoint_open(v->note.data, v->note.len, &v->trust.log, &c, &e);
+	if (!*ret_signed) {
 		hps_problem_add(v, -1, NULL, "tiles/checkpoint", "%s", e.message);
+		*ret_signed = use_stored_note(v);
+		if (*ret_signed)
+			return true;
 		end = v->note.len ? memmem(v->note.data, v->note.len, "\n\n", 2) : NULL;
 		if (!end || hps_checkpoint_parse(v->note.data, (size_t)(end - v->note.data) + 1, &c, NULL))
 			return false;
 	}
-	v->found->size = c.size;
-	v->found->origin = hps_take(c.origin);
-	v->root = c.root;
-	hps_digest_hex(&c.root, v->found->root);
+	use_checkpoint(v, &c);
 	return true;
 }
 
@@ -312,6 +339,20 @@ static void verify_all(struct hps_verifier *v)
 		hps_verify_tiles(v);
 	if (v->store)
 		hps_verify_database(v);
+}
+
+/* By a checkpoint that nobody signed: if the tree is not even its own, what followed from it means nothing. */
+static void verify_unsigned(struct hps_verifier *v)
+{
+	struct hps_verification *f = v->found;
+	size_t before = f->n_problems;
+
+	verify_all(v);
+	if (root_holds(v))
+		return;
+	while (f->n_problems > before)
+		free_problem(&f->problems[--f->n_problems]);
+	f->n_checked = 0;
 }
 
 /* What else is compared, when it is there and ours: a database from a stranger is not even opened. */
@@ -389,16 +430,20 @@ int hps_ledger_verify(const char *dir, const struct hps_verify_options *options,
 {
 	static const struct hps_verify_options defaults = { 0 };
 	struct hps_verifier v = { .options = options ? options : &defaults, .found = ret, .dirfd = -1, .tilesfd = -1, .note = HPS_BUF_INIT };
-	bool own = false, usable = false;
+	bool own = false, usable = false, is_signed = false;
 	int r;
 
 	memset(ret, 0, sizeof *ret);
 	r = open_ledger(&v, dir, &own, err);
 	if (!r)
 		r = open_trust(&v, &usable, err);
-	if (!r && usable && read_checkpoint(&v)) {
+	if (!r && usable)
 		open_extras(&v, dir, own);
-		verify_all(&v);
+	if (!r && usable && read_checkpoint(&v, &is_signed)) {
+		if (is_signed)
+			verify_all(&v);
+		else
+			verify_unsigned(&v);
 	}
 	release(&v);
 	if (r)

@@ -171,8 +171,7 @@ static void try_orphan(struct hps_verifier *v, const char *id)
 
 		if (s->settled || !s->has_hash || !hps_digest_equal(&hash, &s->tile))
 			continue;
-		if (s->has_leaf)
-			hps_problem_add(v, (int64_t)s->index, id, NULL, "the leaf of this entry in its bundle is damaged");
+		hps_verify_report_leaf(v, s, id);
 		s->settled = true;
 		v->hash[s->index] = s->tile;
 		hps_verify_entry(v, s->index, leaf.data, leaf.len, false);

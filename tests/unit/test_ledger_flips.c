@@ -1,0 +1,334 @@
+/* One flipped bit in any byte that a ledger stores is found, and the finding names the entry and the file. */
+#include "tests/unit/ledger_fixture.h"
+
+#include <ftw.h>
+#include <time.h>
+
+#define N_ENTRIES 5 /* the cases of test_files_gone are about five */
+#define STORED "what the trial read\n"
+
+static struct hps_strv files; /* of the ledger, by nftw's callback */
+
+/* A trial record that names a manifest in the content store, which says that a file is stored there. */
+static void append_trial(struct hps_ledger *l, int64_t number)
+{
+	_cleanup_json_ json_t *statement = fixture_statement(HPS_PREDICATE_TRIAL, "digits", number), *manifest = NULL;
+	struct hps_digest file, d;
+	char hex[HPS_DIGEST_HEX];
+
+	assert_ok(hps_objects_put(hps_ledger_objects(l), STORED, strlen(STORED), &file, err));
+	hps_digest_hex(&file, hex);
+	manifest = json_pack("{s:s, s:[{s:s, s:b, s:{s:s}, s:I}]}", "schema", "hps.materials/1", "items", "path", "/data/digits.csv", "stored", 1, "digest",
+			     "sha256", hex, "size", (json_int_t)number);
+	assert_ok(hps_objects_put_json(hps_ledger_objects(l), manifest, &d, err));
+	hps_digest_hex(&d, hex);
+	hps_json_set(json_object_get(statement, "predicate"), "buildDefinition",
+		     json_pack("{s:[{s:s, s:s, s:{s:s}}]}", "resolvedDependencies", "name", "materials", "mediaType", "application/vnd.hps.materials.v1+json",
+			       "digest", "sha256", hex));
+	assert_ok(hps_ledger_append(l, statement, NULL, NULL, err));
+}
+
+static int enter(void **state)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
+
+	fixture_ledger(state);
+	l = fixture_open(HPS_LEDGER_APPEND);
+	for (int i = 0; i < N_ENTRIES; i++)
+		append_trial(l, i);
+	return 0;
+}
+
+static int note_file(const char *path, const struct stat *s, int type, struct FTW *at)
+{
+	(void)s;
+	(void)at;
+	if (type == FTW_F)
+		hps_strv_add(&files, path + strlen(LEDGER "/"));
+	return 0;
+}
+
+/* The number of the last entry whose envelope has this id. */
+static int64_t index_of_envelope(const char *file)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_READ);
+	_cleanup_(hps_entry_release) struct hps_entry e = { 0 };
+	_cleanup_free_ char *id = hps_strndup(strrchr(file, '/') + 1, 64);
+
+	assert_ok(hps_ledger_find(l, id, &e, err));
+	return (int64_t)e.index;
+}
+
+struct place {
+	const char *file;
+	off_t size;
+	int64_t envelope; /* index of the entry, for envelopes */
+	bool is_bundle, is_tile;
+};
+
+/* Which entry byte `at` of the file belongs to, or -1: entries of a bundle are 2 + 489 bytes each here, or 4 less. */
+static int64_t index_at(const struct place *p, const struct hps_buf *whole, off_t at)
+{
+	size_t start = 0;
+	const uint8_t *leaf;
+	size_t len;
+
+	if (p->envelope >= 0)
+		return p->envelope;
+	if (p->is_tile)
+		return at / 32;
+	for (int64_t i = 0; p->is_bundle && hps_bundle_next(whole, &start, &leaf, &len); i++)
+		if ((size_t)at < start)
+			return i;
+	return -1;
+}
+
+static bool names(const struct hps_problem *problem, const struct place *p, int64_t index)
+{
+	return problem->file && !strcmp(problem->file, p->file) && (index < 0 || problem->index == index);
+}
+
+/* The bit is flipped, found and flipped back. */
+static void flip(const struct place *p, const struct hps_buf *whole, off_t at, unsigned bit)
+{
+	_cleanup_free_ char *path = hps_format(LEDGER "/%s", p->file);
+	struct hps_verification v = { 0 };
+	bool found = false;
+
+	fixture_flip(path, at, bit);
+	assert_ok(hps_ledger_verify(LEDGER, NULL, &v, err));
+	for (size_t i = 0; i < v.n_problems; i++)
+		found |= names(&v.problems[i], p, index_at(p, whole, at));
+	if (!found) {
+		for (size_t i = 0; i < v.n_problems; i++)
+			print_error("@%lld %s: %s\n", (long long)v.problems[i].index, v.problems[i].file ? v.problems[i].file : "-", v.problems[i].what);
+		fail_msg("byte %lld, bit %u of '%s' (entry %lld): %zu problems, none names it", (long long)at, bit, p->file, (long long)index_at(p, whole, at),
+			 v.n_problems);
+	}
+	/* Nothing else is accused: one bit, one entry, one file. */
+	if (v.n_problems > 1)
+		fail_msg("byte %lld, bit %u of '%s': %zu problems for one bit", (long long)at, bit, p->file, v.n_problems);
+	fixture_flip(path, at, bit);
+	hps_verification_release(&v);
+}
+
+/* One random bit of every byte of the checkpoint, the trust file, the newest tile and the objects; of one in three bytes of bundle
+ * and envelopes; of one in eleven of superseded partial tiles. HPS_TEST_ALL=1: of every byte. */
+static void test_every_byte(void **state)
+{
+	uint64_t seed = (uint64_t)hps_time_now_ns() | 1, n = 0;
+	const char *given = getenv("HPS_TEST_SEED");
+
+	(void)state;
+	if (given)
+		seed = strtoull(given, NULL, 10);
+	print_message("# HPS_TEST_SEED=%llu\n", (unsigned long long)seed);
+	assert_int_equal(nftw(LEDGER "/tiles", note_file, 16, FTW_PHYS), 0);
+	assert_int_equal(nftw(LEDGER "/objects", note_file, 16, FTW_PHYS), 0);
+	hps_strv_add(&files, "trust.json");
+	fixture_verify(N_ENTRIES, true);
+	for (size_t i = 0; i < files.n; i++) {
+		_cleanup_buf_ struct hps_buf whole = HPS_BUF_INIT;
+		_cleanup_free_ char *path = hps_format(LEDGER "/%s", files.v[i]), *newest = hps_format("000.p/%d", N_ENTRIES);
+		struct place p = { .file = files.v[i], .envelope = -1 };
+		off_t step = strstr(p.file, "000.p/") && !strstr(p.file, newest) ? 11 : strstr(p.file, "envelope/") || strstr(p.file, "entries/") ? 3 : 1;
+
+		assert_ok(hps_file_read(AT_FDCWD, path, 1 << 24, &whole, err));
+		step = getenv("HPS_TEST_ALL") ? 1 : step;
+		p.is_bundle = strstr(p.file, "tile/entries/");
+		p.is_tile = strstr(p.file, "tile/0/");
+		if (strstr(p.file, "tiles/envelope/"))
+			p.envelope = index_of_envelope(p.file);
+		for (off_t at = (off_t)(seed % (uint64_t)step); at < (off_t)whole.len; at += step, n++) {
+			seed = seed * 6364136223846793005u + 1442695040888963407u;
+			flip(&p, &whole, at, (unsigned)(seed >> 61));
+		}
+	}
+	hps_strv_release(&files);
+	print_message("# %llu flips found and located\n", (unsigned long long)n);
+	fixture_verify(N_ENTRIES, true);
+}
+
+/* Contents of ledger.db: found wherever the bytes mean something, and named as the database's. */
+static void test_database(void **state)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_READ);
+	_cleanup_buf_ struct hps_buf db = HPS_BUF_INIT;
+	unsigned n = 0;
+
+	(void)state;
+	assert_ok(hps_file_read(AT_FDCWD, LEDGER "/ledger.db", 1 << 24, &db, err));
+	for (uint64_t index = 0; index < N_ENTRIES; index++) {
+		_cleanup_buf_ struct hps_buf leaf = HPS_BUF_INIT, envelope = HPS_BUF_INIT;
+		struct place p = { .file = "ledger.db", .envelope = (int64_t)index };
+		struct hps_digest id, node;
+		const struct {
+			const void *data;
+			size_t len;
+			bool is_node;
+		} parts[] = { { id.b, 32, false }, { node.b, 32, true } };
+		const char *at;
+
+		assert_ok(hps_store_leaf(l->store, index, &id, &leaf, err));
+		assert_ok(hps_store_envelope(l->store, index, &envelope, err));
+		assert_ok(hps_store_node(l->store, 0, index, &node, err));
+		at = memmem(db.data, db.len, leaf.data, leaf.len);
+		assert_non_null(at);
+		for (size_t i = 0; i < leaf.len; i += 13, n++)
+			flip(&p, &db, at - db.data + (off_t)i, (unsigned)(i % 7));
+		at = memmem(db.data, db.len, envelope.data, 900); /* the first of its pages */
+		assert_non_null(at);
+		for (size_t i = 0; i < 900; i += 23, n++)
+			flip(&p, &db, at - db.data + (off_t)i, (unsigned)(i % 7));
+		for (size_t k = 0; k < ARRAY_SIZE(parts); k++) {
+			_cleanup_free_ char *path = hps_strdup(LEDGER "/ledger.db");
+			struct hps_verification v = { 0 };
+
+			at = memmem(db.data, db.len, parts[k].data, parts[k].len);
+			assert_non_null(at);
+			fixture_flip(path, at - db.data + 5, 3);
+			assert_ok(hps_ledger_verify(LEDGER, NULL, &v, err));
+			assert_true(v.n_problems > 0);
+			for (size_t i = 0; i < v.n_problems; i++)
+				assert_string_equal(v.problems[i].file, "ledger.db");
+			fixture_flip(path, at - db.data + 5, 3);
+			hps_verification_release(&v);
+			n++;
+		}
+	}
+	print_message("# %u flips of the database found\n", n);
+	fixture_verify(N_ENTRIES, true);
+}
+
+/* Random bits anywhere in ledger.db: whatever they hit, nothing else is accused, and what is read back is right or refused. */
+static void test_database_anywhere(void **state)
+{
+	uint64_t seed = (uint64_t)hps_time_now_ns() | 1;
+	const char *given = getenv("HPS_TEST_SEED");
+	unsigned n_found = 0;
+	struct stat s;
+
+	(void)state;
+	if (given)
+		seed = strtoull(given, NULL, 10);
+	print_message("# HPS_TEST_SEED=%llu\n", (unsigned long long)seed);
+	assert_int_equal(stat(LEDGER "/ledger.db", &s), 0);
+	for (int round = 0; round < 600; round++) {
+		struct hps_verification v = { 0 };
+		struct hps_ledger *l = NULL;
+		off_t at;
+		unsigned bit;
+
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		at = (off_t)((seed >> 20) % (uint64_t)s.st_size);
+		bit = (unsigned)(seed >> 61);
+		fixture_flip(LEDGER "/ledger.db", at, bit);
+		assert_ok(hps_ledger_verify(LEDGER, NULL, &v, err));
+		n_found += v.n_problems > 0;
+		for (size_t i = 0; i < v.n_problems; i++)
+			assert_string_equal(v.problems[i].file, "ledger.db");
+		hps_verification_release(&v);
+		if (!hps_ledger_open(LEDGER, HPS_LEDGER_READ, NULL, &l, NULL))
+			for (uint64_t i = 0; i < N_ENTRIES; i++) {
+				_cleanup_(hps_entry_release) struct hps_entry e = { 0 };
+
+				if (!hps_ledger_load(l, i, &e, NULL))
+					assert_int_equal(e.number, i);
+			}
+		hps_ledger_close(l);
+		fixture_flip(LEDGER "/ledger.db", at, bit);
+	}
+	print_message("# %u of 600 random flips changed something that is stored\n", n_found);
+	assert_true(n_found > 60);
+	fixture_verify(N_ENTRIES, true);
+}
+
+/* Lines are gone, swapped, doubled: each is said of the right file. */
+static void test_files_gone(void **state)
+{
+	static const struct {
+		const char *damage, *file;
+		int64_t index;
+	} cases[] = {
+		{ "rm tiles/tile/entries/000.p/5", "tiles/tile/entries/000.p/5", 0 },
+		{ "rm tiles/tile/0/000.p/5", "tiles/tile/0/000.p/5", 0 },
+		{ "truncate -s 1000 tiles/tile/entries/000.p/5", "tiles/tile/entries/000.p/5", 2 },
+		{ "truncate -s 159 tiles/tile/0/000.p/5", "tiles/tile/0/000.p/5", 0 },
+		{ "printf x >> tiles/tile/entries/000.p/5", "tiles/tile/entries/000.p/5", 4 },
+		{ "printf x >> tiles/tile/entries/000.p/3", "tiles/tile/entries/000.p/3", 2 },
+		{ "cp tiles/tile/0/000.p/4 tiles/tile/0/000.p/5", "tiles/tile/0/000.p/5", 0 },
+		{ "truncate -s 100 tiles/tile/entries/000.p/2", "tiles/tile/entries/000.p/2", 0 },
+		{ "truncate -s 0 tiles/checkpoint", "tiles/checkpoint", -1 },
+		{ "rm -r objects/*", NULL, 0 },
+		{ "rm -r objects", "objects", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct hps_verification v = { 0 };
+		bool found = false;
+
+		fixture_shell("rm -rf whole && cp -a %s whole && cd %s && %s", LEDGER, LEDGER, cases[i].damage);
+		assert_ok(hps_ledger_verify(LEDGER, NULL, &v, err));
+		for (size_t k = 0; k < v.n_problems; k++)
+			found |= (!cases[i].file || (v.problems[k].file && !strcmp(v.problems[k].file, cases[i].file))) && v.problems[k].index == cases[i].index;
+		if (!found)
+			fail_msg("%s: %zu problems, first '%s' %s", cases[i].damage, v.n_problems, v.n_problems ? v.problems[0].file : "-",
+				 v.n_problems ? v.problems[0].what : "-");
+		hps_verification_release(&v);
+		fixture_shell("rm -rf %s && mv whole %s", LEDGER, LEDGER);
+	}
+	fixture_verify(N_ENTRIES, true);
+}
+
+/* A withheld envelope is named; all other entries still hold, and so does the tree. */
+static void test_withheld(void **state)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_READ);
+	_cleanup_(hps_entry_release) struct hps_entry e = { 0 };
+	_cleanup_free_ char *file = NULL;
+	struct hps_verification v = { 0 };
+
+	(void)state;
+	assert_ok(hps_ledger_find(l, "@3", &e, err));
+	file = hps_format("tiles/envelope/%s.json", e.id);
+	fixture_shell("rm %s/%s", LEDGER, file);
+	assert_ok(hps_ledger_verify(LEDGER, NULL, &v, err));
+	assert_int_equal(v.n_problems, 1);
+	assert_int_equal(v.problems[0].index, 3);
+	assert_string_equal(v.problems[0].id, e.id);
+	assert_string_equal(v.problems[0].file, file);
+	assert_non_null(strstr(v.problems[0].what, "withheld"));
+	assert_int_equal(v.n_checked, N_ENTRIES - 1);
+	hps_verification_release(&v);
+}
+
+/* Envelopes of two entries exchanged, and one of another ledger put in: all are signed, none is the one that was logged. */
+static void test_swapped(void **state)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_READ);
+	_cleanup_(hps_entry_release) struct hps_entry a = { 0 }, b = { 0 };
+	struct hps_verification v = { 0 };
+
+	(void)state;
+	assert_ok(hps_ledger_find(l, "@1", &a, err));
+	assert_ok(hps_ledger_find(l, "@2", &b, err));
+	fixture_shell("cd %s/tiles/envelope && mv %s.json x && mv %s.json %s.json && mv x %s.json", LEDGER, a.id, b.id, a.id, b.id);
+	assert_ok(hps_ledger_verify(LEDGER, NULL, &v, err));
+	assert_int_equal(v.n_problems, 2);
+	assert_int_equal(v.problems[0].index, 1);
+	assert_int_equal(v.problems[1].index, 2);
+	assert_int_equal(v.n_checked, N_ENTRIES - 2);
+	hps_verification_release(&v);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, enter, fixture_leave)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_every_byte), TEST(test_database), TEST(test_database_anywhere), TEST(test_files_gone), TEST(test_withheld), TEST(test_swapped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
