@@ -58,7 +58,7 @@ static void output_row(struct hps_buf *out, const json_t *output)
 		hps_html(out, "first at <bdi>%s</bdi>: <bdi>%s</bdi> was recorded, <bdi>%s</bdi> came out", place, hps_json_text(output, "original") ?: "nothing",
 			 hps_json_text(output, "rerun") ?: "nothing");
 	else
-		hps_html(out, "<bdi>%s</bdi>", note ?: "");
+		hps_html(out, "<bdi>%s</bdi>", note ?: strcmp(outcome, "IDENTICAL") ? "" : "none");
 	hps_buf_adds(out, "</td></tr>\n");
 }
 

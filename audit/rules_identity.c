@@ -62,7 +62,7 @@ void hps_rule_operator(const struct hps_model *m, const struct hps_verification 
 		hps_finding_check(f);
 		if (!json_object_get(recorder, "uid"))
 			hps_finding_fail(f, hps_trial_entry(t), "no user id is recorded");
-		else if (!hps_json_text(recorder, "user") && known(hps_trial_identity(t, "user.name")) == ABSENT)
+		else if (is_trial_entry(t) && !hps_json_text(recorder, "user") && known(hps_trial_identity(t, "user.name")) == ABSENT)
 			hps_finding_unknown(f, hps_trial_entry(t), "a user id is recorded, but no user name");
 	}
 }

@@ -52,6 +52,7 @@ like "killed: INT-05 names the begin entry" "$(cat out)" "^INT-05  fail    @4 [0
 status "killed: the next trial runs" 0 hps-record -q --study s --number 3 -- true
 status "killed: then it is lost" 0 hps-audit check --json
 is "lost: INT-05 passes" "$(outcome INT-05)" pass
+is "lost: who ran it is known all the same" "$(outcome ID-02)" pass
 is "lost: what it saw is unknown" "$(outcome CAP-01)" unknown
 status "lost: report" 0 hps-audit report --html lost.html
 like "lost: the page says so" "$(cat lost.html)" "1 lost because the recorder died"
