@@ -3,7 +3,8 @@
 # Everything is made in a fresh folder below build/, which stays for you to look at.
 set -eu
 source=$(cd "$(dirname "$0")" && pwd)
-PATH=${1:?usage: tests/demo.sh FOLDER-OF-THE-PROGRAMS}:$PATH
+programs=$(cd "${1:?usage: tests/demo.sh FOLDER-OF-THE-PROGRAMS}" && pwd)
+PATH=$programs:$PATH
 export PATH
 unset HPS_LEDGER HPS_RECORD_ID HPS_METRICS
 demo=$(mktemp -d "$source/../build/demo.XXXXXX")
