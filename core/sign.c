@@ -188,12 +188,23 @@ int hps_key_from_spki(const void *der, size_t len, struct hps_key **ret, struct 
 {
 	const unsigned char *at = der, *end = at + len;
 	EVP_PKEY *pkey = len <= KEY_FILE_MAX ? d2i_PUBKEY(NULL, &at, (long)len) : NULL;
+	struct hps_key *key;
+	int r;
 
 	if (!pkey || at != end) {
 		EVP_PKEY_free(pkey);
 		return openssl_error(err, HPS_E_FORMAT, "reading a public key");
 	}
-	return wrap(pkey, ret, err);
+	r = wrap(pkey, &key, err);
+	if (r)
+		return r;
+	/* A point can be spelled in several ways; a key id stands for the bytes of one. */
+	if (key->spki.len != len || memcmp(key->spki.data, der, len) != 0) {
+		hps_key_free(key);
+		return hps_error_set(err, HPS_E_FORMAT, "reading a public key: it is not in its usual encoding");
+	}
+	*ret = key;
+	return 0;
 }
 
 int hps_key_from_ed25519(const uint8_t raw[32], struct hps_key **ret, struct hps_error *err)

@@ -369,6 +369,29 @@ static void test_one_spelling(void **state)
 	}
 }
 
+/* OpenSSL reads several encodings of one point; an id stands for one of them only. */
+static void test_public_key_has_one_encoding(void **state)
+{
+	_cleanup_key_ struct hps_key *key = NULL;
+	_cleanup_buf_ struct hps_buf spki = HPS_BUF_INIT;
+	char id[HPS_DIGEST_HEX], other[HPS_DIGEST_HEX];
+
+	(void)state;
+	assert_ok(hps_key_generate(HPS_KEY_P256, &key, err));
+	hps_key_id(key, id);
+	hps_key_spki(key, &spki);
+	for (size_t i = 0; i < spki.len * 8; i++) {
+		_cleanup_key_ struct hps_key *flipped = NULL;
+
+		spki.data[i / 8] = (char)(spki.data[i / 8] ^ 1 << i % 8);
+		if (!hps_key_from_spki(spki.data, spki.len, &flipped, NULL)) {
+			hps_key_id(flipped, other);
+			assert_string_not_equal(id, other);
+		}
+		spki.data[i / 8] = (char)(spki.data[i / 8] ^ 1 << i % 8);
+	}
+}
+
 static void test_bad_notes(void **state)
 {
 	_cleanup_key_ struct hps_key *key = NULL;
@@ -748,6 +771,7 @@ int main(void)
 		TEST(test_tiles_grow),
 		cmocka_unit_test(test_tile_paths),
 		TEST(test_one_spelling),
+		cmocka_unit_test(test_public_key_has_one_encoding),
 		cmocka_unit_test(test_bad_notes),
 		TEST(test_two_handles),
 		TEST(test_append_while_visiting),
