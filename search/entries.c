@@ -113,7 +113,7 @@ static int refuse_other(const struct hps_history *h, const json_t *spec, struct 
 
 	return hps_error_set(err, HPS_E_USAGE, "study '%s' is registered with another specification: %s; %s", study_name(h),
 			     what ? what : "it was written by another version",
-			     workers_alone ? "use --workers for this run" : "restore the file, or give the new study another name");
+			     workers_alone ? "restore the file and use --workers" : "restore the file, or give the new study another name");
 }
 
 /* Nobody can choose a seed that they like: it hangs on the specification and on the ledger as it was before. */

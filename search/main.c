@@ -135,7 +135,7 @@ static int run(void *options, int argc, char **argv, struct hps_error *err)
 	hps_wipe_free(passphrase);
 	if (!r && !h.n_appended && !o->quiet)
 		hps_note("study '%s' is finished: every trial has its result, nothing was run", hps_json_text(h.spec, "study"));
-	if (h.registered[0] && print_study(&h, o->json, r ? &ignored : err) && !r)
+	if ((!r || h.n_appended) && print_study(&h, o->json, r ? &ignored : err) && !r)
 		return HPS_E_FORMAT;
 	return r;
 }

@@ -94,8 +94,10 @@ sed -i 's/high: 1000000/high: 1000001/' first.yaml
 status "other: the same name with another specification is refused" 2 hps-search run first.yaml
 like "other: says what differs and the next step" "$(cat err)" "study 'first' is registered with another specification: 'space' \\('n'\\): .*high.*1000000.* is registered, the file has .*1000001.*; restore the file, or give the new study another name"
 sed -i 's/high: 1000001/high: 1000000/; s/workers: 2/workers: 3/' first.yaml
+: >out
 status "other: so are other workers" 2 hps-search run first.yaml
-like "other: … with the option for them" "$(cat err)" "'workers': 2 is registered, the file has 3; use --workers"
+like "other: … with the option for them" "$(cat err)" "'workers': 2 is registered, the file has 3; restore the file and use --workers"
+is "other: … and no table is printed" "$(wc -c <out)" 0
 is "other: nothing was appended" "$(size)" "$before"
 status "status: an unknown study" 4 hps-search status frist
 like "status: … and the nearest" "$(cat err)" "no study 'frist' in the ledger: did you mean 'first'"
