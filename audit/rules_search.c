@@ -58,6 +58,13 @@ static void not_yet(const struct hps_study *s, const struct hps_entry *e, struct
 		hps_finding_unknown(f, e, "number %" PRId64 " of the study '%s' %s yet; the study is not over", number, s->name, what);
 }
 
+static bool ran_otherwise(const struct hps_slot *slot)
+{
+	const json_t *handed_out = hps_json_at(hps_predicate(slot->commit), "params", NULL), *ran = hps_trial_params(slot->trial);
+
+	return handed_out && ran && !json_equal(handed_out, ran);
+}
+
 static void judge_slot(const struct hps_study *s, const struct hps_slot *slot, struct hps_finding *f)
 {
 	hps_finding_check(f);
@@ -66,6 +73,9 @@ static void judge_slot(const struct hps_study *s, const struct hps_slot *slot, s
 				 slot->number, s->name);
 	else if (!slot->commit)
 		hps_finding_fail(f, slot->result, "number %" PRId64 " of the study '%s' has a result, but was never handed out", slot->number, s->name);
+	else if (slot->trial && ran_otherwise(slot))
+		hps_finding_fail(f, hps_trial_entry(slot->trial), "number %" PRId64 " of the study '%s' ran with other parameters than were handed out",
+				 slot->number, s->name);
 	else if (!slot->trial)
 		not_yet(s, slot->commit, f, slot->number, "was handed out and has not begun");
 	else if (slot->trial->end && !slot->result)

@@ -261,6 +261,14 @@ static void test_int_05(void **state)
 	fixture_stop(x, "s", 2, 0, 0, 0);
 	check(x, "INT-05", HPS_OUTCOME_FAIL, &x->entries[0], "handed out number 2, but only 2 numbers are there");
 
+	x = fixture_new(); /* another setting than the search chose */
+	fixture_register(x, "s", "max");
+	fixture_commit(x, "s", 0, "{\"lr\":\"0.1\"}");
+	trial = fixture_trial(x, fixture_begin(x, "s", 0), "complete", "{\"lr\":\"0.2\"}", "{}");
+	fixture_result(x, trial, "complete", "{}");
+	fixture_stop(x, "s", 1, 0, 0, 0);
+	check(x, "INT-05", HPS_OUTCOME_FAIL, trial, "ran with other parameters than were handed out");
+
 	x = fixture_new(); /* at the edge of arithmetic */
 	fixture_register(x, "s", "max");
 	fixture_number(x, "s", INT64_MAX, "complete", "{}", "{}");
