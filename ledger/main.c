@@ -529,8 +529,9 @@ static int append_file(struct hps_ledger *l, const char *path, json_t *appended,
 	uint64_t index;
 	int r = strcmp(path, "-") ? hps_file_read(AT_FDCWD, path, HPS_ENVELOPE_MAX, &text, err) : hps_file_read_fd(STDIN_FILENO, HPS_ENVELOPE_MAX, &text, err);
 
-	if (!r)
-		r = hps_json_parse(text.data, text.len, &statement, err);
+	if (r)
+		return r;
+	r = hps_json_parse(text.data, text.len, &statement, err);
 	if (!r)
 		r = hps_ledger_append(l, statement, id, &index, err);
 	if (r) {

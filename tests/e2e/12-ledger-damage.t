@@ -1,0 +1,127 @@
+#!/bin/sh
+# A ledger that is not there, damaged, somebody else's, on a full disk or left locked: a clear message, the right status, and nothing
+# acknowledged is lost.
+set -u
+. "${HPS_SOURCE:?}/tests/lib.sh"
+HPS_LEDGER=$T/led
+export HPS_LEDGER
+statement() {
+	printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"x","digest":{"sha256":"%064d"}}],"predicateType":"urn:hps:search:v1",' "$1"
+	printf '"predicate":{"study":"s","event":"commit","number":%d}}\n' "$1"
+}
+for i in 0 1 2 3 4 5 6 7 8 9; do statement $i >s$i.json; done
+
+status "there is none" 4 hps-ledger verify
+like "the next step is named" "$(cat err)" "'hps-ledger init"
+status "neither for append" 4 hps-ledger append s0.json
+hps-ledger init --origin example.org/d led >/dev/null 2>&1
+hps-ledger append s0.json s1.json s2.json >/dev/null
+
+# fresh: the ledger as it was
+cp -a led whole
+fresh() {
+	rm -rf led
+	cp -a whole led
+}
+
+truncate -s 5000 led/ledger.db
+status "a truncated database: verify" 3 hps-ledger verify
+like "is named" "$(cat out)" "^ledger.db: "
+like "the published entries hold all the same" "$(cat out)" "3 of 3 hold"
+status "a truncated database: list" 3 hps-ledger list
+status "a truncated database: append" 3 hps-ledger append s3.json
+fresh
+head -c 20000 /dev/urandom >led/ledger.db
+status "a garbage database: verify" 3 hps-ledger verify
+status "a garbage database: append" 3 hps-ledger append s3.json
+like "says what to do" "$(cat err)" "hps-ledger verify"
+fresh
+: >led/ledger.db
+status "an empty database" 3 hps-ledger list
+fresh
+rm led/tiles/checkpoint
+status "a missing checkpoint: verify" 3 hps-ledger verify
+like "is named" "$(cat err)" "tiles/checkpoint"
+status "a missing checkpoint: append" 3 hps-ledger append s3.json
+fresh
+rm -r led/tiles
+status "no tiles at all" 3 hps-ledger list
+fresh
+printf '\0\0\0\7' | dd of=led/ledger.db bs=1 seek=60 conv=notrunc 2>/dev/null
+status "a newer format" 3 hps-ledger list
+like "says that it is newer" "$(cat err)" "newer hps"
+fresh
+status "put back, all holds" 0 hps-ledger verify
+
+# ---- somebody else's
+if [ "$(id -u)" = 0 ]; then
+	chown -R 65534 led
+	for command in verify list "show @0" "append s3.json"; do
+		status "a foreign ledger: $command" 5 hps-ledger $command
+		like "says whose it is" "$(cat err)" "user 65534 owns it"
+	done
+	cp whole/trust.json mine.json
+	status "with one's own trust file it can be verified" 0 hps-ledger verify --trust mine.json
+	fresh
+	# As an ordinary user who may not even look.
+	chmod 700 led
+	status "a ledger of root's for others" 5 as_user hps-ledger verify
+else
+	skip "a foreign ledger" "only root can give a directory away"
+fi
+chmod 777 led
+status "one that others may write to" 5 hps-ledger append s3.json
+fresh
+
+# ---- processes
+hps-ledger append s3.json >/dev/null # a warm start for the timing below
+sh -c 'exec 9>led/lock; flock 9; echo locked; exec sleep 1000' >locked &
+holder=$!
+while [ ! -s locked ]; do sleep 0.05; done
+hps-ledger append s4.json >late &
+waiting=$!
+sleep 0.3
+is "an append waits for the lock" "$(cat late)" ""
+kill -9 $holder
+wait $holder 2>/dev/null
+wait $waiting
+like "a killed holder blocks nobody" "$(cat late)" "^@4 "
+for i in 5 6 7 8 9; do hps-ledger append s$i.json >out.$i & done
+wait
+is "five at once are five entries" "$(cat out.5 out.6 out.7 out.8 out.9 | sort | cut -d ' ' -f 1 | tr '\n' ' ')" "@5 @6 @7 @8 @9 "
+status "and all holds" 0 hps-ledger verify
+
+# ---- a full disk (in a mount namespace of its own)
+cat >full.sh <<'S'
+set -u
+mkdir small && mount -t tmpfs -o size=600k tmpfs small || exit 77
+HPS_LEDGER=$T/small/led
+export HPS_LEDGER
+hps-ledger init --origin example.org/f "$HPS_LEDGER" >/dev/null 2>&1 || exit 1
+n=0
+while statement $n >s.json && hps-ledger append s.json >>acked 2>err; do
+	n=$((n + 1))
+	[ $n -lt 500 ] || exit 2
+done
+echo "status of the append that failed: $?"
+cat err
+grep -q 'No space left\|disk is full' err || exit 3
+hps-ledger verify >verified || exit 4
+grep -q "$n of $n hold" verified || exit 5
+hps-ledger list --json >listed.json
+while read -r at id; do grep -q "$id" listed.json || exit 6; done <acked
+mount -o remount,size=900k small
+hps-ledger append s.json >>acked || exit 7
+hps-ledger verify >verified || exit 8
+S
+{ sed -n '/^statement()/,/^}/p' "$HPS_SOURCE/tests/e2e/12-ledger-damage.t"; cat full.sh; } >run.sh
+unshare -m true 2>/dev/null && own="unshare -m" || own="unshare -rm"
+T=$T $own sh run.sh >full.out 2>&1
+full=$?
+if [ $full = 77 ]; then
+	skip "a full disk" "no mount namespaces here"
+else
+	is "a full disk loses nothing and stops nothing for good" "$full" 0
+	[ $full = 0 ] || note "$(cat full.out)"
+fi
+done_testing
