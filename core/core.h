@@ -220,6 +220,9 @@ int hps_objects_put(struct hps_objects *o, const void *data, size_t len, struct 
 int hps_objects_put_fd(struct hps_objects *o, int fd, const struct hps_digest *expected, struct hps_digest *ret,
 		       uint64_t *ret_bytes, struct hps_error *err) HPS_MUST;
 int hps_objects_sync(struct hps_objects *o, struct hps_error *err) HPS_MUST;
+/* From now on what is put has no name (and hps_objects_has() does not see it) until hps_objects_sync(), which flushes once for
+ * all of it: for thousands of small files. What is not synced before hps_objects_free() is thrown away. */
+void hps_objects_defer(struct hps_objects *o);
 /* Both verify: the bytes are hashed and compared with the name before anything is returned; HPS_E_NOTFOUND, HPS_E_DAMAGED. */
 int hps_objects_get(struct hps_objects *o, const struct hps_digest *d, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
 int hps_objects_open_fd(struct hps_objects *o, const struct hps_digest *d, int *ret_fd, struct hps_error *err) HPS_MUST;

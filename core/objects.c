@@ -14,7 +14,20 @@ struct hps_objects {
 	bool dirty;		     /* objects written since the last sync */
 	uint64_t unique;	     /* of our temporary names, with `serial` */
 	unsigned serial;
+	bool deferred;
+	struct pending *pending; /* written, not named yet */
+	size_t n_pending;
 };
+
+struct pending {
+	struct hps_digest digest;
+	unsigned serial;
+};
+
+static void temporary_name(const struct hps_objects *o, unsigned serial, char out[64])
+{
+	snprintf(out, 64, ".new.%016llx.%u", (unsigned long long)o->unique, serial);
+}
 
 int hps_objects_open(int dirfd, const char *path, bool create, struct hps_objects **ret, struct hps_error *err)
 {
@@ -43,6 +56,13 @@ void hps_objects_free(struct hps_objects *o)
 {
 	if (!o)
 		return;
+	for (size_t i = 0; i < o->n_pending; i++) {
+		char temporary[64];
+
+		temporary_name(o, o->pending[i].serial, temporary);
+		unlinkat(o->dirfd, temporary, 0);
+	}
+	free(o->pending);
 	close(o->dirfd);
 	free(o);
 }
@@ -68,28 +88,62 @@ bool hps_objects_has(struct hps_objects *o, const struct hps_digest *d)
 /* A new object under a temporary name at the top of the store. */
 static int begin(struct hps_objects *o, char temporary[64], int *ret_fd, struct hps_error *err)
 {
-	snprintf(temporary, 64, ".new.%016llx.%u", (unsigned long long)o->unique, o->serial++);
+	temporary_name(o, o->serial++, temporary);
 	*ret_fd = openat(o->dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
 	return *ret_fd < 0 ? hps_error_errno(err, "writing an object") : 0;
 }
 
-/* Gives the finished temporary file its name. The data is flushed first, so that a name never stands for a hole; the name
- * itself is durable after hps_objects_sync(). */
-static int commit(struct hps_objects *o, const char *temporary, int fd, const struct hps_digest *d, struct hps_error *err)
+static int name_object(struct hps_objects *o, const char *temporary, const struct hps_digest *d, struct hps_error *err)
 {
 	char name[NAME_LEN], shard[3];
 
 	name_of(d, name);
 	memcpy(shard, name, 2);
 	shard[2] = '\0';
-	if (fdatasync(fd))
-		return hps_error_errno(err, "flushing an object");
 	if (renameat(o->dirfd, temporary, o->dirfd, name) == 0)
 		goto done;
 	if (errno != ENOENT || (mkdirat(o->dirfd, shard, 0700) && errno != EEXIST) || renameat(o->dirfd, temporary, o->dirfd, name))
 		return hps_error_errno(err, "naming an object");
 done:
 	o->dirty = true;
+	return 0;
+}
+
+/* Gives the finished temporary file its name. The data is flushed first, so that a name never stands for a hole; the name
+ * itself is durable after hps_objects_sync(). A store that defers keeps the temporary name (of the newest serial) until then. */
+static int commit(struct hps_objects *o, const char *temporary, int fd, const struct hps_digest *d, struct hps_error *err)
+{
+	if (o->deferred) {
+		o->pending = hps_grow(o->pending, o->n_pending, sizeof *o->pending);
+		o->pending[o->n_pending++] = (struct pending){ *d, o->serial - 1 };
+		return 0;
+	}
+	if (fdatasync(fd))
+		return hps_error_errno(err, "flushing an object");
+	return name_object(o, temporary, d, err);
+}
+
+void hps_objects_defer(struct hps_objects *o)
+{
+	o->deferred = true;
+}
+
+/* One flush of all that was written under temporary names, then the names. */
+static int name_pending(struct hps_objects *o, struct hps_error *err)
+{
+	if (o->n_pending && syncfs(o->dirfd))
+		return hps_error_errno(err, "flushing the content store");
+	while (o->n_pending) {
+		const struct pending *p = &o->pending[o->n_pending - 1];
+		char temporary[64];
+		int r;
+
+		temporary_name(o, p->serial, temporary);
+		r = name_object(o, temporary, &p->digest, err);
+		if (r)
+			return r;
+		o->n_pending--;
+	}
 	return 0;
 }
 
@@ -187,6 +241,10 @@ int hps_objects_put_fd(struct hps_objects *o, int fd, const struct hps_digest *e
 /* One syncfs() makes all new names durable, whichever of the 256 directories they are in. */
 int hps_objects_sync(struct hps_objects *o, struct hps_error *err)
 {
+	int r = name_pending(o, err);
+
+	if (r)
+		return r;
 	if (!o->dirty)
 		return 0;
 	if (syncfs(o->dirfd))

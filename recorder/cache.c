@@ -38,6 +38,7 @@ struct hps_cache {
 	size_t n_old, n_new;
 	struct device devices[MAX_DEVICES];
 	size_t n_devices;
+	int64_t now_ns; /* when it was opened: what changed since is young */
 	uint32_t day;
 	uint32_t dice;
 	char *dir;
@@ -91,6 +92,7 @@ struct hps_cache *hps_cache_open(void)
 	struct hps_cache *c = hps_alloc(sizeof *c);
 	int64_t now = hps_time_now_ns();
 
+	c->now_ns = now;
 	c->day = (uint32_t)(now / 86400000000000ll);
 	c->dice = (uint32_t)now;
 	c->dir = cache_dir();
@@ -120,14 +122,14 @@ static bool trusted(struct hps_cache *c, int fd, const struct hps_identity *id, 
 {
 	const struct device *d = device_of(c, fd, id->dev);
 
-	if (!d || !d->trusted || hps_time_now_ns() - id->ctime_ns < YOUNG_NS)
+	if (!d || !d->trusted || c->now_ns - id->ctime_ns < YOUNG_NS)
 		return false;
 	*ret_fsid = d->fsid;
 	/* A read lease is refused while anybody has the file open for writing or mapped writable. It can be taken on own files
 	 * only; others' files an unprivileged trial cannot write. */
 	if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
 		return fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
-	return errno != EAGAIN;
+	return errno == EACCES;
 }
 
 static struct entry *find(struct hps_cache *c, uint64_t fsid, const struct hps_identity *id)

@@ -151,6 +151,13 @@ void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const stru
 	}
 }
 
+void hps_file_secure(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s)
+{
+	if (!file->product && fd >= 0 && S_ISREG(s->st_mode) && !file->first)
+		(void)content_of(f, file, fd, s);
+	hps_hasher_barrier(f->hasher, s->st_dev, s->st_ino);
+}
+
 void hps_file_change(struct hps_files *f, struct hps_file *file, int fd, const struct stat *before)
 {
 	struct hps_file *input = file;

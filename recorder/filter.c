@@ -98,8 +98,12 @@ int hps_fence_signals(void)
 	struct hps_landlock_ruleset rules = { .scoped = HPS_LANDLOCK_SCOPE_SIGNAL };
 	int fd = (int)syscall(LANDLOCK_CREATE, &rules, sizeof rules, 0), r;
 
-	if (fd < 0)
-		return -errno;
+	if (fd < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
+		r = -errno;
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
 	r = syscall(LANDLOCK_RESTRICT, fd, 0) ? -errno : 0;
 	close(fd);
 	return r;

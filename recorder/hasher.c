@@ -79,22 +79,32 @@ static void store(struct hps_hasher *h, struct hps_content *c)
 		c->stored = true;
 }
 
+/* Is the file still what it was when the job was made? A changed name, mode or link count moves the change time alone:
+ * then a second reading decides. */
+static enum hps_content_state verdict(struct hps_content *c)
+{
+	struct hps_identity id;
+	struct hps_digest again;
+	struct stat s;
+
+	if (fstat(c->fd, &s))
+		return HPS_CONTENT_CHANGED;
+	hps_identity_of(&s, &id);
+	if (c->at != c->id.size || id.size != c->id.size || id.mtime_ns != c->id.mtime_ns)
+		return HPS_CONTENT_CHANGED;
+	if (id.ctime_ns == c->id.ctime_ns)
+		return HPS_CONTENT_DONE;
+	c->cached = true; /* its old change time is nothing to find it by */
+	return !hps_digest_fd(c->fd, &again, NULL, NULL) && hps_digest_equal(&again, &c->digest) ? HPS_CONTENT_DONE : HPS_CONTENT_CHANGED;
+}
+
 static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 {
-	int state = HPS_CONTENT_FAILED;
+	enum hps_content_state state = HPS_CONTENT_FAILED;
 
-	if (!failed) {
-		struct hps_identity id;
-		struct stat s;
-
-		hps_sha256_final(c->running, &c->digest);
-		state = HPS_CONTENT_CHANGED;
-		if (fstat(c->fd, &s) == 0) {
-			hps_identity_of(&s, &id);
-			if (hps_identity_equal(&id, &c->id) && c->at == c->id.size)
-				state = HPS_CONTENT_DONE;
-		}
-	}
+	hps_sha256_final(c->running, &c->digest);
+	if (!failed)
+		state = verdict(c);
 	if (state == HPS_CONTENT_DONE) {
 		pthread_mutex_lock(&h->store_lock);
 		store(h, c);
@@ -256,9 +266,9 @@ static void enqueue(struct hps_hasher *h, struct hps_content *c)
 		pthread_cond_signal(&h->work);
 }
 
-static bool known(struct hps_hasher *h, struct hps_content *c)
+static bool known(struct hps_hasher *h, struct hps_content *c, int fd)
 {
-	if (!h->cache || !hps_cache_get(h->cache, c->fd, &c->id, c))
+	if (!h->cache || !hps_cache_get(h->cache, fd, &c->id, c))
 		return false;
 	c->cached = true;
 	if (!c->store || c->secret || !h->objects || c->id.size > STORE_MAX)
@@ -282,15 +292,15 @@ struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct st
 	bucket = &h->buckets[bucket_of(id.dev, id.ino)];
 	c->next = *bucket;
 	*bucket = c;
+	if (!again && known(h, c, fd)) {
+		c->fd = -1;
+		atomic_store(&c->state, HPS_CONTENT_DONE);
+		return c;
+	}
 	c->fd = reopen(h, fd);
 	if (c->fd < 0) {
 		atomic_store(&c->state, HPS_CONTENT_FAILED);
 		hps_gap_note(h->gaps, HPS_GAP_UNREADABLE);
-		return c;
-	}
-	if (!again && known(h, c)) {
-		close(hps_take_fd(&c->fd));
-		atomic_store(&c->state, HPS_CONTENT_DONE);
 		return c;
 	}
 	atomic_store(&c->state, HPS_CONTENT_QUEUED);

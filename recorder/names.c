@@ -50,10 +50,12 @@ static int place_get(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 		return r;
 	hps_target_walk(s, &ret->target, false, &ret->path);
 	ret->exists = !fstatat(ret->target.base, ret->target.path, &ret->st, AT_SYMLINK_NOFOLLOW);
-	if (ret->exists && S_ISREG(ret->st.st_mode))
+	if (ret->exists && S_ISREG(ret->st.st_mode)) {
 		ret->fd = openat(ret->target.base, ret->target.path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	else if (ret->exists && S_ISLNK(ret->st.st_mode))
+		hps_file_secure(s->files, hps_files_get(s->files, ret->path.data), ret->fd, &ret->st);
+	} else if (ret->exists && S_ISLNK(ret->st.st_mode)) {
 		ret->link = read_link(ret->target.base, ret->target.path);
+	}
 	return 0;
 }
 
@@ -97,6 +99,10 @@ static void note_rename(struct hps_supervisor *s, struct place *from, struct pla
 	struct hps_file *a = note_change(s, from), *b = note_change(s, to);
 
 	hps_file_renamed(s->files, a, b, S_ISDIR(from->st.st_mode));
+	if (S_ISDIR(from->st.st_mode)) /* directories of processes may be below it */
+		for (size_t i = 0; i < s->tracees.n; i++)
+			if (s->tracees.items[i])
+				hps_tracee_forget_cwd(s->tracees.items[i]);
 	if (exchange)
 		hps_file_renamed(s->files, b, a, S_ISDIR(to->st.st_mode));
 	memset(&a->now, 0, sizeof a->now);

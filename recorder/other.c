@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 void hps_act_io_uring(struct hps_supervisor *s, struct hps_call *c)
@@ -27,6 +28,9 @@ void hps_act_identity(struct hps_supervisor *s, struct hps_call *c)
 {
 	s->foreign_possible = true;
 	c->t->recheck = true;
+	if (c->n->data.nr == SYS_unshare) /* one thread may have directories and descriptors of its own now */
+		c->t->shares = true;
+	hps_tracee_forget_cwd(c->t);
 	hps_answer_continue(s, c);
 }
 
@@ -36,8 +40,11 @@ void hps_act_clone(struct hps_supervisor *s, struct hps_call *c)
 {
 	if (c->args[0] & (CLONE_NEWNS | CLONE_NEWUSER))
 		s->foreign_possible = true;
-	if (c->args[0] & (CLONE_VM | CLONE_FS | CLONE_FILES) && !(c->args[0] & CLONE_VFORK))
+	if (c->args[0] & (CLONE_VM | CLONE_FS | CLONE_FILES) && !(c->args[0] & CLONE_VFORK)) {
 		c->t->shares = true;
+		s->sharing_possible = true;
+		hps_tracee_forget_cwd(c->t);
+	}
 	hps_answer_continue(s, c);
 }
 
@@ -61,6 +68,14 @@ void hps_act_umask(struct hps_supervisor *s, struct hps_call *c)
 	for (size_t i = 0; i < s->tracees.n; i++)
 		if (s->tracees.items[i])
 			s->tracees.items[i]->umask = -1;
+	hps_answer_continue(s, c);
+}
+
+/* Until this thread is heard of again its directory is between the old and the new. */
+void hps_act_chdir(struct hps_supervisor *s, struct hps_call *c)
+{
+	hps_tracee_forget_cwd(c->t);
+	c->t->cwd_mover = (pid_t)c->n->pid;
 	hps_answer_continue(s, c);
 }
 

@@ -173,6 +173,8 @@ struct hps_files {
 struct hps_file *hps_files_get(struct hps_files *f, const char *path);
 /* fd is open on path's content: notes the use, the first state, and queues what must be hashed. */
 void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s, unsigned uses);
+/* Hashes what fd is open on as path's input, before a change of the name moves its change time. */
+void hps_file_secure(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s);
 /* Before a change: what was there is a material (fd may be -1 when it could not be opened); afterwards it is a product. */
 void hps_file_change(struct hps_files *f, struct hps_file *file, int fd, const struct stat *before);
 void hps_file_renamed(struct hps_files *f, struct hps_file *from, struct hps_file *to, bool directory);
@@ -203,6 +205,9 @@ struct hps_tracee {
 	unsigned reads;		/* of its memory since the last exec */
 	int execution;		/* item of the table of executions that it runs as; -1 */
 	int umask;		/* -1: not known */
+	int cwd_fd;		/* O_PATH; -1: not known */
+	char *cwd;		/* its path */
+	pid_t cwd_mover;	/* thread that was told to go on with a chdir and has not been heard of since; 0 */
 	enum hps_answer own_memory; /* does no other process share its memory? */
 	bool launching;		/* our own child before its first exec: its memory is ours */
 	bool shares;		/* started a process that shares memory, descriptors or directories with it */
@@ -229,6 +234,7 @@ struct hps_supervisor;
 struct hps_tracee *hps_tracee_get(struct hps_supervisor *s, pid_t tid);
 void hps_tracee_end(struct hps_supervisor *s, uint32_t index);
 void hps_tracee_executed(struct hps_tracee *t); /* its memory is new */
+void hps_tracee_forget_cwd(struct hps_tracee *t);
 int hps_tracee_umask(struct hps_tracee *t);
 void hps_tracee_check(struct hps_supervisor *s, struct hps_tracee *t); /* sets `foreign` */
 /* Waits until calls that other processes were told to CONTINUE have left the kernel: names are about to change. */
@@ -275,6 +281,7 @@ struct hps_supervisor {
 	struct hps_tracees tracees;
 	struct hps_execution *executions;
 	size_t n_executions;
+	bool sharing_possible;	/* somebody started a process with its own memory that is no thread */
 	bool foreign_possible;	/* somebody may have left our root, namespaces or rights */
 	bool memory_untrusted;	/* somebody writes into another process's memory */
 	bool have_query;	/* PROCMAP_QUERY works */
@@ -347,9 +354,11 @@ struct hps_target {
 	const char *path; /* as the program gave it, or rewritten when it means the program's own descriptors */
 	char given[4097];
 	char rewritten[64 + 4097];
-	char base_path[HPS_PATH_CAP]; /* of base; "" for the root */
+	const char *base_path; /* of base; "" for the root */
+	char base_buffer[HPS_PATH_CAP];
 	size_t len;
-	bool own;    /* base is not ours to close, and links may be magic: /proc/self and kin: the program's own process directory or descriptors */
+	bool borrowed; /* base is not ours to close */
+	bool own;    /* links may be magic: /proc/self and kin: the program's own process directory or descriptors */
 	bool stable; /* nobody can change the name before the kernel reads it */
 };
 /* 0, or -errno when the name cannot be read or its start not opened: the caller lets the kernel decide (CONTINUE). */
@@ -389,6 +398,7 @@ void hps_act_clone(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_landlock(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_poke(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_umask(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_chdir(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_connect(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_bind(struct hps_supervisor *s, struct hps_call *c);
 

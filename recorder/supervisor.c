@@ -214,6 +214,8 @@ static void act(struct hps_supervisor *s, const struct seccomp_notif *n)
 		c.t->in_flight = NULL;
 		s->tracees.n_in_flight--;
 	}
+	if (c.t->cwd_mover == (pid_t)n->pid)
+		c.t->cwd_mover = 0;
 	if (c.t->pending)
 		hps_exec_confirm(s, c.t);
 	if (c.t->recheck)

@@ -47,6 +47,8 @@ const struct hps_syscall hps_syscalls[] = {
 	ROW(connect, hps_act_connect),
 	ROW(bind, hps_act_bind),
 	ROW(umask, hps_act_umask),
+	ROW(chdir, hps_act_chdir),
+	ROW(fchdir, hps_act_chdir),
 
 	ROW(chroot, hps_act_identity),
 	ROW(pivot_root, hps_act_identity),

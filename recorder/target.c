@@ -37,55 +37,83 @@ static bool rewrite(struct hps_target *t, pid_t pid, pid_t tid)
 	return false;
 }
 
-/* What a bad descriptor or a directory that cannot be entered gives the program. */
-static int base_error(int dirfd)
+static void path_of_base(struct hps_supervisor *s, int fd, char out[HPS_PATH_CAP])
 {
-	return errno == ENOENT && dirfd != AT_FDCWD ? -EBADF : -errno;
+	struct stat st;
+
+	*out = '\0';
+	if (fstat(fd, &st) == 0)
+		hps_supervisor_path(s, fd, &st, out);
+	if (!strcmp(out, "/"))
+		*out = '\0';
+}
+
+/* The current directory is kept open until the process moves on: most names are relative to the same one. */
+static int use_cwd(struct hps_supervisor *s, struct hps_tracee *t, pid_t tid, struct hps_target *ret)
+{
+	if (t->cwd_fd < 0) {
+		char link[32];
+		int fd;
+
+		snprintf(link, sizeof link, "%d/cwd", tid);
+		fd = t->launching ? open(".", O_PATH | O_DIRECTORY | O_CLOEXEC) : openat(t->task_fd, link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+		path_of_base(s, fd, ret->base_buffer);
+		if (t->cwd_mover || t->shares || t->launching || t->own_memory != HPS_YES) {
+			ret->base = fd;
+			ret->base_path = ret->base_buffer;
+			return 0;
+		}
+		t->cwd_fd = fd;
+		t->cwd = hps_strdup(ret->base_buffer);
+	}
+	ret->base = t->cwd_fd;
+	ret->base_path = t->cwd;
+	ret->borrowed = true;
+	return 0;
+}
+
+static int use_descriptor(struct hps_supervisor *s, struct hps_tracee *t, pid_t tid, int dirfd, struct hps_target *ret)
+{
+	char link[48];
+	int fd;
+
+	snprintf(link, sizeof link, "%d/fd/%d", tid, dirfd);
+	fd = openat(t->task_fd, link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -EBADF : -errno;
+	ret->base = fd;
+	path_of_base(s, fd, ret->base_buffer);
+	ret->base_path = ret->base_buffer;
+	return 0;
 }
 
 int hps_target_get(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, struct hps_target *ret)
 {
 	ssize_t n = hps_memory_string(s, c->t, at, ret->given, sizeof ret->given - 1);
-	char link[32];
-	struct stat st;
+	pid_t tid = (pid_t)c->n->pid;
 
 	ret->base = AT_FDCWD;
-	ret->own = ret->stable = false;
-	ret->base_path[0] = '\0';
+	ret->own = ret->stable = ret->borrowed = false;
+	ret->base_path = "";
 	if (n < 0)
 		return (int)n;
 	ret->len = (size_t)n;
 	ret->path = ret->given;
-	if (ret->given[0] == '/') {
-		if ((ret->given[1] == 'p' || ret->given[1] == 'd') && rewrite(ret, c->t->pid, (pid_t)c->n->pid)) {
-			ret->own = true;
-			ret->base = s->proc_fd;
-			ret->path = ret->rewritten;
-		}
-		return 0;
+	if (ret->given[0] != '/')
+		return dirfd == AT_FDCWD ? use_cwd(s, c->t, tid, ret) : use_descriptor(s, c->t, tid, dirfd, ret);
+	if ((ret->given[1] == 'p' || ret->given[1] == 'd') && rewrite(ret, c->t->pid, tid)) {
+		ret->own = ret->borrowed = true;
+		ret->base = s->proc_fd;
+		ret->path = ret->rewritten;
 	}
-	if (dirfd == AT_FDCWD)
-		snprintf(link, sizeof link, "../cwd");
-	else
-		snprintf(link, sizeof link, "../fd/%d", dirfd);
-	if (c->t->launching) /* our memory, our descriptors, and /proc/PID is shut until its exec */
-		ret->base = dirfd == AT_FDCWD ? open(".", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-	else
-		ret->base = openat(c->t->task_fd, link, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (ret->base < 0) {
-		ret->base = AT_FDCWD;
-		return base_error(dirfd);
-	}
-	if (fstat(ret->base, &st) == 0)
-		hps_supervisor_path(s, ret->base, &st, ret->base_path);
-	if (!strcmp(ret->base_path, "/"))
-		ret->base_path[0] = '\0';
 	return 0;
 }
 
 void hps_target_release(struct hps_target *t)
 {
-	if (t->base >= 0 && !t->own)
+	if (t->base >= 0 && !t->borrowed)
 		close(t->base);
 	t->base = AT_FDCWD;
 }

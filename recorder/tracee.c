@@ -92,9 +92,15 @@ static void inherit(struct hps_supervisor *s, struct hps_tracee *t, const struct
 	t->foreign = parent && parent->foreign;
 	t->shares = parent && parent->shares;
 	t->recheck = s->foreign_possible;
-	/* A forked process has memory of its own, a vforked or cloned one that of its parent. */
-	if (parent && syscall(SYS_kcmp, t->pid, parent->pid, KCMP_VM, 0, 0) > 0)
-		t->own_memory = HPS_YES;
+}
+
+/* A forked process has memory of its own, a vforked or cloned one that of its parent. An orphan shares with nobody, unless
+ * somebody was seen to make such processes: a parent that vforks waits, and when it is killed its child is alone. */
+static bool has_own_memory(const struct hps_supervisor *s, pid_t pid, pid_t parent)
+{
+	if (parent == getpid())
+		return !s->sharing_possible;
+	return parent > 0 && syscall(SYS_kcmp, pid, parent, KCMP_VM, 0, 0) > 0;
 }
 
 static struct hps_tracee *add(struct hps_supervisor *s, pid_t pid, int pidfd)
@@ -104,7 +110,7 @@ static struct hps_tracee *add(struct hps_supervisor *s, pid_t pid, int pidfd)
 	char path[32];
 
 	t->pid = pid;
-	t->mem_fd = t->maps_fd = -1;
+	t->mem_fd = t->maps_fd = t->cwd_fd = -1;
 	t->umask = -1;
 	snprintf(path, sizeof path, "%d/task", pid);
 	t->task_fd = openat(s->proc_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -117,7 +123,10 @@ static struct hps_tracee *add(struct hps_supervisor *s, pid_t pid, int pidfd)
 		t->launching = true;
 		t->execution = -1;
 	} else {
-		inherit(s, t, ancestor(s, parent_of(s, pidfd, pid)));
+		pid_t parent = parent_of(s, pidfd, pid);
+
+		inherit(s, t, ancestor(s, parent));
+		t->own_memory = has_own_memory(s, pid, parent) ? HPS_YES : HPS_UNKNOWN;
 	}
 	hps_reaper_watch(s->reaper, pidfd, t->index);
 	return t;
@@ -167,9 +176,17 @@ void hps_tracee_executed(struct hps_tracee *t)
 	t->opaque = false;
 }
 
+void hps_tracee_forget_cwd(struct hps_tracee *t)
+{
+	if (t->cwd_fd >= 0)
+		close(hps_take_fd(&t->cwd_fd));
+	free(hps_take(t->cwd));
+}
+
 static void free_tracee(struct hps_tracee *t)
 {
 	close_memory(t);
+	hps_tracee_forget_cwd(t);
 	if (t->task_fd >= 0)
 		close(t->task_fd);
 	free(t);

@@ -308,6 +308,8 @@ static int open_ledger(struct trial *t, struct hps_error *err)
 	if (t->files.capture && t->record.objects) {
 		objects = hps_format("%s/objects", hps_ledger_dir(t->ledger));
 		r = hps_objects_open(AT_FDCWD, objects, false, &t->store, err);
+		if (!r)
+			hps_objects_defer(t->store);
 	}
 	return r;
 }
