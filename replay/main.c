@@ -123,6 +123,8 @@ static int run(void *options, int argc, char **argv, struct hps_error *err)
 	r = r ? r : hps_original_load(l, argv[0], &original, err);
 	r = r ? r : hps_plan_make(&original, &plan, err);
 	if (!r)
+		hps_plan_add_neighbours(&plan, original.started_ns);
+	if (!r)
 		r = o->plan ? show_plan(o, l, &original, &plan, err) : replay(o, l, &original, &plan, passphrase, err);
 	hps_plan_release(&plan);
 	hps_original_release(&original);

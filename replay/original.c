@@ -167,6 +167,7 @@ static int read_predicate(struct hps_original *o, struct hps_error *err)
 {
 	const json_t *p = predicate(&o->trial), *parameters = hps_json_at(p, "buildDefinition", "externalParameters", NULL);
 	const char *wall = hps_json_text(hps_json_at(p, "resources", NULL), "wallSeconds");
+	const char *started = hps_json_text(hps_json_at(p, "runDetails", "metadata", NULL), "startedOn");
 	int64_t uid = hps_json_int(hps_json_at(predicate(&o->begin), "recorder", NULL), "uid", -1);
 	int r = read_argv(hps_json_at(parameters, "command", NULL), &o->argv, err);
 
@@ -183,6 +184,8 @@ static int read_predicate(struct hps_original *o, struct hps_error *err)
 	o->uid = (uid_t)uid;
 	if (!wall || hps_parse_double(wall, &o->wall_seconds))
 		o->wall_seconds = 0;
+	if (!started || hps_time_parse(started, &o->started_ns))
+		o->started_ns = 0;
 	read_host(o, &o->host);
 	read_end(p, o);
 	return 0;

@@ -10,7 +10,7 @@ struct planner {
 	struct hps_plan *plan;
 	const struct hps_original *original;
 	struct hps_map products; /* path → item */
-	struct hps_map others;	 /* path → item of a material that is no file: it was there when the trial started */
+	struct hps_map others;	 /* path → item of a directory or link that is a material: it was there when the trial started */
 	struct hps_error *err;
 };
 
@@ -64,6 +64,16 @@ static size_t append(struct hps_plan *plan, const char *path, size_t parent, enu
 	plan->nodes[plan->n] = (struct hps_plan_node){ .kind = kind, .path = hps_strdup(path), .parent = parent, .size = -1, .mtime_ns = -1, .rank = SIZE_MAX };
 	*hps_map_slot(&plan->index, path) = (void *)(plan->n + 1);
 	return plan->n++;
+}
+
+void hps_plan_add_ghost(struct hps_plan *p, const char *path, size_t parent, mode_t mode, int64_t size, int64_t mtime_ns)
+{
+	size_t i = append(p, path, parent, HPS_PLAN_GHOST);
+	struct hps_plan_node *node = &p->nodes[i];
+
+	node->known = mode;
+	node->size = size;
+	node->mtime_ns = mtime_ns;
 }
 
 /* A directory and all above it. *ret is its number. */
@@ -288,6 +298,7 @@ static int add_material(struct planner *p, const json_t *item)
 		return r;
 	node->mode = read_mode(item);
 	node->mtime_ns = read_ns(item, "mtime");
+	node->listed = hps_json_at(item, "listing", NULL) != NULL;
 	return add_listing(p, path, hps_json_at(item, "listing", NULL));
 }
 
@@ -324,7 +335,7 @@ static int index_items(struct planner *p, const json_t *items, bool files, struc
 
 		if (r)
 			return r;
-		if (files || (type && strcmp(type, "file") != 0))
+		if (files || (type && (!strcmp(type, "directory") || !strcmp(type, "symlink"))))
 			*hps_map_slot(ret, path) = (void *)(uintptr_t)item;
 	}
 	return 0;

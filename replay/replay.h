@@ -26,6 +26,7 @@ struct hps_original {
 	mode_t umask;
 	uid_t uid;
 	double wall_seconds; /* 0: not recorded */
+	int64_t started_ns;  /* 0: not recorded */
 	bool succeeded, killed;
 	int code; /* exit code, or the signal when killed */
 	struct hps_holes holes; /* what the record itself withholds */
@@ -57,10 +58,12 @@ struct hps_plan_node {
 	bool writable;		    /* FILE: the trial changed it, so it gets a copy of its own */
 	char *target;		    /* SYMLINK */
 	size_t rank;		    /* place in the listing of its parent; SIZE_MAX when it was not listed */
+	bool listed;		    /* DIRECTORY: its names were recorded, all of them */
+	mode_t known;		    /* GHOST: st_mode, when size and mtime_ns are known too; 0: to be looked up */
 };
 struct hps_plan {
 	struct hps_plan_node *nodes;
-	size_t n, n_files;
+	size_t n, n_files, n_neighbours;
 	struct hps_map index; /* path → number of the node + 1 */
 	bool uses_sys;	      /* something below /sys was used */
 	char *standard[3];    /* path of the file that was standard input, output, error when the trial started; or NULL */
@@ -71,7 +74,14 @@ struct hps_plan {
 int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps_error *err) HPS_MUST;
 const struct hps_plan_node *hps_plan_find(const struct hps_plan *p, const char *path);
 char *hps_plan_python_source(const char *path); /* "/d/__pycache__/m.cpython-311.pyc": "/d/m.py"; NULL for any other path */
+void hps_plan_add_ghost(struct hps_plan *p, const char *path, size_t parent, mode_t mode, int64_t size, int64_t mtime_ns); /* a new path */
 void hps_plan_release(struct hps_plan *p);
+
+/* ---- neighbours.c: names that were only looked at ------------------------------------------------------------------------------------ */
+
+/* Adds as ghosts what lies beside the planned files on this system and was there before started_ns. Directories that were
+ * listed are complete and get none. */
+void hps_plan_add_neighbours(struct hps_plan *p, int64_t started_ns);
 
 /* ---- source.c: where a file's content comes from --------------------------------------------------------------------------------- */
 

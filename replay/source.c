@@ -102,20 +102,31 @@ static int from_store(struct hps_objects *objects, const struct hps_plan_node *n
 	if (r != HPS_E_LIMIT)
 		return r;
 	hps_error_release(err);
+	hps_buf_release(&ret->content);
 	return hps_objects_open_fd(objects, &node->digest, &ret->fd, err);
+}
+
+/* Large files are mounted, and then the system's own is better than the stored one: it has its mode and its times. */
+static bool prefers_system(const struct hps_plan_node *node)
+{
+	return node->size > (int64_t)COPY_MAX && !node->writable;
 }
 
 int hps_source_open(struct hps_objects *objects, const struct hps_plan_node *node, struct hps_source *ret, struct hps_error *err)
 {
-	_cleanup_error_ struct hps_error store_err = HPS_ERROR_INIT;
 	const char *stored = "it was not stored";
 	int r;
 
 	*ret = (struct hps_source)HPS_SOURCE_INIT;
+	if (prefers_system(node) && !from_system(node, "", ret, NULL) && ret->faithful)
+		return 0;
+	hps_source_release(ret);
+	*ret = (struct hps_source)HPS_SOURCE_INIT;
 	if (objects && hps_objects_has(objects, &node->digest)) {
-		r = from_store(objects, node, ret, &store_err);
+		r = from_store(objects, node, ret, err);
 		if (!r)
 			return 0;
+		hps_error_release(err);
 		hps_source_release(ret);
 		*ret = (struct hps_source)HPS_SOURCE_INIT;
 		stored = "the stored copy is damaged";

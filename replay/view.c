@@ -133,16 +133,26 @@ static bool make_ghost_link(int dir_fd, const struct hps_plan_node *n)
 	return !symlinkat(target, dir_fd, base(n->path));
 }
 
+static struct stat look_up(const struct hps_plan_node *n)
+{
+	struct stat s;
+
+	if (!n->known && !lstat(n->path, &s))
+		return s;
+	s = (struct stat){ .st_mode = n->known ? n->known : S_IFREG | 0644, .st_size = n->known ? n->size : 0 };
+	s.st_mtim.tv_sec = n->mtime_ns / 1000000000;
+	s.st_mtim.tv_nsec = n->mtime_ns % 1000000000;
+	return s;
+}
+
 /* That the name was there is recorded. What it was is taken from the same path now: kind, mode, size and time, but never
  * content, which would be unproven. Who reads it finds zeros, and verdict.c finds out. */
 static int make_ghost(struct builder *b, int dir_fd, const struct hps_plan_node *n)
 {
+	struct stat s = look_up(n);
 	_cleanup_fd_ int fd = -1;
-	struct stat s;
 
 	b->view->n_ghosts++;
-	if (lstat(n->path, &s))
-		s = (struct stat){ .st_mode = S_IFREG | 0644 };
 	if (S_ISDIR(s.st_mode) && !mkdirat(dir_fd, base(n->path), 0755))
 		return 0;
 	if (S_ISLNK(s.st_mode) && make_ghost_link(dir_fd, n))

@@ -1,0 +1,107 @@
+/* Names that the trial may have looked at without opening them: stat() is not recorded. Where a name lies beside what the trial
+ * used and was there before the trial started, it is put into the view with its size, mode and time, but without content. */
+#include "replay/replay.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define DIRECTORY_MAX 6000 /* names of one directory, and of all */
+#define ALL_MAX 60000
+
+/* Other people's or nobody's: what lies there was not put there for the trial. */
+static const char *const shared_dirs[] = { "/", "/home", "/tmp", "/var/tmp", "/run", "/dev/shm", "/proc", "/sys", "/dev" };
+/* Packages keep the times of modification with which they were made, while ctime is that of the installation. */
+static const char *const package_dirs[] = { "/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/etc" };
+
+static bool is_shared(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(shared_dirs); i++)
+		if (!strcmp(path, shared_dirs[i]))
+			return true;
+	return false;
+}
+
+static bool is_packaged(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(package_dirs); i++) {
+		size_t n = strlen(package_dirs[i]);
+
+		if (!strncmp(path, package_dirs[i], n) && (!path[n] || path[n] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static int64_t ns_of(const struct statx_timestamp *t)
+{
+	return t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+/* A file whose ctime is older had this name, content and mode then; a directory's ctime moves with every name in it, its
+ * birth does not. */
+static bool was_there(const struct statx *s, bool packaged, int64_t started_ns)
+{
+	if (packaged && ns_of(&s->stx_mtime) < started_ns)
+		return true;
+	if (S_ISDIR(s->stx_mode) && s->stx_mask & STATX_BTIME)
+		return ns_of(&s->stx_btime) < started_ns;
+	return ns_of(&s->stx_ctime) < started_ns;
+}
+
+static DIR *open_directory(const char *path)
+{
+	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, .resolve = RESOLVE_NO_SYMLINKS };
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (fd >= 0 && !d)
+		close(fd);
+	return d;
+}
+
+static void add_names(struct hps_plan *p, size_t parent, int64_t started_ns)
+{
+	_cleanup_free_ char *dir = hps_strdup(p->nodes[parent].path); /* the nodes move when they grow */
+	bool packaged = is_packaged(dir);
+	DIR *d = open_directory(dir);
+	struct dirent *e;
+	size_t n = 0;
+
+	while (d && (e = readdir(d)) && n < DIRECTORY_MAX && p->n_neighbours < ALL_MAX) {
+		_cleanup_free_ char *path = NULL;
+		struct statx s;
+
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		path = hps_format("%s/%s", dir, e->d_name);
+		if (hps_plan_find(p, path) || statx(dirfd(d), e->d_name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &s) ||
+		    !was_there(&s, packaged, started_ns))
+			continue;
+		hps_plan_add_ghost(p, path, parent, s.stx_mode, (int64_t)s.stx_size, ns_of(&s.stx_mtime));
+		p->n_neighbours++;
+		n++;
+	}
+	if (d)
+		closedir(d);
+}
+
+void hps_plan_add_neighbours(struct hps_plan *p, int64_t started_ns)
+{
+	size_t n = p->n;
+
+	for (size_t i = 0; i < n; i++)
+		if (p->nodes[i].kind == HPS_PLAN_DIRECTORY && !p->nodes[i].listed && !is_shared(p->nodes[i].path))
+			add_names(p, i, started_ns);
+	/* One level below: torch asks for bin/torch_shm_manager in a directory that nobody opened. */
+	n = p->n;
+	for (size_t i = 0; i < n; i++)
+		if (p->nodes[i].kind == HPS_PLAN_GHOST && !is_shared(p->nodes[i].path))
+			add_names(p, i, started_ns);
+}
