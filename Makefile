@@ -151,7 +151,8 @@ install: all ## install into $(PREFIX)
 uninstall: ## remove what install put there
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(MANUALS:docs/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%) \
 		$(MANUALS_5:docs/man/%=$(DESTDIR)$(PREFIX)/share/man/man5/%)
-	-rmdir -p --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/bin 2>/dev/null || true
+	cd $(DESTDIR)/ && for d in share/man/man1 share/man/man5 bin; do \
+		rmdir -p --ignore-fail-on-non-empty .$(abspath $(PREFIX))/$$d 2>/dev/null || true; done
 
 clean: ## remove build/
 	rm -rf build
