@@ -289,6 +289,16 @@ static int sync_parents(struct hps_ledger *l, const struct hps_publication *p, s
 	return 0;
 }
 
+static void remove_partials_of(struct hps_ledger *l, const struct hps_tile *full)
+{
+	_cleanup_free_ char *dir = NULL;
+	char path[HPS_TILE_PATH];
+
+	hps_tile_path(full, path);
+	dir = hps_format("%s.p", path);
+	(void)!hps_dir_remove(l->tilesfd, dir, NULL);
+}
+
 /* Partial tiles of a tile that is full now. That of the last entry before is looked at again when a tile was just
  * completed: a writer may have been killed here. */
 static void remove_partials(struct hps_ledger *l, const struct hps_publication *p)
@@ -296,18 +306,13 @@ static void remove_partials(struct hps_ledger *l, const struct hps_publication *
 	for (unsigned level = 0; level < LEVELS; level++) {
 		uint64_t before = p->from >> (8 * level);
 		struct hps_tile t = { .level = level, .n = before ? (before - 1) / HPS_TILE_WIDTH : 0, .width = HPS_TILE_WIDTH };
-		char path[HPS_TILE_PATH + 2];
 
 		if (!before || hps_tile_width(level, t.n, p->to) < HPS_TILE_WIDTH)
 			continue;
-		hps_tile_path(&t, path);
-		strcat(path, ".p");
-		(void)!hps_dir_remove(l->tilesfd, path, NULL);
+		remove_partials_of(l, &t);
 		t.entries = true;
-		hps_tile_path(&t, path);
-		strcat(path, ".p");
 		if (level == 0)
-			(void)!hps_dir_remove(l->tilesfd, path, NULL);
+			remove_partials_of(l, &t);
 	}
 }
 
