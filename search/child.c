@@ -178,6 +178,8 @@ static int spawn(const struct hps_launch *l, const char *out, int passphrase_fd,
 	posix_spawn_file_actions_adddup2(&actions, l->lock_fd, LOCK_FD);
 	if (passphrase_fd >= 0)
 		posix_spawn_file_actions_adddup2(&actions, passphrase_fd, PASSPHRASE_FD);
+	/* What we were started with is not the trials': a passphrase's descriptor, for one. */
+	posix_spawn_file_actions_addclosefrom_np(&actions, passphrase_fd >= 0 ? PASSPHRASE_FD + 1 : LOCK_FD + 1);
 	posix_spawn_file_actions_addchdir_np(&actions, l->directory);
 	r = posix_spawnp(ret, l->recorder, &actions, &attributes, argv->v, envp->v);
 	posix_spawn_file_actions_destroy(&actions);

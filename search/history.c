@@ -45,7 +45,7 @@ static void take_commit(const struct hps_entry *e, struct hps_run_trial *t)
 	if (t->committed)
 		return;
 	t->committed = true;
-	replace(&t->params, json_object_get(p, "params"));
+	t->params = json_is_object(json_object_get(p, "params")) ? json_incref(json_object_get(p, "params")) : json_object();
 	replace(&t->command, json_object_get(p, "command"));
 	t->trial_seed = hps_strdup(seed ? seed : "");
 }

@@ -128,13 +128,16 @@ static void print_best(const struct hps_history *h, FILE *out)
 {
 	const json_t *objective = json_array_get(metrics_of(h), 0);
 	int64_t best = hps_history_best(h);
-	_cleanup_free_ char *value = NULL;
+	_cleanup_free_ char *value = NULL, *text = NULL;
+	_cleanup_buf_ struct hps_buf safe = HPS_BUF_INIT;
 
 	if (best < 0)
 		return;
 	value = short_text(hps_json_text(h->trials[best].metrics, name_at(metrics_of(h), 0)));
-	fprintf(out, "best: trial %" PRId64 " with %s %s (%s), digest %.*s\n", best, name_at(metrics_of(h), 0), value, hps_json_text(objective, "goal"),
-		DIGEST_SHOWN, h->trials[best].id);
+	text = hps_format("best: trial %" PRId64 " with %s %s (%s), digest %.*s", best, name_at(metrics_of(h), 0), value,
+			  hps_json_text(objective, "goal"), DIGEST_SHOWN, h->trials[best].id);
+	hps_term_escape(&safe, text, strlen(text));
+	fprintf(out, "%s\n", safe.data);
 }
 
 void hps_report_print(const struct hps_history *h, FILE *out)

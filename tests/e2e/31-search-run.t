@@ -152,6 +152,21 @@ printf '#!/bin/sh\necho "{\\"score\\": 1}" >"$HPS_METRICS"\n' >meet.sh
 status "dirs: --out takes another place" 0 hps-search run meet.yaml --ledger other --out "$T/elsewhere"
 is "dirs: … and all are there" "$(cd elsewhere && echo *)" "0 1 2 3 4 5"
 
+# ---- keys with a passphrase
+
+printf 'correct horse\n' >passphrase
+ok "passphrase: a ledger with encrypted keys" sh -c 'hps-ledger init --key-passphrase-fd 9 locked 9<passphrase'
+status "passphrase: without it the study is refused" 5 sh -c 'exec hps-search run meet.yaml --ledger locked --out locked.trials </dev/null'
+ok "passphrase: the runner and its recorders have it" sh -c 'hps-search run meet.yaml --ledger locked --out locked.trials --key-passphrase-fd 9 9<passphrase'
+is "passphrase: … every trial is recorded" "$(hps-ledger list --ledger locked -k trial --jsonl | wc -l)" 6
+is "passphrase: … and it is nowhere on the disk" "$(grep -rl 'correct horse' locked locked.trials | wc -l)" 0
+
+# ---- descriptors
+
+study fds 1 1 '[/bin/ls, /proc/self/fd, "{n}"]'
+hps-search run fds.yaml 7<trial.sh 8>/dev/null >/dev/null 2>&1
+is "descriptors: a trial gets 0, 1 and 2 (and 3, with which ls reads them)" "$(sed -n '/^[0-9]*$/p' fds.trials/0/stdout.log | tr '\n' ' ')" "0 1 2 3 "
+
 # ---- stopping
 
 cat >slow.sh <<'SH'
