@@ -134,7 +134,7 @@ static bool note_interpreters(struct hps_supervisor *s, struct hps_call *c, int 
 		right = kind != KIND_FOREIGN_ELF;
 		if (!*name || !right)
 			break;
-		next = open_interpreter(s, c->t, base, name, HPS_USE_INTERPRETER, &st);
+		next = open_interpreter(s, c->t, base, name, HPS_USE_INTERPRETER | (kind == KIND_ELF ? HPS_USE_LOADER : 0), &st);
 		if (current != fd)
 			close(current);
 		current = next;

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,6 +41,17 @@ static void await(struct hps_launcher *l, int state)
 	pthread_mutex_unlock(&l->lock);
 }
 
+/* Under another root a capability is a way out of it. Nothing gives them back: no_new_privs is set with the filter. */
+int hps_drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { { 0 } };
+
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) || syscall(SYS_capset, &head, none))
+		return -errno;
+	return 0;
+}
+
 static int enter(struct hps_launcher *l)
 {
 	const struct hps_launch *launch = l->launch;
@@ -52,6 +65,8 @@ static int enter(struct hps_launcher *l)
 		return hps_error_errno(&l->err, "entering the root '%s'", launch->root);
 	if (launch->cwd && chdir(launch->cwd))
 		return hps_error_errno(&l->err, "entering the directory '%s'", launch->cwd);
+	if (launch->root && hps_drop_capabilities())
+		return hps_error_errno(&l->err, "giving up capabilities");
 	return 0;
 }
 

@@ -201,7 +201,7 @@ static bool seen_before(const struct request *r, struct hps_file *file)
 	struct hps_identity id;
 	struct stat st;
 
-	if (!file || r->target.own || look(r, &st) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+	if (!file || r->target.own || !(file->product || file->uses & HPS_USE_READ) || look(r, &st) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
 		return false;
 	hps_identity_of(&st, &id);
 	return hps_identity_equal(&file->now, &id);

@@ -166,7 +166,7 @@ static struct hps_file **sorted(const struct hps_files *f, size_t *ret_n)
 
 static bool is_library(const struct hps_file *file)
 {
-	return file->first && file->first->shared_object && file->uses & (HPS_USE_READ | HPS_USE_INTERPRETER);
+	return file->first && file->first->shared_object && file->uses & (HPS_USE_READ | HPS_USE_LOADER);
 }
 
 static json_t *uses_json(unsigned uses)

@@ -134,6 +134,7 @@ enum hps_use {
 	HPS_USE_LIBRARY = 1 << 3, /* set at the end, from the content */
 	HPS_USE_WRITE = 1 << 4,
 	HPS_USE_PARENT = 1 << 5, /* a directory on the way; not written down */
+	HPS_USE_LOADER = 1 << 6, /* an ELF interpreter: mapped, too; written down as library */
 };
 /* What a product is when the trial has ended. */
 struct hps_final {
@@ -309,6 +310,7 @@ struct hps_call {
 int hps_supervisor_init(struct hps_supervisor *s, struct hps_error *err) HPS_MUST;
 /* Runs until the control thread makes an intercepted call. */
 void hps_supervisor_run(struct hps_supervisor *s);
+void hps_supervisor_rights_changed(struct hps_supervisor *s); /* this thread's, which are to be those of the command */
 void hps_supervisor_release(struct hps_supervisor *s);
 
 void hps_supervisor_wrote(struct hps_supervisor *s, ino_t ino);
@@ -417,6 +419,7 @@ struct hps_launch {
 struct hps_launcher;
 /* Makes the thread and installs the filter; the command is not started yet. */
 int hps_launcher_new(const struct hps_launch *launch, struct hps_gaps *gaps, struct hps_launcher **ret, struct hps_error *err) HPS_MUST;
+int hps_drop_capabilities(void); /* of this thread and what it starts; 0 or -errno */
 int hps_launcher_listener(const struct hps_launcher *l);
 pid_t hps_launcher_tid(const struct hps_launcher *l);
 /* 0 and the child's pid, or -errno of the exec (126, 127 by hps_error_exit of the caller). */

@@ -294,6 +294,12 @@ int hps_supervisor_init(struct hps_supervisor *s, struct hps_error *err)
 	return 0;
 }
 
+void hps_supervisor_rights_changed(struct hps_supervisor *s)
+{
+	free(s->rights);
+	s->rights = hps_tracee_own_rights();
+}
+
 void hps_supervisor_release(struct hps_supervisor *s)
 {
 	for (size_t i = 0; i < s->n_executions; i++) {

@@ -280,6 +280,8 @@ static void *supervisor_main(void *arg)
 	/* Root, directory and mask of this thread alone: names mean to it what they mean to the command. */
 	if (unshare(CLONE_FS) == 0 && t->o->root && chroot(t->o->root) == 0 && chdir(t->o->cwd ? t->o->cwd : "/"))
 		hps_gap_note(&t->gaps, HPS_GAP_FOREIGN);
+	if (t->o->root && hps_drop_capabilities() == 0)
+		hps_supervisor_rights_changed(&t->supervisor);
 	umask(0);
 	hps_supervisor_run(&t->supervisor);
 	hps_files_settle(&t->files);

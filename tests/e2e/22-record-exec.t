@@ -1,0 +1,59 @@
+#!/bin/sh
+# Programs: who ran whom, with which arguments, from which bytes, and how each ended.
+set -u
+. "${HPS_SOURCE:?}/tests/lib.sh"
+ok "ledger: made" hps-ledger init "$T/ledger"
+HPS_LEDGER=$T/ledger
+export HPS_LEDGER
+rec() {
+	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
+}
+sum() { sha256sum "$1" | cut -d ' ' -f 1; }
+printf '#!/bin/sh\n/bin/echo "script $1"\nexit 4\n' >script
+printf '#!%s/script two\n' "$T" >nested
+chmod +x script nested
+status "script: its status" 4 hps-record -q --id-file "$T/id" -- ./script 'an argument'
+is "script: its output" "$(cat out)" "script an argument"
+is "script: a material, executed" "$(rec "materials['$T/script']['uses'], materials['$T/script']['digest']['sha256']")" "(['read', 'exec'], '$(sum script)')"
+is "script: the interpreter" "$(rec "materials['$(readlink -f /bin/sh)']['uses']")" "['interpreter']"
+is "script: the first process" "$(rec "processes[0]['program'], processes[0]['argv'], processes[0]['parent'], processes[0]['exit'], processes[0]['cwd']")" "('$T/script', ['./script', 'an argument'], -1, {'code': 4}, '$T')"
+is "script: the second" "$(rec "processes[1]['program'], processes[1]['argv'], processes[1]['parent'], processes[1]['exit']")" "('/usr/bin/echo', ['/bin/echo', 'script an argument'], 0, {'code': 0})"
+is "script: times in order" "$(rec "0 <= float(processes[0]['start']) <= float(processes[1]['start']) <= float(processes[1]['end']) <= float(processes[0]['end']) + 0.01")" True
+status "script of a script" 4 hps-record -q --id-file "$T/id" -- ./nested
+is "script of a script: both" "$(rec "materials['$T/nested']['uses'], materials['$T/script']['uses']")" "(['exec'], ['read', 'interpreter'])"
+
+status "exec: in place" 0 hps-record -q --id-file "$T/id" -- sh -c 'exec /bin/echo x'
+is "exec: two images of one process" "$(rec "[(p['program'], p['parent'], 'exit' in p) for p in processes]")" "[('/usr/bin/dash', -1, False), ('/usr/bin/echo', 0, True)]"
+
+status "memfd: run" 0 hps-record -q --id-file "$T/id" -- "$HPS_TRACEES/fexec" /bin/echo hello
+is "memfd: its output" "$(cat out)" hello
+is "memfd: the digest of what ran" "$(rec "[m['digest']['sha256'] for p, m in materials.items() if 'memfd:' in p]")" "['$(sum /bin/echo)']"
+
+status "vfork beside a thread: run" 0 hps-record -q --id-file "$T/id" -- "$HPS_TRACEES/vforker" /bin/echo vforked
+is "vfork beside a thread: both" "$(rec "[p['argv'][1] for p in processes[1:]]")" "['vforked', 'spawned']"
+is "vfork beside a thread: nothing uncertain" "$(rec "t['coverage']['gaps']")" "[]"
+
+status "signals: a child's death" 0 hps-record -q --id-file "$T/id" -- sh -c '/usr/bin/python3 -c "import os; os.kill(os.getpid(), 9)" || true'
+is "signals: recorded" "$(rec "processes[1]['exit']")" "{'signal': 9}"
+
+head -c 200000 /dev/zero | tr '\0' a >long
+status "arguments: a long one" 0 hps-record -q --id-file "$T/id" -- sh -c '/usr/bin/printf %s "$(head -c 100000 long)" | wc -c'
+is "arguments: unchanged for the program" "$(cat out)" 100000
+is "arguments: cut in the record" "$(rec "[len(a) for p in processes for a in p['argv'] if a.startswith('aaa')]")" "[4096]"
+is "arguments: two hundred" "$(hps-record -q --id-file "$T/id" -- sh -c 'exec /bin/echo "$@"' x $(seq 200) | wc -w; rec "len(processes[1]['argv'])")" "200
+201"
+
+printf '\177ELF\001\001\001' >elf32
+head -c 100 /dev/zero >>elf32
+chmod +x elf32
+status "a 32-bit program is refused" 126 hps-record -q --id-file "$T/id" -- sh -c './elf32'
+like "a 32-bit program: the gap" "$(rec gaps)" "another ABI"
+
+status "seeds" 0 env PYTHONHASHSEED=3 hps-record -q --id-file "$T/id" --seed 9 -- sh -c : x --seed=7 random_state=5
+is "seeds: with their origins" "$(rec "sorted((s['name'], s['value'], s['origin']) for s in t['seeds'])")" "[('--seed', '7', 'argv'), ('--seed', '9', 'option'), ('PYTHONHASHSEED', '3', 'environment'), ('random_state', '5', 'argv')]"
+status "python: distributions" 0 hps-record -q --id-file "$T/id" -- /usr/bin/python3 -c 'import numpy'
+is "python: numpy is one" "$(rec "python['numpy']['version'] == __import__('importlib.metadata').metadata.version('numpy')")" True
+is "python: its library has a package" "$(rec "[l['package'].split()[0] for l in manifests['libraries']['items'] if l['path'].endswith('_multiarray_umath.cpython-311-x86_64-linux-gnu.so')]")" "['python3-numpy']"
+is "python: nothing is missing" "$(rec "t['coverage']['complete']")" True
+ok "ledger: verifies" hps-ledger verify
+done_testing

@@ -1,0 +1,61 @@
+/* A second thread (or, with "vm", a process with the same memory) changes the first letter of a name while it is opened. Each
+ * name is opened once; what was really opened is known from its content. usage: flip thread|vm DIR N REPORT
+ * DIR/a<i> and DIR/b<i> hold "a<i>" and "b<i>". */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static volatile char *volatile letter;
+static volatile int end;
+static int flipper(void *unused)
+{
+	while (!end)
+		if (letter)
+			*letter = *letter == 'a' ? 'b' : 'a';
+	return 0;
+}
+static void *thread(void *unused)
+{
+	flipper(0);
+	return 0;
+}
+int main(int c, char **v)
+{
+	int n = atoi(v[3]), vm = !strcmp(v[1], "vm");
+	FILE *report;
+	pthread_t t;
+	static char stack[65536], name[4096];
+
+	report = fopen(v[4], "w");
+	if (vm)
+		clone(flipper, stack + sizeof stack, CLONE_VM | SIGCHLD, 0);
+	else
+		pthread_create(&t, 0, thread, 0);
+	for (int i = 0; i < n; i++) {
+		char got[32] = "";
+		int len = snprintf(name, sizeof name, "%s/a%05d", v[2], i), fd;
+
+		letter = name + len - 6;
+		for (volatile int spin = 0; spin < i % 500; spin++)
+			;
+		fd = open(name, O_RDONLY);
+		letter = 0;
+		if (fd >= 0 && read(fd, got, sizeof got - 1) > 0)
+			fprintf(report, "%s\n", got);
+		close(fd);
+	}
+	end = 1;
+	fclose(report);
+	if (vm)
+		wait(0);
+	else
+		pthread_join(t, 0);
+	return 0;
+}
