@@ -120,15 +120,16 @@ static int wait_for(pid_t pid)
 	}
 }
 
-/* The processes that the recorder sees are those of this namespace, and so must be both its /proc and the trial's. */
+/* The processes that the recorder sees are those of this namespace, and so must be both its /proc and the trial's. The trial's is
+ * read-only: in /proc/sys root is root, whatever capabilities it has given up. */
 static int mount_proc(const struct hps_inside *in, int root_fd, struct hps_error *err)
 {
 	_cleanup_fd_ int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r = hps_mount_new("proc", NULL, root_fd, "proc", err);
+	int r = hps_mount_new("proc", NULL, true, root_fd, "proc", err);
 
 	if (r || top < 0)
 		return hps_error_prefix(err, "the sandbox cannot be set up");
-	r = hps_mount_new("proc", NULL, top, "proc", err);
+	r = hps_mount_new("proc", NULL, false, top, "proc", err);
 	if (!r && in->plan->uses_sys)
 		r = hps_mount_tree_readonly("/sys", root_fd, "sys", err);
 	return r ? hps_error_prefix(err, "the sandbox cannot be set up") : 0;
@@ -178,7 +179,7 @@ static int make_view(const struct hps_inside *in, struct hps_view *v, int *ret_r
 	_cleanup_free_ char *path = hps_format("%s/view", in->work);
 	struct hps_objects *objects = NULL;
 	struct hps_progress progress;
-	int r = hps_mount_new("tmpfs", options, AT_FDCWD, path, err);
+	int r = hps_mount_new("tmpfs", options, false, AT_FDCWD, path, err);
 
 	r = r ? r : hps_dir_open(AT_FDCWD, path, ret_root, err);
 	if (r)

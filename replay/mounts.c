@@ -40,10 +40,10 @@ int hps_mount_tree_readonly(const char *from, int dir_fd, const char *name, stru
 	return attach(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, dir_fd, name, err);
 }
 
-int hps_mount_new(const char *type, const char *const *options, int dir_fd, const char *name, struct hps_error *err)
+int hps_mount_new(const char *type, const char *const *options, bool readonly, int dir_fd, const char *name, struct hps_error *err)
 {
 	_cleanup_fd_ int context = fsopen(type, FSOPEN_CLOEXEC), tree = -1;
-	unsigned attributes = MOUNT_ATTR_NOSUID | (strcmp(type, "devpts") ? MOUNT_ATTR_NODEV : 0);
+	unsigned attributes = MOUNT_ATTR_NOSUID | (strcmp(type, "devpts") ? MOUNT_ATTR_NODEV : 0) | (readonly ? MOUNT_ATTR_RDONLY : 0);
 
 	if (context < 0)
 		return hps_error_errno(err, "a new file system '%s'", type);
@@ -109,5 +109,5 @@ int hps_mount_devices(int root_fd, struct hps_error *err)
 		return r;
 	if (mkdirat(dev, "shm", 0777) || fchmodat(dev, "shm", 01777, 0) || mkdirat(dev, "pts", 0755))
 		return hps_error_errno(err, "making the view's /dev");
-	return hps_mount_new("devpts", pts_options, dev, "pts", err);
+	return hps_mount_new("devpts", pts_options, false, dev, "pts", err);
 }

@@ -119,7 +119,7 @@ void hps_view_release(struct hps_view *v);
 int hps_mount_file(int fd, int dir_fd, const char *name, struct hps_error *err) HPS_MUST;
 int hps_mount_tree_readonly(const char *from, int dir_fd, const char *name, struct hps_error *err) HPS_MUST;
 /* A new file system of this type, e.g. "tmpfs" with {"mode", "0755", NULL}; nosuid, nodev (not devpts). */
-int hps_mount_new(const char *type, const char *const *options, int dir_fd, const char *name, struct hps_error *err) HPS_MUST;
+int hps_mount_new(const char *type, const char *const *options, bool readonly, int dir_fd, const char *name, struct hps_error *err) HPS_MUST;
 /* null, zero, full, random, urandom, tty, pts, shm and the links to /proc/self/fd, in the empty root_fd/dev. */
 int hps_mount_devices(int root_fd, struct hps_error *err) HPS_MUST;
 

@@ -279,7 +279,7 @@ static int in_view(struct bench *b, int (*look)(struct bench *b, int root, const
 		struct hps_view v = { 0 };
 		int root = -1, r = hps_sandbox_enter(&sandbox, ends[1], &err);
 
-		r = r ? r : hps_mount_new("tmpfs", options, AT_FDCWD, path, &err);
+		r = r ? r : hps_mount_new("tmpfs", options, false, AT_FDCWD, path, &err);
 		r = r ? r : hps_dir_open(AT_FDCWD, path, &root, &err);
 		r = r ? r : hps_view_build(&b->plan, b->objects, root, NULL, &v, &err);
 		r = r ? r : hps_mount_devices(root, &err);
