@@ -226,7 +226,9 @@ cat >die.sh <<'SH'
 #!/bin/sh
 # The first attempt of number 1 asks to be ended with its recorder; number 2 does so each time.
 if [ "$1" = 2 ] || { [ "$1" = 1 ] && [ ! -e died ]; }; then
-	touch died "kill.$1"
+	touch died
+	echo $PPID >"kill.$1.new"
+	mv "kill.$1.new" "kill.$1"
 	sleep 30
 fi
 echo "{\"score\": $1}" >"$HPS_METRICS"
@@ -238,8 +240,9 @@ runner=$!
 while kill -0 $runner 2>/dev/null; do
 	for n in 1 2; do
 		[ -e kill.$n ] || continue
+		is "lost: the trial's parent is its recorder" "$(cat "/proc/$(cat kill.$n)/comm")" hps-record
+		kill -KILL "$(cat kill.$n)"
 		rm kill.$n
-		kill -KILL "$(pgrep -f "^[^ ]*hps-record .*--ledger=$HPS_LEDGER .*--number=$n " | head -n 1)"
 	done
 	sleep 0.05
 done
