@@ -134,15 +134,20 @@ static void test_every_byte(void **state)
 		off_t step = strstr(p.file, "000.p/") && !strstr(p.file, newest) ? 11 : strstr(p.file, "envelope/") || strstr(p.file, "entries/") ? 3 : 1;
 
 		assert_ok(hps_file_read(AT_FDCWD, path, 1 << 24, &whole, err));
+		bool alone = strstr(p.file, "tile/") || strstr(p.file, "envelope/");
+
 		step = getenv("HPS_TEST_ALL") ? 1 : step;
 		p.is_bundle = strstr(p.file, "tile/entries/");
 		p.is_tile = strstr(p.file, "tile/0/");
 		if (strstr(p.file, "tiles/envelope/"))
 			p.envelope = index_of_envelope(p.file);
+		/* What is published must show its damage without the database's help. */
+		assert_int_equal(alone ? rename(LEDGER "/ledger.db", "hidden") : 0, 0);
 		for (off_t at = (off_t)(seed % (uint64_t)step); at < (off_t)whole.len; at += step, n++) {
 			seed = seed * 6364136223846793005u + 1442695040888963407u;
 			flip(&p, &whole, at, (unsigned)(seed >> 61));
 		}
+		assert_int_equal(alone ? rename("hidden", LEDGER "/ledger.db") : 0, 0);
 	}
 	hps_strv_release(&files);
 	print_message("# %llu flips found and located\n", (unsigned long long)n);
