@@ -94,7 +94,8 @@ status "and all holds" 0 hps-ledger verify
 # ---- a full disk (in a mount namespace of its own)
 cat >full.sh <<'S'
 set -u
-mkdir small && mount -t tmpfs -o size=600k tmpfs small || exit 77
+mkdir small && mount -t tmpfs -o size=700k tmpfs small || exit 77
+head -c 200000 /dev/zero >small/ballast
 HPS_LEDGER=$T/small/led
 export HPS_LEDGER
 hps-ledger init --origin example.org/f "$HPS_LEDGER" >/dev/null 2>&1 || exit 1
@@ -110,7 +111,7 @@ hps-ledger verify >verified || exit 4
 grep -q "$n of $n hold" verified || exit 5
 hps-ledger list --json >listed.json
 while read -r at id; do grep -q "$id" listed.json || exit 6; done <acked
-mount -o remount,size=900k small
+rm small/ballast
 hps-ledger append s.json >>acked || exit 7
 hps-ledger verify >verified || exit 8
 S
