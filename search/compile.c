@@ -31,7 +31,7 @@ int hps_compile_unknown(struct hps_compile *c, struct hps_mark mark, const char 
 	return hps_compile_error(c, mark, "unknown %s '%s'%s; known: %s", what, word, where, all.data ? all.data : "none");
 }
 
-static int known_keys(struct hps_compile *c, const struct hps_node *map, const char *what, const struct hps_key *keys, size_t n_keys)
+static int known_keys(struct hps_compile *c, const struct hps_node *map, const char *what, const struct hps_study_key *keys, size_t n_keys)
 {
 	_cleanup_free_ const char **names = hps_alloc((n_keys + 1) * sizeof(*names));
 	_cleanup_free_ char *where = hps_format(" in %s", what);
@@ -49,7 +49,7 @@ static int known_keys(struct hps_compile *c, const struct hps_node *map, const c
 	return 0;
 }
 
-int hps_compile_map(struct hps_compile *c, const struct hps_node *map, const char *what, const struct hps_key *keys, size_t n_keys,
+int hps_compile_map(struct hps_compile *c, const struct hps_node *map, const char *what, const struct hps_study_key *keys, size_t n_keys,
 		    json_t *out)
 {
 	int r = hps_compile_type(c, map, HPS_NODE_MAP, what);

@@ -169,7 +169,7 @@ struct hps_compile {
 	struct hps_error *err;
 };
 /* A known key of a map: the function checks the value and adds what it means to `out`. */
-struct hps_key {
+struct hps_study_key {
 	const char *name;
 	bool required;
 	int (*compile)(struct hps_compile *c, const struct hps_node *value, json_t *out);
@@ -180,7 +180,7 @@ int hps_compile_error(struct hps_compile *c, struct hps_mark mark, const char *f
 int hps_compile_unknown(struct hps_compile *c, struct hps_mark mark, const char *what, const char *where, const char *word,
 			const char *const *known, size_t n_known);
 /* Each member must be a row of `keys`, each required row a member; rows are compiled in table order. `what` names the map. */
-int hps_compile_map(struct hps_compile *c, const struct hps_node *map, const char *what, const struct hps_key *keys, size_t n_keys,
+int hps_compile_map(struct hps_compile *c, const struct hps_node *map, const char *what, const struct hps_study_key *keys, size_t n_keys,
 		    json_t *out) HPS_MUST;
 int hps_compile_type(struct hps_compile *c, const struct hps_node *node, enum hps_node_type type, const char *what) HPS_MUST;
 /* A scalar that is not null, as written. */

@@ -62,7 +62,7 @@ static int compile_tolerated(struct hps_compile *c, const struct hps_node *value
 
 static int compile_tolerance(struct hps_compile *c, const struct hps_node *value, json_t *out)
 {
-	static const struct hps_key keys[] = { { "rtol", false, compile_tolerated }, { "atol", false, compile_tolerated } };
+	static const struct hps_study_key keys[] = { { "rtol", false, compile_tolerated }, { "atol", false, compile_tolerated } };
 	_cleanup_json_ json_t *tolerance = json_pack("{s:s, s:s}", "rtol", "0", "atol", "0");
 	int r = hps_compile_map(c, value, "'tolerance'", keys, ARRAY_SIZE(keys), tolerance);
 
@@ -73,7 +73,7 @@ static int compile_tolerance(struct hps_compile *c, const struct hps_node *value
 
 static int compile_metric(struct hps_compile *c, const struct hps_node *value, json_t *metrics)
 {
-	static const struct hps_key keys[] = { { "goal", true, compile_goal }, { "tolerance", false, compile_tolerance } };
+	static const struct hps_study_key keys[] = { { "goal", true, compile_goal }, { "tolerance", false, compile_tolerance } };
 	_cleanup_free_ char *what = hps_format("metric '%s'", value->key);
 	_cleanup_json_ json_t *m = json_pack("{s:s}", "name", value->key);
 	int r = hps_compile_name(c, value->key, value->key_mark, "metric", "/");
@@ -139,7 +139,7 @@ static int compile_later(struct hps_compile *c, const struct hps_node *value, js
 
 static int compile_search(struct hps_compile *c, const struct hps_node *value, json_t *out)
 {
-	static const struct hps_key keys[] = {
+	static const struct hps_study_key keys[] = {
 		{ "sampler", true, compile_sampler },
 		{ "seed", false, compile_seed },
 		{ "trials", false, compile_later },
@@ -166,7 +166,7 @@ static int compile_trials(struct hps_compile *c, const struct hps_node *value, j
 
 static int compile_budget(struct hps_compile *c, const struct hps_node *value, json_t *out)
 {
-	static const struct hps_key keys[] = { { "trials", true, compile_trials } };
+	static const struct hps_study_key keys[] = { { "trials", true, compile_trials } };
 	_cleanup_json_ json_t *budget = json_object();
 	int r = hps_compile_map(c, value, "'budget'", keys, ARRAY_SIZE(keys), budget);
 
@@ -230,7 +230,7 @@ static int compile_env(struct hps_compile *c, const struct hps_node *value, json
 	return r;
 }
 
-static const struct hps_key study_keys[] = {
+static const struct hps_study_key study_keys[] = {
 	{ "hps", true, compile_version },      { "study", true, compile_word_name }, { "team", false, compile_word_name },
 	{ "space", true, hps_compile_space },  { "metrics", true, compile_metrics }, { "search", true, compile_search },
 	{ "budget", false, compile_budget },   { "workers", false, compile_workers }, { "command", true, compile_words },

@@ -190,11 +190,11 @@ static int compile_of(struct hps_compile *c, const struct hps_node *value, json_
 	return compile_texts(c, value, out, choice_item);
 }
 
-static const struct hps_key number_keys[] = {
+static const struct hps_study_key number_keys[] = {
 	{ "type", true, compile_nothing },  { "low", true, compile_bound },	 { "high", true, compile_bound },
 	{ "log", false, compile_log },	    { "steps", false, compile_steps }, { "points", false, compile_points },
 };
-static const struct hps_key choice_keys[] = {
+static const struct hps_study_key choice_keys[] = {
 	{ "type", true, compile_nothing },
 	{ "of", true, compile_of },
 };
