@@ -81,7 +81,7 @@ static void add_names(struct hps_plan *p, size_t parent, int64_t started_ns)
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
 		path = hps_format("%s/%s", dir, e->d_name);
-		if (hps_plan_find(p, path) || statx(dirfd(d), e->d_name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &s) ||
+		if (hps_plan_find(p, path) || hps_plan_is_made(p, path) || statx(dirfd(d), e->d_name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &s) ||
 		    !was_there(&s, packaged, started_ns))
 			continue;
 		hps_plan_add_ghost(p, path, parent, s.stx_mode, (int64_t)s.stx_size, ns_of(&s.stx_mtime));

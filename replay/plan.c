@@ -176,6 +176,11 @@ static bool is_made(const struct planner *p, const char *path)
 	return product && !hps_json_at(product, "before", NULL) && !hps_map_get(&p->others, path);
 }
 
+bool hps_plan_is_made(const struct hps_plan *p, const char *path)
+{
+	return hps_map_get(&p->made, path) != NULL;
+}
+
 /* A before that is an object carries a digest; it may also be the digest in hex. */
 static const char *before_of(const json_t *product)
 {
@@ -314,6 +319,8 @@ static int add_product(struct planner *p, const json_t *item)
 		return r;
 	if (is_virtual(path) || !path[1])
 		return 0;
+	if (is_made(p, path))
+		*hps_map_slot(&p->plan->made, path) = p->plan;
 	above = hps_strndup(path, (size_t)(strrchr(path, '/') - path));
 	while (*above && is_made(p, above))
 		*strrchr(above, '/') = '\0';
@@ -447,6 +454,7 @@ void hps_plan_release(struct hps_plan *p)
 	}
 	free(p->nodes);
 	hps_map_release(&p->index);
+	hps_map_release(&p->made);
 	for (size_t i = 0; i < ARRAY_SIZE(p->standard); i++)
 		free(p->standard[i]);
 	hps_holes_release(&p->problems);

@@ -65,6 +65,7 @@ struct hps_plan {
 	struct hps_plan_node *nodes;
 	size_t n, n_files, n_neighbours;
 	struct hps_map index; /* path → number of the node + 1 */
+	struct hps_map made;  /* paths that the trial itself made: absent when it starts */
 	bool uses_sys;	      /* something below /sys was used */
 	char *standard[3];    /* path of the file that was standard input, output, error when the trial started; or NULL */
 	struct hps_holes problems; /* what cannot be planned: what = path */
@@ -73,6 +74,7 @@ struct hps_plan {
 /* From the manifests alone, which are untrusted: a record that contradicts itself is HPS_E_FORMAT. */
 int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps_error *err) HPS_MUST;
 const struct hps_plan_node *hps_plan_find(const struct hps_plan *p, const char *path);
+bool hps_plan_is_made(const struct hps_plan *p, const char *path);
 char *hps_plan_python_source(const char *path); /* "/d/__pycache__/m.cpython-311.pyc": "/d/m.py"; NULL for any other path */
 void hps_plan_add_ghost(struct hps_plan *p, const char *path, size_t parent, mode_t mode, int64_t size, int64_t mtime_ns); /* a new path */
 void hps_plan_release(struct hps_plan *p);

@@ -36,6 +36,14 @@ static void decide(struct hps_judgement *j, enum hps_verdict v, char *reason)
 
 /* ---- what the rerun really read ---- */
 
+static const struct hps_plan_node *planned(const struct hps_plan *plan, const json_t *item)
+{
+	const char *escaped = hps_json_text(item, "path");
+	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
+
+	return escaped && !hps_path_unescape(escaped, &path, NULL) && path.data ? hps_plan_find(plan, path.data) : NULL;
+}
+
 /* The rerun's record hashed every file again: one that is not what the plan proved it to be was written to meanwhile. */
 static void check_materials(struct hps_judgement *j, const struct hps_plan *plan, const json_t *materials)
 {
@@ -43,19 +51,27 @@ static void check_materials(struct hps_judgement *j, const struct hps_plan *plan
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)materials, i, item) {
-		const char *escaped = hps_json_text(item, "path"), *hex = hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
-		_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
-		const struct hps_plan_node *n;
+		const char *hex = hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
+		const struct hps_plan_node *n = planned(plan, item);
 		struct hps_digest d;
 
-		if (!escaped || !hex || hps_digest_parse(hex, &d) || hps_path_unescape(escaped, &path, NULL) || !path.data)
+		if (!n || n->kind != HPS_PLAN_FILE || !hex || hps_digest_parse(hex, &d) || hps_digest_equal(&d, &n->digest))
 			continue;
-		n = hps_plan_find(plan, path.data);
-		if (n && n->kind == HPS_PLAN_GHOST)
-			hps_hole_add(&j->holes, path.data, "the rerun opened it; the trial had only listed its name, so its content is not known");
-		if (!n || n->kind != HPS_PLAN_FILE || hps_digest_equal(&d, &n->digest))
-			continue;
-		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("'%s' was changed while the rerun used it", escaped));
+		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("'%s' was changed while the rerun used it", n->path));
+	}
+}
+
+/* A rerun that asks for more than the trial did has left its path. */
+static void check_ghosts(struct hps_judgement *j, const struct hps_plan *plan, const json_t *items)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)items, i, item) {
+		const struct hps_plan_node *n = planned(plan, item);
+
+		if (n && n->kind == HPS_PLAN_GHOST && strcmp(hps_json_text(item, "type") ? hps_json_text(item, "type") : "", "symlink") != 0)
+			hps_hole_add(&j->holes, n->path, "the rerun wanted to open it and could not: the trial never had, so its content is not known");
 	}
 }
 
@@ -160,18 +176,20 @@ static void copy_holes(const struct hps_holes *from, struct hps_holes *to)
 
 static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const struct hps_plan *plan, struct hps_error *err)
 {
-	_cleanup_json_ json_t *products = NULL, *materials = NULL;
+	_cleanup_json_ json_t *products = NULL, *materials = NULL, *misses = NULL;
 	struct hps_entry rerun = { 0 };
 	int r = hps_ledger_find(l, j->rerun->id, &rerun, err);
 
 	r = r ? r : hps_manifest_load(l, &rerun, "products", &products, err);
 	r = r ? r : hps_manifest_load(l, &rerun, "materials", &materials, err);
+	r = r ? r : hps_manifest_load(l, &rerun, "misses", &misses, err);
 	r = r ? r : hps_tolerance_of_study(l, &j->original->trial, &j->metric_tolerances, err);
 	r = r ? r : hps_outputs_compare(l, j->original, &rerun, products, j->rerun->root_fd, &j->tolerance, &j->metric_tolerances, &j->outputs,
 					 err);
 	if (!r) {
 		judge_outputs(j, &rerun);
 		check_materials(j, plan, materials);
+		check_ghosts(j, plan, misses);
 		check_hardware(j, &rerun);
 	}
 	hps_entry_release(&rerun);

@@ -145,19 +145,19 @@ static struct stat look_up(const struct hps_plan_node *n)
 	return s;
 }
 
-/* That the name was there is recorded. What it was is taken from the same path now: kind, mode, size and time, but never
- * content, which would be unproven. Who reads it finds zeros, and verdict.c finds out. */
+/* That the name was there is recorded. What it was is taken from the same path now: kind, size and time, but never content,
+ * which would be unproven. Of the mode only the right to execute stays, so that whoever opens it is refused, loudly. */
 static int make_ghost(struct builder *b, int dir_fd, const struct hps_plan_node *n)
 {
 	struct stat s = look_up(n);
 	_cleanup_fd_ int fd = -1;
 
 	b->view->n_ghosts++;
-	if (S_ISDIR(s.st_mode) && !mkdirat(dir_fd, base(n->path), 0755))
+	if (S_ISDIR(s.st_mode) && !mkdirat(dir_fd, base(n->path), 0111))
 		return 0;
 	if (S_ISLNK(s.st_mode) && make_ghost_link(dir_fd, n))
 		return 0;
-	fd = openat(dir_fd, base(n->path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_ISREG(s.st_mode) ? s.st_mode & 0777 : 0644);
+	fd = openat(dir_fd, base(n->path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_ISREG(s.st_mode) ? s.st_mode & 0111 : 0);
 	if (fd < 0)
 		return hps_error_errno(b->err, "making '%s' in the view", n->path);
 	if (S_ISREG(s.st_mode) && !ftruncate(fd, s.st_size))

@@ -1,0 +1,74 @@
+#!/bin/sh
+# Real trials, replayed: what reproduces its bytes, and what diverges at which place.
+set -u
+. "${HPS_SOURCE:?}/tests/lib.sh"
+ok "ledger: made" hps-ledger init "$T/ledger"
+HPS_LEDGER=$T/ledger
+export HPS_LEDGER
+trials=$HPS_SOURCE/tests/trials
+mkdir w
+cd w
+cp "$trials"/* .
+record() { hps-record -q --id-file "$T/id" -- "$@" </dev/null >"$T/trial.log" 2>&1; }
+verdict() { json "$T/out" "j['verdict']"; }
+output() { json "$T/out" "{o['path'].split('/')[-1]: o['verdict'] for o in j['outputs']}['$1']"; }
+
+# scikit-learn
+ok "sklearn: recorded" record /usr/bin/python3 t01_sk_mlp.py out
+trial=$(cat "$T/id")
+status "sklearn: replays" 0 hps-replay "$trial" --json
+is "sklearn: verdict" "$(verdict)" REPRODUCED-BITS
+is "sklearn: schema, trial, level" "$(json "$T/out" "j['schema'], j['trial'] == '$trial', j['level']")" "('hps.verdict/1', True, 'L1')"
+is "sklearn: outputs" "$(json "$T/out" "[(o['path'], o['verdict']) for o in j['outputs']]")" \
+	"[('$T/trial.log', 'IDENTICAL'), ('$T/w/out/metrics.json', 'IDENTICAL'), ('$T/w/out/weights.npz', 'IDENTICAL')]"
+is "sklearn: nothing is missing" "$(json "$T/out" "j['missing'], j['view']['files'] > 500")" "([], True)"
+rerun=$(json "$T/out" "j['rerun']")
+index=$(json "$T/out" "j['entry']['index']")
+status "ledger: the rerun is an entry" 0 hps-ledger show "$rerun" --json
+is "ledger: … that says what it replays, and belongs to no study" \
+	"$(json "$T/out" "j['statement']['predicate']['replayOf'] == '$trial', j['statement']['predicate'].get('study')")" "(True, None)"
+status "ledger: the verdict is an entry" 0 hps-ledger show "@$index" --json
+is "ledger: … a verification summary of the trial" \
+	"$(json "$T/out" "[j['statement']['predicateType'].split('/')[3], j['statement']['subject'][0]['digest']['sha256'] == '$trial', j['statement']['predicate']['verificationResult'], j['statement']['predicate']['hps_verdict'], j['statement']['predicate']['hps_rerun'] == '$rerun']")" \
+	"['verification_summary', True, 'PASSED', 'REPRODUCED-BITS', True]"
+ok "ledger: verifies" hps-ledger verify
+
+echo 'raise SystemExit("edited")' >t01_sk_mlp.py
+rm -r out
+status "edited afterwards: the stored script runs" 0 hps-replay "@$(($(json "$T/out" "j['index']") - 3))"
+like "edited afterwards: verdict" "$(cat "$T/out")" "^REPRODUCED-BITS: trial $(echo "$trial" | cut -c1-12)$"
+is "edited afterwards: the host's directory is left alone" "$(ls -d out 2>&1 | grep -c 'No such')" 1
+
+# shell, sort, awk
+mkdir out
+ok "awk: recorded" record sh t11_awk.sh out
+status "awk: replays" 0 hps-replay "$(cat "$T/id")" --json
+is "awk: verdict" "$(verdict)" REPRODUCED-BITS
+is "awk: outputs" "$(json "$T/out" "sorted(o['path'].split('/')[-1] for o in j['outputs'])")" "['acc.txt', 'model.tsv']"
+
+# a C program, compiled from what is recorded nowhere; one thread makes it exact, two do not
+ok "C: compiled" gcc -O2 -fopenmp -o t10 t10_omp_reduce.c -lm
+ok "C: recorded with one thread" record env OMP_NUM_THREADS=1 ./t10 .
+rm t10
+status "C: replays, the binary gone" 0 hps-replay "$(cat "$T/id")" --json
+is "C: verdict" "$(verdict)" REPRODUCED-BITS
+
+# R
+ok "R: recorded" record Rscript t17_r.R out
+status "R: replays" 0 hps-replay "$(cat "$T/id")" --json
+is "R: verdict" "$(verdict)" REPRODUCED-BITS
+is "R: outputs" "$(json "$T/out" "sorted(o['path'].split('/')[-1] for o in j['outputs'])")" "['coef.csv', 'fit.rds', 'metrics.txt']"
+
+# what carries the time, the pid and the duration
+ok "stamps: recorded" record /usr/bin/python3 t13_stamp.py out
+sleep 1
+status "stamps: diverge" 1 hps-replay "$(cat "$T/id")" --json
+is "stamps: verdict" "$(verdict)" DIVERGED
+is "stamps: the arrays are the same" "$(output fit.npz)" IDENTICAL
+is "stamps: the first differing place" "$(json "$T/out" "[(o['place'], o['original'] != o['rerun']) for o in j['outputs'] if o['path'].endswith('report.json')]")" "[('/started', True)]"
+status "stamps: for people" 1 hps-replay "$(cat "$T/id")"
+like "stamps: … names the file and the place" "$(cat "$T/out")" "first '$T/w/out/report.json' at /started"
+like "stamps: … and both values" "$(cat "$T/out")" "report.json +DIVERGED +at /started: '20.*', rerun '20"
+
+ok "ledger: verifies at the end" hps-ledger verify
+done_testing

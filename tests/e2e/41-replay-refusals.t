@@ -1,0 +1,121 @@
+#!/bin/sh
+# What cannot be rebuilt is not run: contents that are missing or changed, records that are damaged, words that are none.
+set -u
+. "${HPS_SOURCE:?}/tests/lib.sh"
+ok "ledger: made" hps-ledger init "$T/ledger"
+HPS_LEDGER=$T/ledger
+export HPS_LEDGER
+mkdir w
+cd w
+record() { hps-record -q --id-file "$T/id" "$@" </dev/null >"$T/trial.log" 2>&1; }
+entries() { hps-ledger list --json | /usr/bin/python3 -c 'import json, sys
+text = sys.stdin.read()
+try:
+    j = json.loads(text); print(len(j["entries"]))
+except ValueError:
+    print(len(text.splitlines()))'; }
+object() { h=$(sha256sum "$1" | cut -d ' ' -f 1); echo "$T/ledger/objects/$(echo "$h" | cut -c1-2)/$(echo "$h" | cut -c3-)"; }
+
+printf '1 2 3\n' >data
+printf '4 5 6\n' >more
+ok "recorded with what it read" record -- sh -c 'cat data more >sum'
+trial=$(cat "$T/id")
+status "control: replays" 0 hps-replay "$trial"
+stored=$(object data)
+ok "control: data is stored" test -s "$stored"
+
+# changed and missing, both named at once, nothing run
+cp data keep
+rm -f "$stored" "$(object more)"
+rm more
+printf '1 2 4\n' >data
+before=$(entries)
+status "missing and changed: not rebuilt" 4 hps-replay "$trial" --json
+is "missing and changed: verdict" "$(json "$T/out" "j['verdict']")" NOT-REBUILT
+is "missing and changed: both are named" "$(json "$T/out" "sorted((m['path'], m['why'].split(':')[0]) for m in j['missing'])")" \
+	"[('$T/w/data', 'changed'), ('$T/w/more', 'missing')]"
+is "missing and changed: nothing was run, the verdict alone is new" "$(entries)" "$((before + 1))"
+is "missing and changed: no rerun is named" "$(json "$T/out" "j.get('rerun'), j['outputs']")" "(None, [])"
+status "missing and changed: for people" 4 hps-replay "$trial"
+like "missing and changed: the reason" "$(cat "$T/out")" "2 of [0-9]+ contents cannot be had; nothing was run"
+like "missing and changed: the changed one" "$(cat "$T/out")" "$T/w/data +changed: it was not stored, and the system's file has other content"
+like "missing and changed: the missing one" "$(cat "$T/out")" "$T/w/more +missing: it was not stored, and the system's file is gone"
+status "plan: says the same and appends nothing" 4 hps-replay --plan "$trial" --json
+is "plan: schema and names" "$(json "$T/out" "j['schema'], [m['path'].split('/')[-1] for m in sorted(j['missing'], key=str)]")" "('hps.plan/1', ['data', 'more'])"
+is "plan: appends nothing" "$(entries)" "$((before + 2))"
+
+# the same size, another content; then a link in its place; then the right content again
+printf '1 2 3\n' >data
+printf '4 5 6\n' >more
+status "back again: replays from the system" 0 hps-replay "$trial"
+rm -f "$(object data)" # the rerun's own record stored it
+mv data elsewhere
+ln -s elsewhere data
+status "a link in its place: not rebuilt" 4 hps-replay "$trial"
+like "a link in its place: named" "$(cat "$T/out")" "$T/w/data +changed: .* leads through a symbolic link"
+rm data
+mv elsewhere data
+
+# nothing stored at all
+ok "capture none: recorded" record --capture none -- sh -c 'cat data >copy'
+none=$(cat "$T/id")
+status "capture none: replays while the system has it" 0 hps-replay "$none"
+rm -f "$(object data)" # the rerun's own record stored it
+printf '9 2 3\n' >data
+status "capture none: refuses the changed input" 4 hps-replay "$none"
+like "capture none: names it" "$(cat "$T/out")" "$T/w/data +changed:"
+
+# a damaged object is not used; the whole copy on the system is
+printf '1 2 3\n' >data
+ok "damaged object: recorded" record -- sh -c 'cat data >copy2'
+damaged=$(cat "$T/id")
+o=$(object data)
+chmod u+w "$o"
+printf 'X' | dd of="$o" bs=1 seek=2 conv=notrunc 2>/dev/null
+status "damaged object: the system's whole copy is used" 0 hps-replay "$damaged"
+printf '1 2 5\n' >data
+status "damaged object: without it, not rebuilt" 4 hps-replay "$damaged"
+like "damaged object: named" "$(cat "$T/out")" "$T/w/data +changed: the stored copy is damaged"
+
+# a manifest that is gone; an entry that is damaged
+printf '1 2 3\n' >data
+ok "manifest: recorded" record -- sh -c 'cat data >copy3'
+lost=$(cat "$T/id")
+hps-ledger show "$lost" --json >"$T/show"
+m=$(json "$T/show" "[d['digest']['sha256'] for d in j['statement']['predicate']['buildDefinition']['resolvedDependencies'] if d['name'] == 'materials'][0]")
+mv "$T/ledger/objects/$(echo "$m" | cut -c1-2)/$(echo "$m" | cut -c3-)" "$T/manifest"
+status "manifest gone: cannot decide" 4 hps-replay "$lost"
+like "manifest gone: named" "$(cat "$T/err")" "reading the manifest 'materials' of trial $(echo "$lost" | cut -c1-12)"
+
+# who is asked for
+status "unknown id" 4 hps-replay 0123456789ab
+status "not an id" 2 hps-replay xyz
+status "no id" 2 hps-replay
+status "two ids" 2 hps-replay "$trial" "$none"
+status "a verdict is no trial" 2 hps-replay @4
+status "a bad tolerance" 2 hps-replay --rtol -1 "$trial"
+like "a bad tolerance: said" "$(cat "$T/err")" "option --rtol: '-1' is no tolerance"
+status "no ledger" 4 hps-replay --ledger "$T/nowhere" "$trial"
+ok "begin id: stands for its trial" sh -c "hps-ledger show $trial --json | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)[\"statement\"][\"predicate\"][\"begin\"])' | xargs hps-replay --plan"
+
+# secrets are not run
+ok "a secret: recorded" record -- sh -c 'echo "$1" >/dev/null; echo done >copy4' sh --password=hunter2hunter2
+status "a secret in the command: not rebuilt" 4 hps-replay "$(cat "$T/id")"
+like "a secret in the command: named" "$(cat "$T/out")" "word [0-9]+ of the command +missing: the record withholds it"
+
+# a flipped byte anywhere in the trial's entry
+cp -R "$T/ledger" "$T/flipped"
+/usr/bin/python3 - "$T/flipped/ledger.db" <<'P'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+for (table,) in db.execute("select name from sqlite_master where type='table'").fetchall():
+    for column in [r[1] for r in db.execute(f"pragma table_info({table})")]:
+        for (value,) in db.execute(f"select {column} from {table} where length({column}) > 2000").fetchall():
+            raw = bytearray(value.encode() if isinstance(value, str) else value)
+            raw[len(raw) // 2] ^= 1
+            db.execute(f"update {table} set {column}=? where {column}=?", (raw.decode() if isinstance(value, str) else bytes(raw), value))
+db.commit()
+P
+status "a damaged ledger: refused" 3 hps-replay --ledger "$T/flipped" "$trial"
+
+done_testing

@@ -1,0 +1,114 @@
+#!/bin/sh
+# What the rerun cannot do: see the host's files, reach the network, gain rights, change what it was given.
+set -u
+. "${HPS_SOURCE:?}/tests/lib.sh"
+ok "ledger: made" hps-ledger init "$T/ledger"
+HPS_LEDGER=$T/ledger
+export HPS_LEDGER
+mkdir w
+cd w
+echo secret >"$T/secret"
+# While it is recorded it does nothing; only a rerun finds that its parent's network is gone, and probes.
+cat >probe.py <<'P'
+import ctypes, os, socket, sys
+inside = len(socket.if_nameindex()) == 1
+libc = ctypes.CDLL(None, use_errno=True)
+def attempt(name, f):
+    try:
+        out.write("%s: %s\n" % (name, f() if inside else "-"))
+    except OSError as e:
+        out.write("%s: %s\n" % (name, os.strerror(e.errno)))
+def call(r):
+    if r < 0:
+        raise OSError(ctypes.get_errno(), "")
+    return r
+def status(key):
+    return [l.split()[1] for l in open("/proc/self/status") if l.startswith(key + ":")][0]
+out = open("probe.out", "w")
+attempt("capabilities", lambda: int(status("CapEff") + status("CapPrm") + status("CapAmb"), 16))
+attempt("no new privileges", lambda: status("NoNewPrivs"))
+attempt("host file", lambda: open(sys.argv[1]).read())
+attempt("host file elsewhere", lambda: open("/var/lib/dpkg/status").read())
+attempt("host ledger", lambda: os.listdir(sys.argv[2]))
+attempt("connect", lambda: socket.socket().connect(("192.0.2.1", 80)))
+attempt("interfaces", lambda: [n for _, n in socket.if_nameindex()])
+attempt("chroot", lambda: os.chroot("."))
+attempt("mount", lambda: call(libc.mount(b"none", b"/tmp", b"tmpfs", 0, None)))
+attempt("unmount", lambda: call(libc.umount2(b"/proc", 2)))
+attempt("new user namespace", lambda: call(libc.unshare(0x10000000)))
+attempt("set host name", lambda: socket.sethostname("x"))
+attempt("kernel setting", lambda: os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY)))
+attempt("init's root", lambda: os.listdir("/proc/1/root"))
+attempt("recorder's root", lambda: os.listdir("/proc/2/root"))
+attempt("recorder's memory", lambda: open("/proc/2/mem", "rb"))
+attempt("recorder's descriptors", lambda: os.readlink("/proc/2/fd/0"))
+attempt("own library", lambda: os.close(os.open("/proc/self/exe", os.O_WRONLY)))
+attempt("terminal", lambda: open("/dev/tty"))
+attempt("processes", lambda: len([p for p in os.listdir("/proc") if p.isdigit()]) < 6)
+attempt("descriptors", lambda: sorted(int(f) for f in os.listdir("/proc/self/fd"))[:3])
+attempt("device", lambda: call(libc.mknod(b"/tmp/sda", 0o60600, os.makedev(8, 0))))
+attempt("setuid", lambda: os.setuid(12345))
+attempt("null", lambda: open("/dev/null", "w").write("x"))
+attempt("shm", lambda: open("/dev/shm/x", "w").write("x"))
+attempt("tmp", lambda: open("/tmp/x", "w").write("x"))
+out.close()
+P
+ok "probe: recorded" hps-record -q --id-file "$T/id" -- /usr/bin/python3 probe.py "$T/secret" "$T/ledger"
+status "probe: the rerun differs" 1 hps-replay "$(cat "$T/id")" --keep "$T/kept"
+got=$T/kept/files$T/w/probe.out
+expect() { like "$1: $2" "$(grep "^$1: " "$got")" "^$1: $2\$"; }
+expect "capabilities" 0
+expect "no new privileges" 1
+expect "host file" "Permission denied"
+expect "host ledger" "Permission denied"
+expect "host file elsewhere" "No such file or directory"
+expect "connect" "Network is unreachable"
+expect "interfaces" "\\['lo'\\]"
+expect "chroot" "Operation not permitted"
+expect "mount" "Operation not permitted"
+expect "unmount" "Operation not permitted"
+expect "new user namespace" "Operation not permitted"
+expect "set host name" "Operation not permitted"
+expect "kernel setting" "(Read-only file system|Permission denied)"
+expect "init's root" "Permission denied"
+expect "recorder's root" "Permission denied"
+expect "recorder's memory" "Permission denied"
+expect "recorder's descriptors" "Permission denied"
+expect "own library" "(Text file busy|Read-only file system|Permission denied)"
+expect "terminal" "No such device or address"
+expect "processes" "True"
+expect "descriptors" "\\[0, 1, 2\\]"
+expect "device" "Operation not permitted"
+expect "setuid" "(Operation not permitted|Invalid argument)"
+expect "null" 1
+expect "shm" 1
+expect "tmp" 1
+is "the host keeps what it had" "$(cat "$T/secret") $(ls /tmp/x /dev/shm/x 2>/dev/null | wc -l)" "secret 0"
+
+# No namespace, no rerun.
+cat >deny.c <<'C'
+#include <errno.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+	unsigned flag = (unsigned)strtoul(argv[1], NULL, 16);
+	if (seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(unshare), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag)) || seccomp_load(f))
+		return 99;
+	execvp(argv[2], argv + 2);
+	return 98;
+}
+C
+ok "deny: compiled" gcc -o deny deny.c -lseccomp
+ok "deny: a trial" hps-record -q --id-file "$T/id" -- sh -c 'echo x >y'
+status "control: replays" 0 hps-replay "$(cat "$T/id")"
+for layer in "user 10000000" "mount 00020000" "pid 20000000" "uts 04000000" "ipc 08000000" "net 40000000"; do
+	set -- $layer
+	status "without a $1 namespace: refused" 4 ./deny "$2" hps-replay "$(cat "$T/id")" --json
+	is "without a $1 namespace: inconclusive" "$(json "$T/out" "j['verdict'], j.get('rerun')")" "('INCONCLUSIVE', None)"
+	like "without a $1 namespace: said" "$(json "$T/out" "j['reason']")" "the sandbox cannot be set up: an? $1 namespace"
+done
+is "nothing stays behind" "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'hps-replay.*' -newer deny 2>/dev/null | wc -l)" 0
+done_testing
