@@ -263,7 +263,7 @@ struct hps_ledger {
 	size_t n_leases;
 };
 
-/* Reads and verifies tiles/checkpoint into l->size and l->root. */
+/* Reads and verifies tiles/checkpoint into l->size and l->root; they never go back. */
 int hps_ledger_refresh(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 /* HPS_E_DENIED unless the directory belongs to the current user. */
 int hps_ledger_check_owner(int dirfd, const char *dir, struct hps_error *err) HPS_MUST;

@@ -62,8 +62,11 @@ int hps_ledger_refresh(struct hps_ledger *l, struct hps_error *err)
 {
 	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
 	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
-	int r = hps_file_read(l->tilesfd, "checkpoint", HPS_NOTE_MAX, &note, err);
+	int r;
 
+	if (l->store && !l->has_database)
+		return 0; /* a published copy is what it was when it was opened and indexed */
+	r = hps_file_read(l->tilesfd, "checkpoint", HPS_NOTE_MAX, &note, err);
 	if (r == -ENOENT)
 		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' is damaged: its checkpoint 'tiles/checkpoint' is missing; restore it from a copy", l->dir);
 	if (!r)

@@ -52,6 +52,8 @@ static int read_leaf(struct hps_ledger *l, uint64_t index, struct hps_leaf *ret,
 	struct hps_digest id;
 	int r = hps_store_leaf(l->store, index, &id, &leaf, err);
 
+	if (r == HPS_E_NOTFOUND && !l->has_database)
+		return hps_error_set(err, HPS_E_NOTFOUND, "reading entry %llu: its envelope is withheld here or damaged; 'hps-ledger verify' says which", (unsigned long long)index);
 	if (r)
 		return r;
 	if (hps_leaf_read(leaf.data, leaf.len, ret, NULL) || !hps_digest_equal(&id, &ret->id))

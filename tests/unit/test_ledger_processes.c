@@ -1,12 +1,13 @@
 /* Several processes, killed processes, a full disk: what was acknowledged is there, once, and nothing else is half there. */
 #include "tests/unit/ledger_fixture.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <time.h>
 
 #define WRITERS 8
-#define EACH 25
+#define EACH 40 /* together over the boundary of a tile */
 #define KILLS 120
 
 /* ---- acknowledgements ---- */
@@ -96,6 +97,24 @@ static void read_acks(int fd, struct ack **acks, size_t *n)
 	}
 }
 
+/* A ledger in use verifies at every moment. The acks fit into the pipe meanwhile. */
+static void verify_until_closed(int fd)
+{
+	struct pollfd writers = { .fd = fd };
+
+	do {
+		struct hps_verification v;
+
+		assert_ok(hps_ledger_verify(LEDGER, NULL, &v, err));
+		for (size_t i = 0; i < v.n_problems; i++)
+			print_error("@%lld %s: %s\n", (long long)v.problems[i].index, v.problems[i].file ? v.problems[i].file : "-", v.problems[i].what);
+		assert_int_equal(v.n_problems, 0);
+		assert_int_equal(v.n_checked, v.size);
+		hps_verification_release(&v);
+		poll(&writers, 1, 5);
+	} while (!(writers.revents & POLLHUP));
+}
+
 static void test_many_writers(void **state)
 {
 	struct ack *acks = NULL;
@@ -115,6 +134,7 @@ static void test_many_writers(void **state)
 		}
 	}
 	close(ends[1]);
+	verify_until_closed(ends[0]);
 	read_acks(ends[0], &acks, &n_acks);
 	close(ends[0]);
 	for (int w = 0; w < WRITERS; w++) {
@@ -211,7 +231,7 @@ static void test_kill_at_any_instant(void **state)
 	(void)state;
 	assert_int_equal(kill_many(KILLS / 2, false, &n), 0);
 	print_message("# %d kills, %zu acknowledged entries, all there\n", KILLS, n);
-	assert_true(n > KILLS / 4); /* they were at work, not starting */
+	assert_true(n > KILLS / 10); /* they were at work, not starting */
 	l = fixture_open(HPS_LEDGER_APPEND);
 	fixture_append(l, HPS_PREDICATE_SEARCH, NULL, -1, NULL);
 	size = hps_ledger_size(l);
