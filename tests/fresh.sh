@@ -9,11 +9,28 @@ source=$(cd "$(dirname "$0")/.." && pwd)
 tree=$(mktemp -d "${TMPDIR:-/var/tmp}/hps-fresh.XXXXXX")
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
-	for mount in dev/pts dev/shm dev sys proc; do umount -l "$tree/$mount" 2>/dev/null || true; done
 	case $tree in */hps-fresh.*) rm -rf --one-file-system "$tree" ;; esac
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
+
+# inside COMMAND: runs it in the tree as a system of its own. Not by chroot(1): in a changed root nobody may make a user namespace,
+# which replaying needs; so the tree becomes the root of a mount namespace, which takes its mounts along when it ends.
+inside() {
+	unshare --mount --propagation private sh -c '
+		set -e
+		mount --bind "$1" "$1"
+		cd "$1"
+		mount -t proc proc proc
+		mount --rbind /sys sys
+		mount --rbind /dev dev
+		mkdir -p .old
+		pivot_root . .old
+		cd /
+		umount -l /.old
+		exec env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" \
+			sh -c "cd /root/hps && $2"' inside "$tree" "$1" </dev/null
+}
 
 # The package sources of this machine are the ones that are reachable from it.
 echo "== a minimal Debian 12"
@@ -26,12 +43,6 @@ cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d
 for file in /etc/resolv.conf /etc/hosts; do
 	if [ -e "$file" ]; then cp -L "$file" "$tree/etc/"; fi
 done
-mount -t proc proc "$tree/proc"
-mount --rbind /sys "$tree/sys"
-mount --make-rslave "$tree/sys"
-mount --rbind /dev "$tree/dev"
-mount --make-rslave "$tree/dev"
-
 git clone -q "$source" "$tree/root/hps"
 # What README.md says, word for word: the lines between the two markers.
 commands=$(sed -n '/<!-- fresh: begin -->/,/<!-- fresh: end -->/{/^    /p}' "$source/README.md" | sed 's/^    //')
@@ -39,8 +50,7 @@ commands=$(sed -n '/<!-- fresh: begin -->/,/<!-- fresh: end -->/{/^    /p}' "$so
 status=0
 printf '%s\n' "$commands" | while IFS= read -r command; do
 	echo "== $command"
-	env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" \
-		chroot "$tree" sh -c "cd /root/hps && $command" </dev/null || { echo "check-fresh: '$command' failed" >&2; exit 1; }
+	inside "$command" || { echo "check-fresh: '$command' failed" >&2; exit 1; }
 done || status=1
 [ "$status" = 0 ] && echo "check-fresh: README's commands work on a minimal Debian 12"
 exit "$status"
