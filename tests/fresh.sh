@@ -17,6 +17,7 @@ trap 'exit 130' INT TERM
 # inside COMMAND: runs it in the tree as a system of its own. Not by chroot(1): in a changed root nobody may make a user namespace,
 # which replaying needs; so the tree becomes the root of a mount namespace, which takes its mounts along when it ends.
 inside() {
+	# shellcheck disable=SC2016 # expanded inside
 	unshare --mount --propagation private sh -c '
 		set -e
 		mount --bind "$1" "$1"
@@ -39,7 +40,7 @@ for file in /etc/apt/apt.conf.d/*; do
 	grep -qE '^(Acquire|APT::Get)' "$file" 2>/dev/null && set -- "$@" "--aptopt=$file"
 done
 cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
-	mmdebstrap --quiet --variant=minbase --include=git,ca-certificates,make "$@" bookworm "$tree" -
+	mmdebstrap --quiet --variant=minbase --include=git,ca-certificates "$@" bookworm "$tree" -
 for file in /etc/resolv.conf /etc/hosts; do
 	if [ -e "$file" ]; then cp -L "$file" "$tree/etc/"; fi
 done
