@@ -53,13 +53,14 @@ static char *show_kind(const struct hps_node *n)
 	return hps_buf_take(&b);
 }
 
-/* Keeps the first difference of the worst kind: a missing value says more than a differing one after it. */
+/* The verdict is the worst one; the place is the first that differs, but one within the tolerance gives way to one that is not. */
 static void differs(struct hps_comparison *c, enum hps_output_verdict v, const char *place, char *original, char *rerun)
 {
 	_cleanup_free_ char *a = original, *b = rerun;
+	bool first = c->verdict < HPS_OUTPUT_DIVERGED && v > c->verdict;
 
-	if (v > c->verdict) {
-		c->verdict = v;
+	c->verdict = v > c->verdict ? v : c->verdict;
+	if (first) {
 		free(c->place);
 		free(c->original);
 		free(c->rerun);

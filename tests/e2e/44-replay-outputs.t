@@ -1,0 +1,121 @@
+#!/bin/sh
+# Each verdict by an output that earns it, and what a rerun finds where the trial had started.
+set -u
+. "${HPS_SOURCE:?}/tests/lib.sh"
+ok "ledger: made" hps-ledger init "$T/ledger"
+HPS_LEDGER=$T/ledger
+export HPS_LEDGER
+mkdir w
+cd w
+# A program can tell that it is a rerun: the first process of its world is another.
+cat >isrerun <<'S'
+case $(cat /proc/1/comm) in hps-replay*) exit 0 ;; esac
+exit 1
+S
+record() { hps-record -q --id-file "$T/id" "$@" </dev/null >/dev/null 2>"$T/trial.err"; }
+replay() { # replay NAME STATUS VERDICT [OPTION…]
+	replay_name=$1
+	replay_status=$2
+	replay_verdict=$3
+	shift 3
+	status "$replay_name: status" "$replay_status" hps-replay --json "$@" "$(cat "$T/id")"
+	is "$replay_name: verdict" "$(json "$T/out" "j['verdict']")" "$replay_verdict"
+}
+of() { json "$T/out" "[o for o in j['outputs'] if o['path'].split('/')[-1] == '$1'][0].get('$2')"; }
+
+ok "order: recorded" record -- sh -c 'if sh isrerun; then echo "{ \"b\": 2.50, \"a\": 1 }"; else echo "{\"a\":1,\"b\":2.5}"; fi >o.json'
+replay "order of names, spelling of numbers" 0 REPRODUCED-VALUES
+is "order: the output" "$(of o.json verdict) $(of o.json format)" "SAME-VALUES json"
+
+ok "near: recorded" record -- sh -c 'if sh isrerun; then echo 0.50000001; else echo 0.5; fi >near.csv'
+replay "near without a tolerance" 1 DIVERGED
+is "near: place and values" "$(of near.csv place): $(of near.csv original), $(of near.csv rerun)" "row 1, column 1: 0.5, 0.50000001"
+replay "near within a declared tolerance" 0 REPRODUCED-WITHIN --rtol 1e-6
+is "near: the tolerance is in the verdict" "$(json "$T/out" "j['tolerance']")" "{'atol': '0', 'rtol': '0.000001', 'source': 'declared'}"
+replay "near beyond it" 1 DIVERGED --rtol 1e-9
+replay "near within an absolute one" 0 REPRODUCED-WITHIN --atol 1e-3
+
+ok "extra: recorded" record -- sh -c 'echo x >always; sh isrerun && echo y >extra || :'
+replay "an output more" 1 DIVERGED
+is "extra: the outputs" "$(of always verdict) $(of extra verdict)" "IDENTICAL EXTRA"
+ok "missing: recorded" record -- sh -c 'echo x >always; sh isrerun || echo y >seldom'
+replay "an output less" 1 DIVERGED
+is "missing: the outputs" "$(of always verdict) $(of seldom verdict)" "IDENTICAL MISSING"
+
+ok "opaque: recorded" record -- sh -c 'if sh isrerun; then printf "\377\0a"; else printf "\377\0b"; fi >blob'
+replay "bytes that nobody reads" 1 DIVERGED
+is "opaque: verdict and place" "$(of blob verdict) $(of blob place)" "OPAQUE byte 2"
+
+record -- sh -c 'sh isrerun && exit 7; echo x >y; exit 3'
+replay "another exit status" 4 FAILED-REPLAY
+like "another exit status: said" "$(json "$T/out" "j['reason']")" "had ended with status 3, the rerun ended with status 7"
+record -- sh -c 'echo x >y; exit 3'
+replay "a failure is reproduced as well" 0 REPRODUCED-BITS
+record -- sh -c 'echo x >y; kill -TERM $$'
+replay "a death by signal, too" 0 REPRODUCED-BITS
+ok "nothing: recorded" record -- true
+replay "nothing to compare" 4 INCONCLUSIVE
+
+# metrics
+ok "metrics: recorded" record -- sh -c 'if sh isrerun; then v=0.91; else v=0.9; fi; echo "{\"acc\": $v}" >"$HPS_METRICS"'
+replay "metrics" 1 DIVERGED
+is "metrics: place and values" "$(of metrics place): $(of metrics original), $(of metrics rerun)" "acc: 0.9, 0.91"
+replay "metrics within a tolerance" 0 REPRODUCED-WITHIN --atol 0.02
+
+# what was there is there, as it was; what was not is not
+mkdir old
+printf 'one\n' >old/log
+printf 'gone\n' >old/deleted
+ok "before: recorded" record -- sh -c 'cat old/deleted >>old/log; rm old/deleted; mkdir new && echo n >new/file; mv old/log old/log2; ls old new >listing'
+printf 'later\n' >old/log
+printf 'later\n' >old/log3
+replay "appended, deleted, made, renamed" 0 REPRODUCED-BITS
+is "before: the host's files are left alone" "$(cat old/log old/log3 old/log2)" "$(printf 'later\nlater\none\ngone')"
+
+mkdir mod
+printf 'x = 1\n' >mod/helper.py
+printf 'import sys; sys.path.insert(0, "mod"); import helper; open("m.out", "w").write(str(helper.x))\n' >main.py
+env -u PYTHONDONTWRITEBYTECODE /usr/bin/python3 main.py
+ok "module: recorded, its .pyc already there" record -- env -u PYTHONDONTWRITEBYTECODE /usr/bin/python3 main.py
+sleep 0.01
+printf 'x = 22222\n' >mod/helper.py
+replay "a module edited since" 0 REPRODUCED-BITS
+rm mod/helper.py
+replay "a module deleted since" 0 REPRODUCED-BITS
+
+ln -s old link
+ln -s link/log2 link2
+ok "links: recorded" record -- sh -c 'cat link2 >l.out; readlink link2 >>l.out'
+replay "links" 0 REPRODUCED-BITS
+
+# standard files
+printf 'in\n' >in
+hps-record -q --id-file "$T/id" -- sh -c 'read x; echo "got $x"; echo "err $x" >&2' <in >so 2>>se
+replay "standard input, output, error are files" 0 REPRODUCED-BITS
+is "standard files: are outputs" "$(of so verdict) $(of se verdict)" "IDENTICAL IDENTICAL"
+hps-record -q --id-file "$T/id" -- sh -c 'sh isrerun && echo more; echo out' >so 2>/dev/null
+replay "standard output differs" 1 DIVERGED
+is "standard output: place" "$(of so place)" "line 1"
+
+# surroundings
+ok "surroundings: recorded" record -- env -i PATH=/usr/bin:/bin OMP_NUM_THREADS=3 LC_ALL=C sh -c 'umask 027; env | sort | grep -v ^HPS_ >e; pwd >>e; id >>e; hostname >>e; umask >>e; : >m; stat -c %a m >>e'
+replay "surroundings" 0 REPRODUCED-BITS
+(umask 077 && record -- sh -c 'umask >u; : >v; stat -c %a v >>u')
+replay "umask" 0 REPRODUCED-BITS
+like "withheld variables are named" "$(DISPLAY=:7 hps-record -q --id-file "$T/id" -- sh -c 'echo x >y' && hps-replay --json "$(cat "$T/id")")" \
+	'"what":"variable DISPLAY","why":"the record withholds its value'
+
+# --keep
+rm -rf kept
+replay "keep" 0 REPRODUCED-BITS --keep kept
+is "keep: the output" "$(cat "kept/files$T/w/y")" x
+
+# a passphrase
+printf 'a long enough passphrase\n' >pass
+ok "passphrase: ledger" sh -c 'hps-ledger init --key-passphrase-fd 3 enc 3<pass'
+HPS_LEDGER=$T/w/enc
+ok "passphrase: recorded" sh -c "hps-record -q --id-file $T/id --key-passphrase-fd 3 -- sh -c 'echo x >y' 3<pass"
+status "passphrase: replays" 0 sh -c "hps-replay --json --key-passphrase-fd 3 $(cat "$T/id") 3<pass"
+is "passphrase: verdict" "$(json "$T/out" "j['verdict']")" REPRODUCED-BITS
+status "passphrase: needed" 5 hps-replay "$(cat "$T/id")"
+done_testing
