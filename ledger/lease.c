@@ -104,8 +104,9 @@ bool hps_lease_held(struct hps_ledger *l, const char *begin_id)
 {
 	_cleanup_free_ char *path = hps_format("running/%s", begin_id);
 	_cleanup_fd_ int fd = openat(l->dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct hps_digest id;
 
-	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+	return !hps_digest_parse(begin_id, &id) && fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
 }
 
 void hps_lease_end(struct hps_ledger *l, const char *begin_id, int fd)

@@ -320,7 +320,8 @@ static int run_list(void *arg, int argc, char **argv, struct hps_error *err)
 		r = hps_ledger_each(l, &filter, list_one, &listing, err);
 	if (!r && o->json)
 		print_json(j);
-	if (!r && !o->json && !o->jsonl)
+	/* Also what came before an entry that is damaged; not an empty table when there is no ledger. */
+	if (l && !o->json && !o->jsonl)
 		hps_table_print(&listing.table, stdout);
 	hps_strv_release(&listing.table.cells);
 	return r;

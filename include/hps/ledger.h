@@ -148,7 +148,9 @@ void hps_verification_release(struct hps_verification *v);
 
 /* ---- running trials (lease.c) ----
  * A recorder holds <ledger>/running/<begin id> locked for as long as it lives. A begin entry without an end whose file is
- * not locked belongs to a dead recorder. */
+ * not locked belongs to a dead recorder. hps_ledger_append() takes the lease of a begin entry before it stores it. */
+
+/* Hands the lease to the caller, who keeps the descriptor (it closes at exec, and must not outlive the recorder in a child). */
 int hps_lease_take(struct hps_ledger *l, const char *begin_id, int *ret_fd, struct hps_error *err) __attribute__((warn_unused_result));
 /* Whether a living recorder holds it; asks without leaving anything behind, also of a ledger that was opened for reading only. */
 bool hps_lease_held(struct hps_ledger *l, const char *begin_id);

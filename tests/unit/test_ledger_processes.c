@@ -282,11 +282,13 @@ static void test_leases(void **state)
 	assert_int_equal(read(ends[0], id, 65), 65);
 	assert_ok(hps_lease_sweep(l, &n, err));
 	assert_int_equal(n, 0); /* it lives */
+	assert_true(hps_lease_held(l, id));
 	assert_int_equal(hps_ledger_find_trial(l, id, &e, &error), HPS_E_NOTFOUND);
 	assert_non_null(strstr(error.message, "has not ended"));
 	hps_error_release(&error);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	assert_false(hps_lease_held(l, id));
 	assert_ok(hps_lease_sweep(l, &n, err));
 	assert_int_equal(n, 1);
 	assert_ok(hps_ledger_find(l, "@1", &e, err));
