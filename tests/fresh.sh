@@ -46,7 +46,7 @@ for file in /etc/resolv.conf /etc/hosts; do
 done
 git clone -q "$source" "$tree/root/hps"
 # What README.md says, word for word: the lines between the two markers.
-commands=$(sed -n '/<!-- fresh: begin -->/,/<!-- fresh: end -->/{/^    /p}' "$source/README.md" | sed 's/^    //')
+commands=$(sed -n '/<!-- fresh: begin/,/<!-- fresh: end/{/^    /p}' "$source/README.md" | sed 's/^    //')
 [ -n "$commands" ] || { echo "check-fresh: README.md has no commands between its markers" >&2; exit 1; }
 status=0
 printf '%s\n' "$commands" | while IFS= read -r command; do
