@@ -12,7 +12,7 @@ static void fill(struct hps_error *err, int code, char *message)
 	err->message = message;
 }
 
-static char *format_v(const char *format, va_list ap)
+__attribute__((format(printf, 1, 0))) static char *format_v(const char *format, va_list ap)
 {
 	char *s;
 
