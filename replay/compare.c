@@ -274,10 +274,22 @@ static void compare_texts(const char *place, const struct hps_node *a, const str
 
 /* ---- trees ---- */
 
+/* By the metric's name: the place is that name, or in a file of metrics "/name" (in JSON lines behind "value N "). */
+static const struct hps_tolerance *own_tolerance(const struct hps_tolerance *general, const char *place)
+{
+	const char *slash = strchr(place, '/');
+	const struct hps_tolerance *own;
+
+	if (!general->by_place)
+		return NULL;
+	own = hps_map_get(general->by_place, place);
+	return own || !slash ? own : hps_map_get(general->by_place, slash + 1);
+}
+
 static void compare_nodes(const char *place, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *general,
 			  struct hps_comparison *c)
 {
-	const struct hps_tolerance *own = general->by_place ? hps_map_get(general->by_place, place) : NULL, *t = own ? own : general;
+	const struct hps_tolerance *own = own_tolerance(general, place), *t = own ? own : general;
 	bool alike = a->kind == b->kind;
 
 	c->n_values += a->kind == HPS_NODE_TEXT ? 1 : a->n;

@@ -31,14 +31,6 @@ static int copy_fd(int from, int dir_fd, const char *name, struct hps_error *err
 	return r ? hps_error_set(err, r, "keeping '%s': %s", name, strerror(-r)) : 0;
 }
 
-static int keep_stream(const struct hps_rerun *run, int dir_fd, const char *name, struct hps_error *err)
-{
-	_cleanup_free_ char *path = hps_format("%s/%s", run->work, name);
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	return fd < 0 ? 0 : copy_fd(fd, dir_fd, name, err);
-}
-
 int hps_rerun_keep(const struct hps_rerun *run, const json_t *products, const char *dir, struct hps_error *err)
 {
 	_cleanup_fd_ int dir_fd = -1;
@@ -47,8 +39,9 @@ int hps_rerun_keep(const struct hps_rerun *run, const json_t *products, const ch
 	int r = hps_dir_make(AT_FDCWD, dir, 0755, err);
 
 	r = r ? r : hps_dir_open(AT_FDCWD, dir, &dir_fd, err);
-	r = r ? r : keep_stream(run, dir_fd, "stdout", err);
-	r = r ? r : keep_stream(run, dir_fd, "stderr", err);
+	for (i = 0; i < ARRAY_SIZE(run->output_fds) && !r; i++)
+		if (run->output_fds[i] >= 0)
+			r = copy_fd(run->output_fds[i], dir_fd, i ? "stderr" : "stdout", err);
 	json_array_foreach((json_t *)(uintptr_t)products, i, item) {
 		_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
 		_cleanup_free_ char *name = NULL;

@@ -99,6 +99,8 @@ static int replay(const struct options *o, struct hps_ledger *l, const struct hp
 	_cleanup_error_ struct hps_error why = HPS_ERROR_INIT;
 	int r = read_tolerance(o, &j.tolerance, err);
 
+	if (o->network)
+		hps_hole_add(&j.holes, "network", "the rerun could use this machine's; what came over it may differ");
 	if (!r) {
 		r = hps_rerun_run(l, original, plan, &options, &rerun, &why);
 		r = give_verdict(o, l, &j, plan, r ? &why : NULL, err);

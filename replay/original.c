@@ -126,8 +126,12 @@ static int read_environment(const json_t *parameters, struct hps_original *o, st
 	}
 	json_object_foreach((json_t *)(uintptr_t)withheld, name, value) {
 		_cleanup_free_ char *what = hps_format("variable %s", name);
+		const char *declared = hps_json_text(hps_json_at(o->spec, "env", NULL), name);
 
-		hps_hole_add(&o->holes, what, "the record withholds its value; the rerun does not have it");
+		if (declared)
+			hps_strv_addf(&o->environment, "%s=%s", name, declared);
+		else
+			hps_hole_add(&o->holes, what, "the record withholds its value; the rerun does not have it");
 	}
 	return 0;
 }
@@ -221,6 +225,7 @@ int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original 
 		return hps_error_set(err, HPS_E_FORMAT, "trial %.12s: it names no begin entry", ret->trial.id);
 	r = hps_ledger_find(l, ret->trial.begin, &ret->begin, err);
 	r = r ? r : verify(l, ret, err);
+	r = r ? r : hps_study_spec(l, &ret->trial, &ret->spec, err);
 	r = r ? r : read_predicate(ret, err);
 	r = r ? r : hps_manifest_load(l, &ret->trial, "materials", &ret->materials, err);
 	return r ? r : hps_manifest_load(l, &ret->trial, "products", &ret->products, err);
@@ -230,6 +235,7 @@ void hps_original_release(struct hps_original *o)
 {
 	hps_entry_release(&o->trial);
 	hps_entry_release(&o->begin);
+	json_decref(o->spec);
 	json_decref(o->materials);
 	json_decref(o->products);
 	hps_strv_release(&o->argv);

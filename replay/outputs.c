@@ -11,7 +11,8 @@
 struct comparer {
 	struct hps_objects *objects;
 	int root_fd;
-	const struct hps_tolerance *tolerance;
+	const char *metrics_path;
+	const struct hps_tolerance *tolerance, *of_metrics;
 	struct hps_outputs *outputs;
 };
 
@@ -77,7 +78,7 @@ static void compare_contents(struct comparer *c, const char *path, struct hps_ou
 	bool first = read_original(c, path, o->original, &a, &err) != 0;
 
 	if (!first && !read_rerun(c, path, o->rerun, &b, &err)) {
-		hps_compare_confined(path, &a, &b, c->tolerance, &o->comparison);
+		hps_compare_confined(path, &a, &b, c->metrics_path && !strcmp(path, c->metrics_path) ? c->of_metrics : c->tolerance, &o->comparison);
 		return;
 	}
 	o->comparison.verdict = HPS_OUTPUT_OPAQUE;
@@ -169,7 +170,7 @@ static int compare_metrics(struct comparer *c, const json_t *original, const jso
 	if (json_equal(original, rerun))
 		o->comparison.verdict = HPS_OUTPUT_IDENTICAL;
 	else
-		hps_compare_trees(&a, &b, c->tolerance, &o->comparison);
+		hps_compare_trees(&a, &b, c->of_metrics, &o->comparison);
 	return 0;
 }
 
@@ -177,12 +178,16 @@ int hps_outputs_compare(struct hps_ledger *l, const struct hps_original *o, cons
 			const struct hps_tolerance *tolerance, const struct hps_map *metric_tolerances, struct hps_outputs *ret,
 			struct hps_error *err)
 {
-	struct comparer c = { .objects = hps_ledger_objects(l), .root_fd = root_fd, .tolerance = tolerance, .outputs = ret };
 	struct hps_tolerance of_metrics = *tolerance;
+	struct comparer c = { .objects = hps_ledger_objects(l),
+			      .root_fd = root_fd,
+			      .metrics_path = o->metrics_path,
+			      .tolerance = tolerance,
+			      .of_metrics = &of_metrics,
+			      .outputs = ret };
 
-	compare_files(&c, o->products, products);
 	of_metrics.by_place = tolerance->declared ? NULL : metric_tolerances;
-	c.tolerance = &of_metrics;
+	compare_files(&c, o->products, products);
 	return compare_metrics(&c, hps_json_at(o->trial.statement, "predicate", "metrics", NULL),
 			       hps_json_at(rerun->statement, "predicate", "metrics", NULL), err);
 }

@@ -6,6 +6,13 @@
 #include "core/core.h"
 #include "hps/ledger.h"
 
+/* ---- study.c: what a study declared before its first trial -------------------------------------------------------------------------- */
+
+/* The compiled spec that the trial's study had registered; NULL for a trial of no study. */
+int hps_study_spec(struct hps_ledger *l, const struct hps_entry *trial, json_t **ret, struct hps_error *err) HPS_MUST;
+void hps_study_tolerances(const json_t *spec, struct hps_map *ret); /* metric → struct hps_tolerance * */
+void hps_tolerances_release(struct hps_map *m);
+
 /* ---- original.c: the record to replay ------------------------------------------------------------------------------------ */
 
 struct hps_hole { /* what the rerun could not have as it was */
@@ -20,6 +27,7 @@ void hps_holes_release(struct hps_holes *h);
 
 struct hps_original {
 	struct hps_entry trial, begin;
+	json_t *spec;		      /* of its study; NULL when it has none */
 	json_t *materials, *products; /* the manifests' items */
 	struct hps_strv argv, environment; /* NAME=value */
 	char *cwd, *metrics_path, *host; /* metrics_path, host: NULL when not recorded */
@@ -167,10 +175,11 @@ struct hps_rerun {
 	struct hps_view view;
 	int root_fd;	/* of the view after the rerun; -1 when nothing was run */
 	char id[65];	/* of the rerun's trial entry; "" when there is none */
-	char *work;	/* holds stdout and stderr of the trial; removed by release */
+	char *work;	   /* private directory while it runs; gone afterwards */
+	int output_fds[2]; /* what the trial wrote to stdout and stderr where the original had no file there; -1 */
 	int64_t build_ns, run_ns;
 };
-#define HPS_RERUN_INIT { { 0 }, -1, "", NULL, 0, 0 }
+#define HPS_RERUN_INIT { { 0 }, -1, "", NULL, { -1, -1 }, 0, 0 }
 /* Builds the view and runs the recorder in it. Problems in ret->view: nothing was run. HPS_E_UNDECIDED: it could not be set up. */
 int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
 		  struct hps_rerun *ret, struct hps_error *err) HPS_MUST;
@@ -278,7 +287,7 @@ const char *hps_output_verdict_name(enum hps_output_verdict v);
 struct hps_tolerance {
 	double rtol, atol;
 	bool declared; /* false: the bits decide */
-	const struct hps_map *by_place; /* place → struct hps_tolerance *: goes before the rest; may be NULL */
+	const struct hps_map *by_place; /* name of a metric → struct hps_tolerance *: goes before the rest; may be NULL */
 };
 struct hps_comparison {
 	enum hps_output_verdict verdict;
@@ -314,12 +323,6 @@ void hps_compare_confined(const char *path, const struct hps_buf *a, const struc
 extern const struct hps_format hps_format_json, hps_format_csv, hps_format_npy, hps_format_zip, hps_format_text;
 /* One array in .npy format (numpy.lib.format) at `place`; an array of objects or records stays bytes. */
 int hps_npy_decode(const char *data, size_t len, const char *place, struct hps_tree *ret, struct hps_error *err) HPS_MUST;
-
-/* ---- tolerance.c: what was declared ----------------------------------------------------------------------------------------------------------------- */
-
-/* The tolerances of a study's metrics, from its registered spec: metric → struct hps_tolerance *. Empty for a trial of no study. */
-int hps_tolerance_of_study(struct hps_ledger *l, const struct hps_entry *trial, struct hps_map *ret, struct hps_error *err) HPS_MUST;
-void hps_tolerance_map_release(struct hps_map *m);
 
 /* ---- outputs.c: every output of both runs ------------------------------------------------------------------------------------------------------------- */
 

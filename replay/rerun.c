@@ -188,11 +188,12 @@ struct watch {
 static int watch(struct watch *w, struct hps_rerun *run, struct hps_error *err)
 {
 	struct pollfd p[] = { { .fd = w->pidfd, .events = POLLIN }, { .fd = w->signal_fd, .events = POLLIN }, { .fd = w->sock_fd, .events = POLLIN } };
+	struct signalfd_siginfo signal;
 
 	for (;;) {
 		if (poll(p, ARRAY_SIZE(p), 200) < 0 && errno != EINTR)
 			return hps_error_errno(err, "waiting for the rerun");
-		if (p[1].revents)
+		if (p[1].revents && read(w->signal_fd, &signal, sizeof signal) > 0) /* taken, or it would end us later */
 			return hps_error_set(err, HPS_E_UNDECIDED, "interrupted: the rerun was stopped");
 		if (p[2].revents & POLLIN && run->root_fd < 0) {
 			run->root_fd = receive_root(w->sock_fd);
@@ -228,10 +229,10 @@ static int supervise(pid_t pid, const struct hps_original *o, int sock_fd, const
 	return r;
 }
 
-static int start(const struct hps_inside *in, const struct hps_original *o, struct hps_rerun *run, int *ret_status, struct hps_error *err)
+static int start(const struct hps_inside *in, const struct hps_original *o, const sigset_t *signals, struct hps_rerun *run, int *ret_status,
+		 struct hps_error *err)
 {
 	_cleanup_fd_ int ours = -1, theirs = -1;
-	sigset_t signals, before;
 	int ends[2], r;
 	pid_t pid;
 
@@ -239,11 +240,6 @@ static int start(const struct hps_inside *in, const struct hps_original *o, stru
 		return hps_error_errno(err, "starting the rerun");
 	ours = ends[0];
 	theirs = ends[1];
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, &before);
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
@@ -261,23 +257,21 @@ static int start(const struct hps_inside *in, const struct hps_original *o, stru
 		if (r == -EPIPE) /* it could not enter, and its report says why */
 			r = read_report(run, err);
 	} else if (pid > 0) {
-		r = supervise(pid, o, ours, &signals, run, ret_status, err);
+		r = supervise(pid, o, ours, signals, run, ret_status, err);
 	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
 	return r;
 }
 
-int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
-		  struct hps_rerun *ret, struct hps_error *err)
+static int run_recorder(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
+			const sigset_t *signals, struct hps_rerun *ret, struct hps_error *err)
 {
 	_cleanup_free_ char *program = hps_sibling_program("hps-record"), *objects = hps_format("%s/objects", hps_ledger_dir(l));
 	_cleanup_free_ char *absolute = hps_path_absolute(objects);
 	_cleanup_strv_ struct hps_strv argv = HPS_STRV_INIT;
 	_cleanup_fd_ int passphrase = -1;
 	static const char *const nothing[] = { NULL };
-	int r = make_work(&ret->work, err), status = 0;
+	int r = passphrase_pipe(options->passphrase, &passphrase, err), status = 0;
 
-	r = r ? r : passphrase_pipe(options->passphrase, &passphrase, err);
 	if (r)
 		return r;
 	recorder_argv(l, o, ret->work, passphrase, &argv);
@@ -291,13 +285,45 @@ int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const stru
 					.umask = o->umask,
 					.passphrase_fd = passphrase,
 					.verbose = options->verbose },
-		  o, ret, &status, err);
+		  o, signals, ret, &status, err);
 	r = r ? r : read_report(ret, err);
 	if (r || ret->view.problems.n)
 		return r;
 	if (ret->root_fd < 0)
 		return hps_error_set(err, HPS_E_UNDECIDED, "rebuilding the view: its process ended with status %d", status);
 	return read_id(ret) ? no_record(ret, p, status, err) : 0;
+}
+
+/* Nothing stays in the file system, whatever comes later: stdout and stderr live on in their descriptors. */
+static void leave_work(struct hps_rerun *run)
+{
+	static const char *const names[] = { "stdout", "stderr" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *path = hps_format("%s/%s", run->work, names[i]);
+
+		run->output_fds[i] = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	}
+	(void)!hps_dir_remove(AT_FDCWD, run->work, NULL);
+}
+
+int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
+		  struct hps_rerun *ret, struct hps_error *err)
+{
+	sigset_t signals, before;
+	int r;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, &before);
+	r = make_work(&ret->work, err);
+	r = r ? r : run_recorder(l, o, p, options, &signals, ret, err);
+	if (ret->work)
+		leave_work(ret);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return r;
 }
 
 int hps_rerun_open(int root_fd, const char *path)
@@ -318,10 +344,10 @@ int hps_rerun_open(int root_fd, const char *path)
 
 void hps_rerun_release(struct hps_rerun *r)
 {
-	if (r->work)
-		(void)!hps_dir_remove(AT_FDCWD, r->work, NULL);
 	free(r->work);
 	hps_cleanup_fd(&r->root_fd);
+	hps_cleanup_fd(&r->output_fds[0]);
+	hps_cleanup_fd(&r->output_fds[1]);
 	hps_view_release(&r->view);
 	*r = (struct hps_rerun)HPS_RERUN_INIT;
 }

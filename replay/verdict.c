@@ -183,7 +183,6 @@ static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const stru
 	r = r ? r : hps_manifest_load(l, &rerun, "products", &products, err);
 	r = r ? r : hps_manifest_load(l, &rerun, "materials", &materials, err);
 	r = r ? r : hps_manifest_load(l, &rerun, "misses", &misses, err);
-	r = r ? r : hps_tolerance_of_study(l, &j->original->trial, &j->metric_tolerances, err);
 	r = r ? r : hps_outputs_compare(l, j->original, &rerun, products, j->rerun->root_fd, &j->tolerance, &j->metric_tolerances, &j->outputs,
 					 err);
 	if (!r) {
@@ -198,6 +197,7 @@ static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const stru
 
 int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_plan *plan, const struct hps_error *rerun_error, struct hps_error *err)
 {
+	hps_study_tolerances(j->original->spec, &j->metric_tolerances);
 	copy_holes(&j->original->holes, &j->holes);
 	copy_holes(&plan->holes, &j->holes);
 	copy_holes(&j->rerun->view.holes, &j->holes);
@@ -308,6 +308,7 @@ static json_t *view_json(const struct hps_view *v)
 	hps_json_set_int(j, "files", (int64_t)v->n_files);
 	hps_json_set_int(j, "fromStore", (int64_t)v->n_store);
 	hps_json_set_int(j, "fromSystem", (int64_t)v->n_system);
+	hps_json_set_int(j, "namesOnly", (int64_t)v->n_ghosts);
 	return j;
 }
 
@@ -396,6 +397,6 @@ void hps_judgement_release(struct hps_judgement *j)
 	free(j->reason);
 	hps_outputs_release(&j->outputs);
 	hps_holes_release(&j->holes);
-	hps_tolerance_map_release(&j->metric_tolerances);
+	hps_tolerances_release(&j->metric_tolerances);
 	*j = (struct hps_judgement){ 0 };
 }

@@ -6,7 +6,9 @@ set -u
 chmod 755 "$T"
 HOME=$T
 HPS_LEDGER=$T/ledger
-export HOME HPS_LEDGER
+TMPDIR=$T/tmp
+export HOME HPS_LEDGER TMPDIR
+as_user mkdir "$T/tmp"
 ok "ledger: made" as_user hps-ledger init "$T/ledger"
 as_user mkdir w
 cd w
@@ -26,6 +28,6 @@ is "awk: verdict" "$(json "$T/out" "j['verdict']")" REPRODUCED-BITS
 ok "identity: recorded" as_user hps-record -q --id-file "$T/id" -- sh -c 'id -u >who; id -g >>who; pwd >>who; umask >>who; hostname >>who'
 status "identity: replays" 0 as_user hps-replay "$(cat "$T/id")" --json
 is "identity: verdict" "$(json "$T/out" "j['verdict']")" REPRODUCED-BITS
-is "nothing stays behind" "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'hps-replay.*' -user nobody 2>/dev/null | wc -l)" 0
+is "nothing stays behind" "$(find "$TMPDIR" -name 'hps-replay.*' | wc -l)" 0
 ok "ledger: verifies" as_user hps-ledger verify
 done_testing
