@@ -88,31 +88,60 @@ static void compare_contents(struct comparer *c, const char *path, struct hps_ou
 
 /* ---- files ---- */
 
-static void compare_file(struct comparer *c, const char *escaped, const char *original, const char *rerun)
+static bool is_type(const json_t *product, const char *type)
 {
-	struct hps_output *o = add(c->outputs, escaped, original, rerun);
+	const char *is = product ? hps_json_text(product, "type") : NULL;
+
+	return is && !strcmp(is, type);
+}
+
+static char *take_text(const char *text)
+{
+	return hps_strdup(text ? text : "");
+}
+
+/* At least one of them is a symbolic link: it is what it points to. */
+static void compare_links(const json_t *original, const json_t *rerun, struct hps_comparison *c)
+{
+	const char *was = hps_json_text(original, "target"), *is = hps_json_text(rerun, "target");
+
+	if (was && is && !strcmp(was, is))
+		return;
+	c->verdict = was && is ? HPS_OUTPUT_DIVERGED : HPS_OUTPUT_STRUCTURE;
+	c->n_different = 1;
+	c->place = hps_strdup(was && is ? "target" : "type");
+	c->original = take_text(was && is ? was : hps_json_text(original, "type"));
+	c->rerun = take_text(was && is ? is : hps_json_text(rerun, "type"));
+}
+
+static void compare_product(struct comparer *c, const char *escaped, const json_t *original, const json_t *rerun)
+{
+	struct hps_output *o = add(c->outputs, escaped, original ? hps_product_digest(original) : NULL, rerun ? hps_product_digest(rerun) : NULL);
 	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
 
 	if (!original || !rerun)
 		o->comparison.verdict = original ? HPS_OUTPUT_MISSING : HPS_OUTPUT_EXTRA;
-	else if (!strcmp(original, rerun))
+	else if (is_type(original, "symlink") || is_type(rerun, "symlink"))
+		compare_links(original, rerun, &o->comparison);
+	else if (o->original && o->rerun && !strcmp(o->original, o->rerun))
 		o->comparison.verdict = HPS_OUTPUT_IDENTICAL;
-	else if (hps_path_unescape(escaped, &path, NULL) || !path.data)
-		o->comparison.verdict = HPS_OUTPUT_OPAQUE;
+	else if (!o->original || !o->rerun || hps_path_unescape(escaped, &path, NULL) || !path.data)
+		o->comparison = (struct hps_comparison){ .verdict = HPS_OUTPUT_OPAQUE, .n_different = 1, .note = hps_strdup("its content was not recorded") };
 	else
 		compare_contents(c, path.data, o);
 }
 
+/* What is left when the run has ended, directories aside: they are where their files are. */
 static void index_products(const json_t *products, struct hps_map *ret)
 {
 	const json_t *item;
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)products, i, item) {
-		const char *path = hps_json_text(item, "path"), *digest = hps_product_digest(item);
+		const char *path = hps_json_text(item, "path"), *state = hps_json_text(item, "state");
 
-		if (path && digest)
-			*hps_map_slot(ret, path) = (void *)(uintptr_t)digest;
+		if (path && state && strcmp(state, "deleted") != 0 && (is_type(item, "file") || is_type(item, "symlink")))
+			*hps_map_slot(ret, path) = (void *)(uintptr_t)item;
 	}
 }
 
@@ -123,10 +152,10 @@ static void compare_files(struct comparer *c, const json_t *original, const json
 	index_products(original, &a);
 	index_products(rerun, &b);
 	for (size_t i = 0; i < a.n; i++)
-		compare_file(c, a.items[i].key, a.items[i].value, hps_map_get(&b, a.items[i].key));
+		compare_product(c, a.items[i].key, a.items[i].value, hps_map_get(&b, a.items[i].key));
 	for (size_t i = 0; i < b.n; i++)
 		if (!hps_map_get(&a, b.items[i].key))
-			compare_file(c, b.items[i].key, NULL, b.items[i].value);
+			compare_product(c, b.items[i].key, NULL, b.items[i].value);
 	hps_map_release(&a);
 	hps_map_release(&b);
 }

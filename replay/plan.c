@@ -210,6 +210,8 @@ static int add_file(struct planner *p, const char *path, const char *hex, const 
 	node->mode = read_mode(item);
 	node->mtime_ns = read_ns(item, "mtime");
 	node->size = writable ? -1 : hps_json_int(item, "size", -1);
+	if (json_is_true(hps_json_at(item, "changed", NULL)))
+		hps_hole_add(&p->plan->holes, path, "somebody else changed it while the trial used it; the rerun has what was there first");
 	return 0;
 }
 

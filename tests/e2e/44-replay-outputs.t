@@ -42,6 +42,11 @@ ok "missing: recorded" record -- sh -c 'echo x >always; sh isrerun || echo y >se
 replay "an output less" 1 DIVERGED
 is "missing: the outputs" "$(of always verdict) $(of seldom verdict)" "IDENTICAL MISSING"
 
+ok "link: recorded" record -- sh -c 'ln -sf a same; if sh isrerun; then ln -sf c other; echo x >kind; else ln -sf b other; ln -sf x kind; fi'
+replay "links that it makes" 1 DIVERGED
+is "link: the outputs" "$(of same verdict) $(of other verdict): $(of other place) $(of other original) $(of other rerun); $(of kind verdict)" \
+	"IDENTICAL DIVERGED: target b c; STRUCTURE"
+
 ok "opaque: recorded" record -- sh -c 'if sh isrerun; then printf "\377\0a"; else printf "\377\0b"; fi >blob'
 replay "bytes that nobody reads" 1 DIVERGED
 is "opaque: verdict and place" "$(of blob verdict) $(of blob place)" "OPAQUE byte 2"
