@@ -55,12 +55,14 @@ MANUALS_5 := $(wildcard docs/man/*.5)
 all: $(PROGRAM_FILES) ## build the five programs into build/bin/
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 # ---- building
 
+# Rebuilds when the flags change, but not when the checkout has moved.
+FLAGS = $(subst $(CURDIR)/,./,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))
 $B/flags: force | $B/missing
-	@mkdir -p $B; echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@
+	@mkdir -p $B; echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' > $@
 
 # Names what is missing, with the package that has it, before the compiler stumbles over it.
 $B/missing: force
