@@ -93,18 +93,15 @@ int hps_filter_install(struct hps_gaps *gaps, int *ret_listener, struct hps_erro
 	return 0;
 }
 
-int hps_fence_signals(void)
+int hps_fence_new(void)
 {
 	struct hps_landlock_ruleset rules = { .scoped = HPS_LANDLOCK_SCOPE_SIGNAL };
-	int fd = (int)syscall(LANDLOCK_CREATE, &rules, sizeof rules, 0), r;
+	int fd = (int)syscall(LANDLOCK_CREATE, &rules, sizeof rules, 0);
 
-	if (fd < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
-		r = -errno;
-		if (fd >= 0)
-			close(fd);
-		return r;
-	}
-	r = syscall(LANDLOCK_RESTRICT, fd, 0) ? -errno : 0;
-	close(fd);
-	return r;
+	return fd < 0 ? -errno : fd;
+}
+
+int hps_fence_enter(int fence)
+{
+	return syscall(LANDLOCK_RESTRICT, fence, 0) ? -errno : 0;
 }

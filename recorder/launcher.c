@@ -1,4 +1,4 @@
-/* The thread that carries the filter, the root and the fence, and starts the command. Its children inherit all three; no other
+/* The thread that carries the filter and the root, and starts the command. Its children inherit both; no other
  * thread of the recorder has them. */
 #include "recorder/recorder.h"
 
@@ -20,9 +20,10 @@ struct hps_launcher {
 	pthread_mutex_t lock;
 	pthread_cond_t step;
 	enum { STARTING, READY, FAILED, GO, GONE, END } state; /* under the lock */
-	int listener;
+	int listener, fence; /* -1: none */
 	pid_t tid, child;
-	volatile int error; /* of the exec; set by the child, in our memory */
+	volatile int error;   /* of the exec; set by the child, in our memory */
+	volatile bool fenced; /* so is this */
 };
 
 static void set_state(struct hps_launcher *l, int state)
@@ -75,6 +76,7 @@ static void become(struct hps_launcher *l)
 {
 	const struct hps_launch *launch = l->launch;
 
+	l->fenced = l->fence >= 0 && hps_fence_enter(l->fence) == 0;
 	setrlimit(RLIMIT_NOFILE, &launch->files);
 	setrlimit(RLIMIT_CORE, &launch->core);
 	if (launch->default_pipe)
@@ -97,8 +99,7 @@ static void *launcher_main(void *arg)
 		set_state(l, FAILED);
 		return NULL;
 	}
-	if (hps_fence_signals())
-		hps_gap_note(l->gaps, HPS_GAP_FENCE);
+	l->fence = hps_fence_new();
 	if (hps_filter_install(l->gaps, &l->listener, &l->err)) {
 		set_state(l, FAILED);
 		return NULL;
@@ -111,6 +112,8 @@ static void *launcher_main(void *arg)
 			become(l);
 		if (l->child < 0)
 			l->error = errno;
+		if (!l->fenced)
+			hps_gap_note(l->gaps, HPS_GAP_FENCE);
 		set_state(l, GONE);
 		await(l, END);
 	}
@@ -126,7 +129,7 @@ int hps_launcher_new(const struct hps_launch *launch, struct hps_gaps *gaps, str
 
 	l->launch = launch;
 	l->gaps = gaps;
-	l->listener = -1;
+	l->listener = l->fence = -1;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->step, NULL);
 	r = pthread_create(&l->thread, NULL, launcher_main, l);
@@ -172,6 +175,8 @@ void hps_launcher_free(struct hps_launcher *l)
 		return;
 	set_state(l, END);
 	pthread_join(l->thread, NULL);
+	if (l->fence >= 0)
+		close(l->fence);
 	pthread_mutex_destroy(&l->lock);
 	pthread_cond_destroy(&l->step);
 	hps_error_release(&l->err);

@@ -51,7 +51,8 @@ void hps_act_clone(struct hps_supervisor *s, struct hps_call *c)
 /* What it denies itself we must not hand in; its children inherit that. */
 void hps_act_landlock(struct hps_supervisor *s, struct hps_call *c)
 {
-	c->t->confined = c->t->foreign = true;
+	if (!c->t->launching) /* that is our own fence */
+		c->t->confined = c->t->foreign = true;
 	hps_answer_continue(s, c);
 }
 

@@ -95,22 +95,14 @@ void hps_reaper_collect(struct hps_reaper *r)
 
 /* ---- signals ---- */
 
-static pid_t group_of(pid_t pid)
-{
-	return pid > 0 ? getpgid(pid) : 0;
-}
-
-/* A signal from the terminal went to the whole process group, the command included; so did one that a member of the group
- * sent to all of it. What was meant for us alone is passed on. */
+/* A signal from the terminal (SI_KERNEL) went to the whole process group, the command included. What another process sent is
+ * passed on: the tree itself cannot have sent it (the fence), and a group signal that arrives twice is one signal. */
 static void pass_on(const struct signalfd_siginfo *i, pid_t command)
 {
 	bool by_process = i->ssi_code == SI_USER || i->ssi_code == SI_QUEUE || i->ssi_code == SI_TKILL;
 
-	if (i->ssi_signo == SIGCHLD || !by_process)
-		return;
-	if (i->ssi_pid && group_of((pid_t)i->ssi_pid) == getpgrp() && getpgid(command) == getpgrp())
-		return;
-	kill(command, (int)i->ssi_signo);
+	if (i->ssi_signo != SIGCHLD && by_process && (pid_t)i->ssi_pid != command)
+		kill(command, (int)i->ssi_signo);
 }
 
 static void take_signals(struct hps_reaper *r, pid_t command)
@@ -121,13 +113,20 @@ static void take_signals(struct hps_reaper *r, pid_t command)
 		pass_on(&i, command);
 }
 
-/* Job control: when the command was stopped by the terminal, so are we, and the shell sees what it would see. */
+/* Job control: when the command was stopped by the terminal, so are we, by the same signal, and the shell sees what it would
+ * see. A SIGSTOP meant for the command alone is not followed: nobody would wake us with it. */
 static void stop_with(int status)
 {
 	int by = WSTOPSIG(status);
+	sigset_t one, before;
 
-	if (by == SIGTSTP || by == SIGTTIN || by == SIGTTOU)
-		raise(SIGSTOP);
+	if (by != SIGTSTP && by != SIGTTIN && by != SIGTTOU)
+		return;
+	sigemptyset(&one);
+	sigaddset(&one, by);
+	pthread_sigmask(SIG_UNBLOCK, &one, &before);
+	raise(by);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* ---- waiting ---- */

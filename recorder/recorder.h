@@ -342,7 +342,10 @@ extern const size_t hps_n_syscalls;
 /* ---- filter.c ---- */
 /* The filter for this thread, from the table: returns the listener. Degrades to what the kernel can do, noting gaps. */
 int hps_filter_install(struct hps_gaps *gaps, int *ret_listener, struct hps_error *err) HPS_MUST;
-int hps_fence_signals(void); /* 0, or -errno: the kernel has no signal scope */
+/* A Landlock domain without rules: what is inside can send no signal to what is outside. A descriptor, or -errno: the kernel has
+ * no signal scope. The command's first process enters it (and not the launcher: a signal for one of our threads is one for all). */
+int hps_fence_new(void);
+int hps_fence_enter(int fence); /* 0 or -errno */
 
 /* ---- open.c ---- */
 void hps_act_open(struct hps_supervisor *s, struct hps_call *c);

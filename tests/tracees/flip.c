@@ -16,9 +16,12 @@ static volatile char *volatile letter;
 static volatile int end;
 static int flipper(void *unused)
 {
-	while (!end)
-		if (letter)
-			*letter = *letter == 'a' ? 'b' : 'a';
+	while (!end) {
+		volatile char *at = letter;
+
+		if (at)
+			*at = *at == 'a' ? 'b' : 'a';
+	}
 	return 0;
 }
 static void *thread(void *unused)

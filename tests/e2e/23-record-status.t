@@ -1,0 +1,196 @@
+#!/bin/sh
+# A command does the same with and without the recorder: output, status, death, files, descriptors, job control.
+set -u
+. "${HPS_SOURCE:?}/tests/lib.sh"
+ok "ledger: made" hps-ledger init "$T/ledger"
+HPS_LEDGER=$T/ledger
+export HPS_LEDGER
+rec() {
+	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
+}
+
+# Each line is run by bash in an empty folder, plainly and recorded; standard output, error, status and the files left must be equal.
+try() { # try NAME COMMAND PREFIX…
+	try_name=$1 try_command=$2
+	shift 2
+	rm -rf "$T/try" && mkdir "$T/try" && cd "$T/try" || exit 99
+	"$@" bash -c "$try_command" >"$T/$try_name.out" 2>"$T/$try_name.err" </dev/null
+	echo "status $?" >"$T/$try_name.status"
+	find . -printf '%p %m %s %y %l\n' | sort >"$T/$try_name.files"
+	cd "$T" || exit 99
+}
+same() {
+	try plain "$1" env
+	try recorded "$1" hps-record -q --
+	same_as=
+	for part in out err status files; do
+		cmp -s "$T/plain.$part" "$T/recorded.$part" || same_as="$same_as $part: $(diff "$T/plain.$part" "$T/recorded.$part" | head -n 4)"
+	done
+	is "same: $1" "$same_as" ""
+}
+while IFS= read -r command; do
+	same "$command"
+done <<'COMMANDS'
+exit 3
+kill -TERM $$
+kill -KILL $$
+kill -SEGV $$
+kill -PIPE $$
+echo out; echo err >&2; false
+cat /etc/passwd | sort | head -n 3
+mkdir -p a/b/c; touch a/b/c/f; mv a/b a/d; ls -R a; rm -rf a
+ln -s /etc/hostname l; readlink l; ln l l2; echo hi >f; ln f g; stat -c %h f; rm f; cat g
+cat nosuchfile; cd /nosuch; ./nosuch
+touch noexec; ./noexec
+printf 'echo no shebang\n' >s; chmod +x s; ./s
+printf '#!/no/such/interpreter\n' >s; chmod +x s; ./s
+/usr/bin/python3 -c 'import multiprocessing as m; print(m.Pool(2).map(abs, [-1, -2, 3]))'
+/usr/bin/python3 -c 'import subprocess; print(subprocess.run(["sh", "-c", "echo $0; exit 4"]).returncode)'
+/usr/bin/python3 -c 'import sqlite3; c = sqlite3.connect("x.db"); c.execute("create table t(a)"); c.commit(); print(c.execute("select * from t").fetchall())'
+/usr/bin/python3 -c 'import os; os.execv("/bin/echo", ["echo", "executed"])'
+echo 'int main(void){return 9;}' >a.c; gcc -o a a.c && ./a
+echo data | tee f1 f2; cp f1 f3; cmp f1 f3; sed -i s/data/new/ f3; cat f3
+dd if=/dev/zero of=z bs=1k count=4 2>/dev/null; truncate -s 100 z
+mkfifo p; (echo through >p &); cat p
+cat /dev/stdin; echo x | cat /dev/stdin; echo y | cat /dev/fd/0; cat /proc/self/comm
+exec 5>f5; echo five >&5; cat f5; ls /proc/self/fd | wc -l
+ulimit -n 64; ulimit -n; /usr/bin/python3 -c 'print([open("/etc/passwd") for i in range(100)])' 2>&1 | tail -n 1
+ulimit -n; ulimit -c; umask; nproc
+trap 'echo got' USR1; kill -USR1 $$; sleep 0.1
+set -C; echo a >f; echo b >f; cat f
+flock f -c 'echo locked'; exec 9<f; flock 9; flock -n f -c true; echo $?
+strace -o st -e trace=openat cat /etc/hostname >/dev/null; grep -c openat st; rm st
+timeout 0.2 sleep 5
+timeout -s INT 0.2 sleep 5
+nohup echo x; env -i /usr/bin/env | grep -v HPS_
+sh -c 'exec 1>&-; echo x'; sh -c 'exec 0<&- 1>&- 2>&-; ls'
+(cd /tmp && cat ../etc/hostname >/dev/null && echo relative); cd /proc/self && cat comm
+unshare -r id -u; unshare -rm sh -c 'mount -t tmpfs t /mnt && echo in >/mnt/f && cat /mnt/f'
+setpriv --no-new-privs true; setpriv --bounding-set -all true; echo $?
+echo $HPS_NOTHING; locale | head -n 2; date +%Z; tty
+COMMANDS
+
+status "status: not found is 127" 127 hps-record -- no-such-command-at-all
+like "status: … and says so" "$(cat err)" "'no-such-command-at-all': command not found"
+status "status: a path that is not there" 127 hps-record -- ./nosuch
+: >plainfile
+status "status: not executable is 126" 126 hps-record -- ./plainfile
+status "status: a directory is 126" 126 hps-record -- /usr
+printf '#!/no/such\n' >badscript && chmod +x badscript
+status "status: an interpreter that is missing" 127 hps-record --id-file id -- ./badscript
+is "status: … has a record" "$(rec "t['state'], t['exit']")" "('failed', {'code': 127})"
+status "status: no command is our own error" 125 hps-record
+status "status: an unknown option, too" 125 hps-record --nosuch -- true
+status "status: a bad parameter" 125 hps-record --param x -- true
+status "status: a bad capture" 125 hps-record --capture all -- true
+before=$(hps-ledger list --json | grep -c '"index"')
+status "status: nothing of these is in the ledger" 127 hps-record -- no-such-command-at-all
+is "status: … counted" "$(hps-ledger list --json | grep -c '"index"')" "$before"
+
+hps-record -q --id-file id -- sh -c 'kill -9 $$'
+is "death: the shell sees the signal" "$?" 137
+is "death: recorded" "$(rec "t['state'], t['exit']")" "('killed', {'signal': 9})"
+is "death: the recorder itself died so" "$(/usr/bin/python3 -c '
+import subprocess
+print(subprocess.run(["hps-record", "-q", "--", "sh", "-c", "kill -TERM $$"]).returncode)')" -15
+
+# A signal for the recorder is for the command; twice loses nothing.
+cat >stubborn.sh <<'SCRIPT'
+trap 'echo int >>signals' INT
+trap 'echo term >>signals; exit 5' TERM
+: >ready
+while :; do sleep 0.05; done
+SCRIPT
+/usr/bin/python3 -c 'import os, signal
+signal.signal(signal.SIGINT, signal.SIG_DFL) # a shell starts what runs in the background deaf to it
+os.execvp("hps-record", ["hps-record", "-q", "--id-file", "id", "--", "sh", "stubborn.sh"])' &
+recorder=$!
+i=0; until [ -e ready ] || [ $((i += 1)) -gt 500 ]; do sleep 0.02; done
+kill -INT $recorder
+wait_for() { i=0; until "$@" 2>/dev/null || [ $((i += 1)) -gt 500 ]; do sleep 0.02; done; }
+wait_for grep -q int signals
+kill -TERM $recorder
+wait $recorder
+is "signals: passed on; the command's status" "$?" 5
+is "signals: the command saw both" "$(tr '\n' ' ' <signals)" "int term "
+is "signals: recorded" "$(rec "t['exit']")" "{'code': 5}"
+
+# On a terminal: Ctrl-C reaches the command once, Ctrl-Z stops both, the command has the terminal.
+cat >terminal.py <<'SCRIPT'
+import os, pty, signal, sys, time
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp("sh", ["sh", "-ic", "hps-record -q --id-file id -- /usr/bin/python3 inside.py; echo status $?; fg; echo status $?"])
+text = b""
+def until(word):
+    global text
+    end = time.time() + 20
+    while word not in text and time.time() < end:
+        try:
+            text += os.read(fd, 4096)
+        except OSError:
+            break
+until(b"ready")
+os.write(fd, b"\x03")
+until(b"interrupted 1")
+os.write(fd, b"\x1a")
+until(b"status 148")
+until(b"continued")
+until(b"status 6")
+for word in (b"tty True", b"interrupted 1", b"status 148", b"continued", b"status 6"):
+    print(word.decode(), word in text)
+SCRIPT
+cat >inside.py <<'SCRIPT'
+import os, signal, sys, time
+seen = 0
+def on_int(*a):
+    global seen
+    seen += 1
+signal.signal(signal.SIGINT, on_int)
+signal.signal(signal.SIGCONT, lambda *a: (print("continued", flush=True), os._exit(6)))
+print("tty", os.isatty(0) and os.isatty(1) and os.tcgetpgrp(0) == os.getpgrp(), flush=True)
+print("ready", flush=True)
+while not seen:
+    time.sleep(0.05)
+time.sleep(0.3)
+print("interrupted", seen, flush=True)
+time.sleep(20)
+SCRIPT
+is "terminal: job control" "$(/usr/bin/python3 terminal.py | tr '\n' ';')" "tty True True;interrupted 1 True;status 148 True;continued True;status 6 True;"
+
+# Closed descriptors and pipes.
+status "closed: the command closes everything" 3 hps-record -q --id-file id -- "$HPS_TRACEES/closes" "$T/closed"
+is "closed: and is recorded" "$(rec "products['$T/closed']['size']")" 7
+hps-record -q --id-file id -- sh -c 'exec 3>&1; ls -l /proc/self/fd/0 >/dev/null 2>&1; echo $? >&3' 0<&- >out
+is "closed: standard input stays closed for the command" "$(cat out)" 2
+started=$(date +%s%N)
+hps-record -q -- sh -c 'exec >&-; sleep 2' 2>/dev/null | { cat; date +%s%N >ended; }
+is "pipe: the reader sees the end when the command closes" "$([ $((($(cat ended) - started) / 1000000)) -lt 1500 ] && echo early)" early
+is "descriptor: an inherited one is the command's" "$(hps-record -q -- sh -c 'cat <&8' 8<<END
+through eight
+END
+)" "through eight"
+exec 9>lock
+flock 9
+hps-record -q --lock-fd 9 -- sh -c 'ls /proc/self/fd | grep -c "^9$"' >out
+is "lock-fd: the command does not get it" "$(cat out)" 0
+exec 9>&-
+
+status "daemon: the record is closed after a grace time" 0 hps-record --id-file id -- "$HPS_TRACEES/daemon" 60 "$T/late"
+like "daemon: the summary says that there are gaps" "$(cat err)" "coverage has gaps"
+like "daemon: the gap" "$(rec gaps)" "'a process was still running when the record was closed': 1"
+is "daemon: it was killed" "$(pgrep -f "daemon 60 $T" | wc -l)" 0
+status "daemon: --wait waits" 0 hps-record -q --wait --id-file id -- "$HPS_TRACEES/daemon" 3 "$T/late"
+is "daemon: … and records what it wrote" "$(rec "products['$T/late']['size'], t['coverage']['complete']")" "(5, True)"
+
+is "summary: none with -q" "$(hps-record -q -- true 2>&1)" ""
+like "summary: one line" "$(hps-record -- true 2>&1)" "^hps-record: recorded [0-9a-f]{12}: exit 0, [0-9]+ files read, [0-9]+ written, [0-9.]+ s; coverage complete$"
+is "id: in the environment, and the file" "$(hps-record -q --id-file id -- sh -c 'echo ${#HPS_RECORD_ID}'; wc -c <id; rec "t['begin'] != '$(cat id)'")" "64
+65
+True"
+ok "nested: runs, with a word about it" hps-record -q --id-file id -- sh -c 'hps-record --id-file inner -- sh -c "exit 6" 2>said; [ $? = 6 ]'
+like "nested: what it says" "$(cat said)" "already inside the recording [0-9a-f]{12}"
+is "nested: the command is in the outer record" "$(rec "['sh', '-c', 'exit 6'] in [p['argv'] for p in processes]")" True
+ok "under strace: works" strace -f -o trace hps-record -q -- cat /etc/hostname
+ok "ledger: verifies" hps-ledger verify
+done_testing

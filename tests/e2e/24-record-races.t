@@ -1,0 +1,60 @@
+#!/bin/sh
+# Programs that change names while they are opened, or interrupt calls: the record says what was really opened.
+set -u
+. "${HPS_SOURCE:?}/tests/lib.sh"
+ok "ledger: made" hps-ledger init "$T/ledger"
+HPS_LEDGER=$T/ledger
+export HPS_LEDGER
+n=${HPS_TEST_FLIPS:-2000}
+mkdir flips
+/usr/bin/python3 - "$n" <<'END'
+import sys
+for i in range(int(sys.argv[1])):
+    for letter in "ab":
+        with open("flips/%s%05d" % (letter, i), "w") as f:
+            f.write("%s%05d" % (letter, i))
+END
+cat >compare.py <<'END'
+import subprocess, sys
+folder, report, trial = sys.argv[1:4]
+opened = {l.strip() for l in open(report)}
+out = subprocess.run([sys.executable, sys.argv[4], sys.argv[5], trial,
+                      "[p.rsplit('/', 1)[1] for p, m in materials.items() if p.startswith('%s/') and m['type'] == 'file']" % folder], capture_output=True, text=True, check=True).stdout
+recorded = set(eval(out))
+print("opened", len(opened), "swapped", sum(o[0] == "b" for o in opened) > 0, "unrecorded", len(opened - recorded), "invented", len(recorded - opened))
+END
+for how in thread vm; do
+	status "flips by a $how: run" 0 hps-record -q --capture none --id-file id -- "$HPS_TRACEES/flip" $how "$T/flips" "$n" report
+	is "flips by a $how: the record is what was opened" "$(/usr/bin/python3 compare.py "$T/flips" report "$(cat id)" "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger")" \
+		"opened $n swapped True unrecorded 0 invented 0"
+done
+is "flips: no gap" "$(/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat id)" gaps)" "{}"
+
+mkdir excl
+status "signals: no call happens twice" 0 hps-record -q --capture none -- "$HPS_TRACEES/excl" "$T/excl" 3000
+is "signals: none existed" "$(cat out)" 0
+
+# Two processes: one reads a name again and again, the other moves other files there. Each content read is on record.
+mkdir two
+cat >reader.py <<'END'
+import os
+seen = set()
+while not os.path.exists("two/end"):
+    try:
+        with open("two/x") as f:
+            seen.add(f.read())
+    except FileNotFoundError:
+        pass
+open("two/seen", "w").write("\n".join(sorted(seen)))
+END
+cat >mover.py <<'END'
+import os
+for i in range(300):
+    with open("two/new", "w") as f:
+        f.write("content %d" % i)
+    os.rename("two/new", "two/x")
+open("two/end", "w").close()
+END
+status "renames beside a reader: run" 0 hps-record -q --id-file id -- sh -c '/usr/bin/python3 reader.py & /usr/bin/python3 mover.py; wait'
+is "renames beside a reader: the name is a product, no input" "$(/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat id)" "'$T/two/x' in products, '$T/two/x' in materials, gaps")" "(True, False, {})"
+done_testing

@@ -1,0 +1,74 @@
+#!/bin/sh
+# What cannot be seen is refused or said; the trial gains nothing by the recorder and cannot harm it.
+set -u
+. "${HPS_SOURCE:?}/tests/lib.sh"
+ok "ledger: made" hps-ledger init "$T/ledger"
+HPS_LEDGER=$T/ledger
+export HPS_LEDGER
+rec() {
+	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
+}
+gap() { # gap NAME COUNT WORDS
+	is "$1" "$(rec "[(g['count'], bool(g['why'])) for g in t['coverage']['gaps'] if '$3' in g['what']], t['coverage']['complete']")" "([($2, True)], False)"
+}
+echo x >x
+
+status "io_uring: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/uring"
+is "io_uring: refused" "$(cat out)" ENOSYS
+gap "io_uring: the gap" 1 io_uring
+status "abi: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/abi" "$T/x"
+is "abi: both doors are shut" "$(tr '\n' ' ' <out)" "i386 -38 x32 -38 "
+gap "abi: the gap" 2 "another ABI"
+if [ "$(id -u)" = 0 ]; then
+	status "handle: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/handle" "$T/x"
+	is "handle: refused" "$(cat out)" EPERM
+	gap "handle: the gap" 1 "by handle"
+	echo secret >secret && chmod 600 secret && chmod 755 "$T"
+	status "dropped ids: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/dropid" "$T/secret"
+	is "dropped ids: no file that the program may not open is handed in" "$(cat out)" EACCES
+	gap "dropped ids: the gap" 1 "another root, namespace or user"
+	mkdir user && chown 65534 user
+	as_user hps-ledger init "$T/user/ledger" >out 2>&1
+	status "undumpable: run" 0 as_user env XDG_CACHE_HOME="$T/user/c" HPS_LEDGER="$T/user/ledger" hps-record -q --id-file "$T/user/id" -- "$HPS_TRACEES/undumpable" "$T/x"
+	like "undumpable: the gap" "$(as_user /usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/user/ledger" "$(cat user/id)" gaps)" "'a process could not be read': 1"
+	mkdir -p root/etc root/bin root/lib64 root/lib/x86_64-linux-gnu
+	cp /bin/cat root/bin/ && cp /lib64/ld-linux-x86-64.so.2 root/lib64/ && cp /lib/x86_64-linux-gnu/libc.so.6 root/lib/x86_64-linux-gnu/
+	echo inside >root/etc/hostname
+	status "chroot: run" 0 hps-record -q --id-file id -- chroot "$T/root" /bin/cat /etc/hostname
+	is "chroot: the file inside" "$(cat out)" inside
+	is "chroot: the record names what was opened" "$(rec "materials['$T/root/etc/hostname']['digest']['sha256'], materials['$T/root/etc/hostname']['unverified']")" "('$(sha256sum root/etc/hostname | cut -d ' ' -f 1)', True)"
+	status "--root: run" 0 hps-record -q --id-file id --root "$T/root" --cwd /etc --metrics-path /m -- /bin/cat hostname
+	is "--root: the file inside" "$(cat out)" inside
+	is "--root: paths as seen from inside, and nothing uncertain" "$(rec "materials['/etc/hostname']['size'], materials['/bin/cat']['uses'], t['buildDefinition']['externalParameters']['cwd'], t['metricsPath'], gaps")" "(7, ['exec'], '/etc', '/m', {})"
+fi
+status "landlock: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/landlock" "$T/x"
+is "landlock: what a program denies itself stays denied" "$(cat out)" EACCES
+status "attack: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/attack"
+is "attack: nothing worked" "$(cat out)" 0
+status "namespaces: run" 0 hps-record -q --id-file id -- unshare -rm cat x
+is "namespaces: unverified, and said" "$(rec "materials['$T/x']['unverified'], t['coverage']['complete']")" "(True, False)"
+
+status "network: run" 0 hps-record -q --id-file id -- /usr/bin/python3 -c 'import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(("192.0.2.1", 9))'
+gap "network: the gap" 1 "network connection"
+status "own socket: run" 0 hps-record -q --id-file id -- /usr/bin/python3 -c 'import socket
+a = socket.socket(socket.AF_UNIX); a.bind("s"); a.listen(); b = socket.socket(socket.AF_UNIX); b.connect("s")'
+is "own socket: no gap" "$(rec gaps)" "{}"
+
+# The recorder is killed: the trial does not go on unseen, and the ledger says that it was lost.
+cat >onward.sh <<'END'
+: >started
+sleep 1
+cat x >after
+END
+hps-record -q -- sh onward.sh 2>/dev/null &
+recorder=$!
+while [ ! -e started ]; do sleep 0.02; done
+kill -9 $recorder
+wait $recorder 2>/dev/null
+sleep 1.5
+is "killed recorder: no file is opened any more" "$([ -e after ] && cat after)" ""
+status "killed recorder: the next run" 0 hps-record -q -- true
+like "killed recorder: the begin is lost" "$(hps-ledger list)" " lost "
+ok "ledger: verifies" hps-ledger verify
+done_testing
