@@ -76,6 +76,8 @@ static void become(struct hps_launcher *l)
 {
 	const struct hps_launch *launch = l->launch;
 
+	/* Without its recorder the command could open nothing any more and would not be on record. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	l->fenced = l->fence >= 0 && hps_fence_enter(l->fence) == 0;
 	setrlimit(RLIMIT_NOFILE, &launch->files);
 	setrlimit(RLIMIT_CORE, &launch->core);

@@ -1,0 +1,56 @@
+#!/bin/sh
+# Metrics, data sets, repository, parameters, machine: what a record says besides files.
+set -u
+. "${HPS_SOURCE:?}/tests/lib.sh"
+ok "ledger: made" hps-ledger init "$T/ledger"
+HPS_LEDGER=$T/ledger
+export HPS_LEDGER
+rec() {
+	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
+}
+identity() { rec "[i.get('value', i.get('why')) for i in t['identities'] if i['name'] == '$1']"; }
+
+status "metrics: run" 0 hps-record -q --id-file id --metrics more.json --study s --number 3 --param lr=0.10 --param 'note=a=b' -- sh -c '
+	echo "{\"loss\": 0.25, \"nested\": {\"acc\": 1, \"name\": \"x\"}, \"flag\": true}" >"$HPS_METRICS"; printf "{\"step\": 1, \"auc\": 0.5}\n{\"step\": 2, \"auc\": 0.75}\n" >more.json'
+is "metrics: values as decimal strings" "$(rec "sorted(t['metrics'].items())")" "[('auc', '0.75'), ('loss', '0.25'), ('nested.acc', '1'), ('step', '2')]"
+is "metrics: where they were" "$(rec "t['metricsPath'] in products, __import__('os').path.exists(t['metricsPath'])")" "(True, False)"
+is "parameters: as given" "$(rec "t['buildDefinition']['externalParameters']['params']")" "{'lr': '0.10', 'note': 'a=b'}"
+is "study and number" "$(rec "t['study'], t['number'], t['state']")" "('s', 3, 'complete')"
+is "begin: the same" "$(hps-ledger show "$(rec "t['begin']")" --json >b; json b "(lambda p: (p['study'], p['number'], p['params']['lr'], p['command'][0], p['counter'], p['cwd'] == '$T', len(p['recorder']['digest'])))(j['statement']['predicate'])")" "('s', 3, '0.10', 'sh', 0, True, 64)"
+is "begin: comes first" "$(hps-ledger list --json >l; json l "[e['kind'] for e in j['entries']]")" "['begin', 'trial']"
+status "metrics: bad ones do not fail the trial" 0 hps-record --id-file id -- sh -c 'echo "{no json" >"$HPS_METRICS"'
+like "metrics: … are said" "$(cat err)" "reading the metrics"
+like "metrics: … and a gap" "$(rec gaps)" "'a file of metrics could not be used': 1"
+status "metrics: a missing file of --metrics" 0 hps-record --id-file id --metrics nosuch -- true
+like "metrics: … is said" "$(cat err)" "nosuch"
+
+mkdir -p data/deep
+printf a >data/b; printf cc >data/a; printf ddd >data/deep/x
+status "data set: run" 0 hps-record -q --id-file id --dataset "train=data" --dataset data/a -- true
+expected=$(cd data && find . -type f | sed 's,^\./,,' | LC_ALL=C sort | while read -r f; do printf '%s  %s\n' "$(sha256sum <"$f" | cut -d ' ' -f 1)" "$f"; done | sha256sum | cut -d ' ' -f 1)
+is "data set: name and size" "$(rec "[(d['name'], d['annotations']['files'], d['annotations']['bytes'], d['annotations']['path']) for d in t['buildDefinition']['resolvedDependencies'] if 'annotations' in d]")" "[('train', 3, 6, '$T/data'), ('data/a', 1, 2, '$T/data/a')]"
+is "data set: dirHash by other tools" "$(rec "[d['digest']['dirHash'] for d in t['buildDefinition']['resolvedDependencies'] if d['name'] == 'train'][0]")" "$expected"
+old=$(rec "[d['digest']['sha256'] for d in t['buildDefinition']['resolvedDependencies'] if d['name'] == 'train'][0]")
+printf A >data/b
+status "data set: changed" 0 hps-record -q --id-file id --dataset "train=data" -- true
+is "data set: another digest" "$(rec "[d['digest']['sha256'] for d in t['buildDefinition']['resolvedDependencies'] if d['name'] == 'train'][0] != '$old'")" True
+
+status "no repository" 0 hps-record -q --id-file id -- true
+like "no repository: said" "$(identity git.commit)" "not in a git repository"
+git init -q repo && cd repo && git config user.email a@example.org && git config user.name a && echo 'print(1)' >t.py && git add t.py && git -c commit.gpgsign=false commit -q -m m
+commit=$(git rev-parse HEAD)
+status "repository: clean" 0 hps-record -q --id-file "$T/id" -- /usr/bin/python3 t.py
+is "repository: commit and state" "$(identity git.commit)$(identity git.dirty)" "['$commit']['false']"
+echo 'print(2)' >t.py
+cd ..
+status "repository: by the script's folder, changed" 0 hps-record -q --id-file id -- /usr/bin/python3 repo/t.py
+is "repository: dirty, with a digest of the changes" "$(identity git.commit)$(identity git.dirty)$(rec "[len(i['value']) for i in t['identities'] if i['name'] == 'git.diff']")" "['$commit']['true'][64]"
+
+is "machine: cpu, kernel, memory, libc" "$(rec "[n for n in ('cpu.model', 'cpu.isa', 'kernel.release', 'memory.total', 'libc.version', 'host.name', 'user.name') if not any(i['name'] == n and i.get('value') for i in t['identities'])]")" "[]"
+is "machine: kernel.release" "$(identity kernel.release)" "['$(uname -r)']"
+is "machine: a GPU or why there is none" "$(rec "any(i['name'].startswith('gpu') for i in t['identities'])")" True
+is "recorder: its self-test" "$(identity recorder.selftest)" "['passed']"
+is "resources: there" "$(rec "float(t['resources']['wallSeconds']) > 0, t['resources']['maxRssBytes'] > 1000000, 1000000 < t['resources']['recorderMaxRssBytes'] < 64 << 20")" "(True, True, True)"
+is "run: SLSA shape" "$(rec "t['runDetails']['builder']['id'], t['runDetails']['metadata']['invocationId'] == t['begin'], t['runDetails']['metadata']['startedOn'] <= t['runDetails']['metadata']['finishedOn']")" "('urn:hps:recorder:v1', True, True)"
+ok "ledger: verifies" hps-ledger verify
+done_testing
