@@ -617,6 +617,18 @@ static int write_manifests(struct hps_record *r, json_t *subject, json_t *depend
 	return error;
 }
 
+static void add_datasets(const struct hps_record *r, json_t *datasets, json_t *dependencies)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(datasets, i, item) {
+		if (json_object_get(item, "missing"))
+			hps_gap_note(r->gaps, HPS_GAP_FACTS);
+		json_array_append(dependencies, item);
+	}
+}
+
 int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 {
 	_cleanup_json_ json_t *statement = hps_statement_new(HPS_PREDICATE_TRIAL), *facts = NULL;
@@ -631,7 +643,7 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 		json_decref(dependencies);
 		return error;
 	}
-	json_array_extend(dependencies, json_object_get(facts, "datasets"));
+	add_datasets(r, json_object_get(facts, "datasets"), dependencies);
 	hps_json_set_text(definition, "buildType", "urn:hps:command:v1");
 	hps_json_set(definition, "externalParameters", external_json(r));
 	hps_json_set(definition, "internalParameters", options_json(r));

@@ -527,6 +527,12 @@ static int check_options(const struct hps_trial_options *o, struct hps_error *er
 		return hps_error_set(err, HPS_E_USAGE, "--capture '%s': it is 'closure' or 'none'", o->capture);
 	if (o->root && *o->root != '/')
 		return hps_error_set(err, HPS_E_USAGE, "--root '%s': give an absolute path", o->root);
+	for (size_t i = 0; i < o->datasets.n; i++) {
+		const char *equals = strchr(o->datasets.v[i], '=');
+
+		if (access(equals ? equals + 1 : o->datasets.v[i], R_OK))
+			return hps_error_errno(err, "--dataset '%s'", o->datasets.v[i]);
+	}
 	if (o->has_lock_fd && fcntl((int)o->lock_fd, F_SETFD, FD_CLOEXEC))
 		return hps_error_errno(err, "--lock-fd %d", (int)o->lock_fd);
 	if (o->has_passphrase_fd && fcntl((int)o->passphrase_fd, F_SETFD, FD_CLOEXEC))

@@ -31,6 +31,8 @@ expected=$(cd data && find . -type f | sed 's,^\./,,' | LC_ALL=C sort | while re
 is "data set: name and size" "$(rec "[(d['name'], d['annotations']['files'], d['annotations']['bytes'], d['annotations']['path']) for d in t['buildDefinition']['resolvedDependencies'] if 'annotations' in d]")" "[('train', 3, 6, '$T/data'), ('data/a', 1, 2, '$T/data/a')]"
 is "data set: dirHash by other tools" "$(rec "[d['digest']['dirHash'] for d in t['buildDefinition']['resolvedDependencies'] if d['name'] == 'train'][0]")" "$expected"
 old=$(rec "[d['digest']['sha256'] for d in t['buildDefinition']['resolvedDependencies'] if d['name'] == 'train'][0]")
+status "data set: one that is not there is refused before the start" 125 hps-record --dataset nosuch -- sh -c ': >ran'
+not_ok "data set: … nothing ran" test -e ran
 printf A >data/b
 status "data set: changed" 0 hps-record -q --id-file id --dataset "train=data" -- true
 is "data set: another digest" "$(rec "[d['digest']['sha256'] for d in t['buildDefinition']['resolvedDependencies'] if d['name'] == 'train'][0] != '$old'")" True

@@ -43,7 +43,7 @@ status "no content store at the end: the command's status" 5 hps-record --ledger
 like "no content store at the end: said" "$(cat err)" "kept in|recorded"
 
 # A recorder that dies holding the ledger's lock does not keep others out.
-hps-record -q -- sh -c ': >started; sleep 30' 2>/dev/null &
+hps-record -q -- sh -c ': >started; exec sleep 30' 2>/dev/null &
 recorder=$!
 i=0
 until [ -e started ] || [ $((i += 1)) -gt 500 ]; do sleep 0.02; done
