@@ -84,6 +84,20 @@ static json_t *text_json(const struct hps_record *r, const char *text)
 	return hps_path_json(clean);
 }
 
+/* By the shape of the values alone: a parameter's name is what the search is about, and may well be "key" or "token". */
+static json_t *params_json(const struct hps_record *r)
+{
+	json_t *clean = json_object(), *value;
+	const char *name;
+
+	json_object_foreach(r->params, name, value) {
+		_cleanup_free_ char *text = hps_redact_text(r->redactor, json_string_value(value));
+
+		hps_json_set_text(clean, name, text);
+	}
+	return clean;
+}
+
 static const char *type_of(mode_t mode)
 {
 	return S_ISREG(mode) ? "file" : S_ISDIR(mode) ? "directory" : S_ISLNK(mode) ? "symlink" : "other";
@@ -139,7 +153,7 @@ json_t *hps_record_begin(const struct hps_record *r)
 	hps_json_add(json_object_get(statement, "subject"), subject);
 	hps_json_set(predicate, "command", command);
 	hps_json_set(predicate, "cwd", text_json(r, r->cwd));
-	hps_json_set(predicate, "params", json_deep_copy(r->params));
+	hps_json_set(predicate, "params", params_json(r));
 	hps_json_set(predicate, "recorder", recorder_json());
 	set_trial(r, predicate);
 	return statement;
@@ -555,7 +569,7 @@ static json_t *external_json(const struct hps_record *r)
 
 	hps_json_set(external, "command", arguments_json(r, r->argv));
 	hps_json_set(external, "cwd", text_json(r, r->cwd));
-	hps_json_set(external, "params", json_deep_copy(r->params));
+	hps_json_set(external, "params", params_json(r));
 	hps_redact_environment(r->redactor, r->envp, clear, tags);
 	hps_json_set(external, "environment", clear);
 	hps_json_set(external, "environmentDigests", tags);

@@ -46,7 +46,7 @@ for program in hps-record hps-ledger hps-search hps-replay hps-audit; do
 			"$HPS_BIN/$program" "$command" --help
 		done
 	} 2>/dev/null | grep -oE '^  (-[a-zA-Z], |    )--[a-z][a-z-]*' | grep -oE -- '--[a-z-]+' | sort -u >"$T/help"
-	mandoc -Tascii "docs/man/$program.1" | sed 's/.\x08//g' | grep -oE -- '--[a-z][a-z-]+' | sort -u >"$T/manual"
+	sed -n 's/^\.It Fl \(.*\)/ \1/p' "docs/man/$program.1" | grep -oE ' -[a-z][a-z-]+' | sed 's/ -/--/' | sort -u >"$T/manual"
 	is "manual: $program(1) has every option of --help" "$(comm -23 "$T/help" "$T/manual" | tr '\n' ' ')" ""
 	is "manual: $program(1) has no option that --help has not" "$(comm -13 "$T/help" "$T/manual" | grep -vE -- '^--(help|version)$' | tr '\n' ' ')" ""
 	status "help: $program --version says its version" 0 "$HPS_BIN/$program" --version

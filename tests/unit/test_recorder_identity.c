@@ -215,9 +215,9 @@ static void test_dataset(void **state)
 
 static void test_seeds(void **state)
 {
-	char *const argv[] = { (char *)"train.py", (char *)"--seed", (char *)"7", (char *)"trainer.Random-State=8", (char *)"--lr=0.1", (char *)"--seed=x", (char *)"seedling=3", NULL };
-	char *const envp[] = { (char *)"PYTHONHASHSEED=0", (char *)"HOME=/", NULL };
-	_cleanup_json_ json_t *seeds = hps_seeds(argv, envp, "42");
+	_cleanup_strv_ struct hps_strv argv = LIST_OF("train.py", "--seed", "7", "trainer.Random-State=8", "--lr=0.1", "--seed=x", "seedling=3");
+	_cleanup_strv_ struct hps_strv envp = LIST_OF("PYTHONHASHSEED=0", "HOME=/");
+	_cleanup_json_ json_t *seeds = hps_seeds(argv.v, envp.v, "42");
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
 	(void)state;

@@ -81,12 +81,12 @@ static void test_arguments(void **state)
 
 static void test_environment(void **state)
 {
-	char *const envp[] = { (char *)"PATH=/bin", (char *)"OMP_NUM_THREADS=2", (char *)"MY_NOTE=hello", (char *)"HPS_TOKEN=hunter2", (char *)"CUDA_PROXY=http://u:hunter2@h/", NULL };
+	_cleanup_strv_ struct hps_strv envp = LIST_OF("PATH=/bin", "OMP_NUM_THREADS=2", "MY_NOTE=hello", "HPS_TOKEN=hunter2", "CUDA_PROXY=http://u:hunter2@h/");
 	_cleanup_json_ json_t *clear = json_object(), *tags = json_object();
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
 	(void)state;
-	hps_redact_environment(&redactor, envp, clear, tags);
+	hps_redact_environment(&redactor, envp.v, clear, tags);
 	assert_ok(hps_json_canonical(clear, &text, err));
 	assert_string_equal(text.data, "{\"OMP_NUM_THREADS\":\"2\",\"PATH\":\"/bin\"}");
 	assert_int_equal(json_object_size(tags), 3);

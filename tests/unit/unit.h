@@ -32,4 +32,15 @@
 		hps_error_release(&e_);                       \
 	} while (0)
 
+/* A list for calls that want `char *const *`, as main() has it. */
+static inline struct hps_strv list_of(const char *const *items)
+{
+	struct hps_strv list = HPS_STRV_INIT;
+
+	while (*items)
+		hps_strv_add(&list, *items++);
+	return list;
+}
+#define LIST_OF(...) list_of((const char *const[]){ __VA_ARGS__, NULL })
+
 #endif
