@@ -3,25 +3,26 @@
 
 static const struct {
 	const char *what, *why;
+	bool blind; /* false: said for honesty's sake, but nothing escaped the record */
 } gaps[HPS_GAP_COUNT] = {
-	[HPS_GAP_IO_URING] = { "io_uring was asked for and refused", "files opened through a ring are not seen; the program was told ENOSYS" },
-	[HPS_GAP_HANDLE] = { "a file was to be opened by handle and this was refused", "a handle has no path; the program was told EPERM" },
-	[HPS_GAP_ABI] = { "a call or program of another ABI (i386, x32) was refused", "its calls are not in the filter's table; the program was told ENOSYS or ENOEXEC" },
-	[HPS_GAP_FOREIGN] = { "files were opened under another root, namespace or user", "no descriptor was handed out there: what was opened is what the path named just before" },
-	[HPS_GAP_OPAQUE] = { "a process could not be read", "it is not dumpable, or runs a program that we may not read: paths it opened are not known" },
-	[HPS_GAP_SPECIAL] = { "a device, terminal or pipe was opened by a process with several threads", "the kernel read the name after us: another thread could have changed it" },
-	[HPS_GAP_NETWORK] = { "a network connection was made", "what came over it is not in the record" },
-	[HPS_GAP_SOCKET] = { "a socket of another program was connected to", "what that program did or sent is not in the record" },
-	[HPS_GAP_CHANGED] = { "a file changed while it was read", "its digest is of one state, the program may have seen another" },
-	[HPS_GAP_UNREADABLE] = { "a file could not be hashed", "it was opened for writing or execution only, or reading it failed" },
-	[HPS_GAP_LISTING] = { "a directory has too many names", "its listing was not kept" },
-	[HPS_GAP_STORE] = { "the content of a file could not be stored", "the content store could not be written; its digest is known" },
-	[HPS_GAP_RUNNING] = { "a process was still running when the record was closed", "it was killed (SIGKILL) after a grace time; --wait waits for it instead" },
-	[HPS_GAP_METRICS] = { "a file of metrics could not be used", "it is no JSON object or JSON lines, or has no numbers" },
-	[HPS_GAP_INTERRUPT] = { "a signal could interrupt an intercepted call", "the kernel is older than 5.19: a call may have been made twice" },
-	[HPS_GAP_FENCE] = { "the trial could have sent signals to the recorder", "the kernel has no Landlock signal scope (6.12)" },
-	[HPS_GAP_FACTS] = { "facts about the machine were not gathered", "the process that gathers them failed" },
-	[HPS_GAP_ARGUMENTS] = { "an executed program's name or arguments are not certain", "other threads or processes could change them while they were read" },
+	[HPS_GAP_IO_URING] = { "io_uring was asked for and refused", "files opened through a ring are not seen; the program was told ENOSYS", true },
+	[HPS_GAP_HANDLE] = { "a file was to be opened by handle and this was refused", "a handle has no path; the program was told EPERM", true },
+	[HPS_GAP_ABI] = { "a call or program of another ABI (i386, x32) was refused", "its calls are not in the filter's table; the program was told ENOSYS or ENOEXEC", true },
+	[HPS_GAP_FOREIGN] = { "files were opened under another root, namespace or user", "no descriptor was handed out there: what was opened is what the path named just before", true },
+	[HPS_GAP_OPAQUE] = { "a process could not be read", "it is not dumpable, or runs a program that we may not read: paths it opened are not known", true },
+	[HPS_GAP_SPECIAL] = { "a device, terminal or pipe was opened by a process with several threads", "the kernel read the name after us: another thread could have changed it", true },
+	[HPS_GAP_NETWORK] = { "a network connection was made", "what came over it is not in the record", true },
+	[HPS_GAP_SOCKET] = { "a socket of another program was connected to", "what that program did or sent is not in the record", true },
+	[HPS_GAP_CHANGED] = { "a file changed while it was read", "its digest is of one state, the program may have seen another", true },
+	[HPS_GAP_UNREADABLE] = { "a file could not be hashed", "it was opened for writing or execution only, or reading it failed", true },
+	[HPS_GAP_LISTING] = { "a directory has too many names", "its listing was not kept", true },
+	[HPS_GAP_STORE] = { "the content of a file could not be stored", "the content store could not be written; its digest is known", true },
+	[HPS_GAP_RUNNING] = { "a process was still running when the record was closed", "it was killed (SIGKILL) after a grace time; --wait waits for it instead", true },
+	[HPS_GAP_METRICS] = { "a file of metrics could not be used", "it is no JSON object or JSON lines, or has no numbers", true },
+	[HPS_GAP_INTERRUPT] = { "a signal could interrupt an intercepted call", "the kernel is older than 5.19: a call may have been made twice", true },
+	[HPS_GAP_FENCE] = { "the trial could have sent signals to the recorder", "the kernel has no Landlock signal scope (6.12)", false },
+	[HPS_GAP_FACTS] = { "facts about the machine were not gathered", "the process that gathers them failed", true },
+	[HPS_GAP_ARGUMENTS] = { "an executed program's name or arguments are not certain", "other threads or processes could change them while they were read", true },
 };
 
 void hps_gap_note(struct hps_gaps *g, enum hps_gap gap)
@@ -32,7 +33,7 @@ void hps_gap_note(struct hps_gaps *g, enum hps_gap gap)
 bool hps_gaps_none(struct hps_gaps *g)
 {
 	for (size_t i = 0; i < HPS_GAP_COUNT; i++)
-		if (atomic_load(&g->count[i]))
+		if (gaps[i].blind && atomic_load(&g->count[i]))
 			return false;
 	return true;
 }
@@ -53,7 +54,7 @@ json_t *hps_gaps_json(struct hps_gaps *g)
 		hps_json_set_int(item, "count", (int64_t)count);
 		hps_json_add(list, item);
 	}
-	hps_json_set(coverage, "complete", json_boolean(json_array_size(list) == 0));
+	hps_json_set(coverage, "complete", json_boolean(hps_gaps_none(g)));
 	hps_json_set(coverage, "gaps", list);
 	return coverage;
 }

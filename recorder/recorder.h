@@ -65,7 +65,7 @@ struct hps_gaps {
 	_Atomic uint64_t count[HPS_GAP_COUNT];
 };
 void hps_gap_note(struct hps_gaps *g, enum hps_gap gap); /* from any thread */
-bool hps_gaps_none(struct hps_gaps *g);
+bool hps_gaps_none(struct hps_gaps *g); /* nothing escaped the record: `complete` */
 json_t *hps_gaps_json(struct hps_gaps *g); /* predicate.coverage */
 
 /* ---- hasher.c: the digest of what a file held at one moment --------------------------------------------------------- */
