@@ -58,8 +58,8 @@ def workloads(folder):
 class Tool:
     """A recorder: how it wraps a command in a fresh place."""
 
-    def __init__(self, name, wrap):
-        self.name, self.wrap = name, wrap
+    def __init__(self, name, wrap, ours=False):
+        self.name, self.wrap, self.ours = name, wrap, ours
 
     def command(self, command, folder):
         return self.wrap(command, folder)
@@ -69,7 +69,7 @@ def tools(programs, folder):
     ledger = os.path.join(folder, "ledger")
     subprocess.run([os.path.join(programs, "hps-ledger"), "init", ledger], check=True, **QUIET)
     record = [os.path.join(programs, "hps-record"), "-q", "--ledger", ledger, "--id-file", os.path.join(folder, "id")]
-    found = [Tool("hps-record", lambda c, f: [*record, "--", *c])]
+    found = [Tool("hps-record", lambda c, f: [*record, "--", *c], ours=True)]
     if shutil.which("strace"):
         found.append(Tool("strace -f", lambda c, f: ["strace", "-f", "-o", os.path.join(f, "strace"), *c]))
         found.append(Tool("strace -f --seccomp-bpf", lambda c, f: ["strace", "-f", "--seccomp-bpf", "-e", "trace=%file,%process", "-o", os.path.join(f, "strace"), *c]))
@@ -90,8 +90,8 @@ def run(command, folder):
 
 
 def measure(tool, command, folder, rounds):
-    """Ratios of `rounds` pairs after one run that warms caches; None when the tool fails."""
-    if run(tool.command(command, folder), folder)[1] != 0:
+    """Ratios of `rounds` pairs, after a run that fills our own cache; None when the tool fails."""
+    if tool.ours and run(tool.command(command, folder), folder)[1] != 0:
         return None
     ratios = []
     for _ in range(rounds):
@@ -106,9 +106,7 @@ def measure(tool, command, folder, rounds):
 def recorder_memory(programs, ledger, folder):
     """Peak resident memory, MiB, that the newest record gives for the recorder itself."""
     trial = open(os.path.join(folder, "id")).read().strip()
-    shown = subprocess.run([os.path.join(programs, "hps-ledger"), "--ledger", ledger, "show", trial, "--json"], capture_output=True)
-    if shown.returncode != 0:
-        shown = subprocess.run([os.path.join(programs, "hps-ledger"), "show", "--ledger", ledger, "--json", trial], capture_output=True, check=True)
+    shown = subprocess.run([os.path.join(programs, "hps-ledger"), "show", "--ledger", ledger, "--json", trial], capture_output=True, check=True)
     return find(json.loads(shown.stdout), "recorderMaxRssBytes") / (1 << 20)
 
 
@@ -156,6 +154,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("programs")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peer-rounds", type=int, default=3)
     parser.add_argument("--only", default="")
     parser.add_argument("--no-write", action="store_true")
     args = parser.parse_args()
@@ -174,7 +173,7 @@ def main():
             cells, memory = [], float("nan")
             for tool in found:
                 print("%s %s under %s" % (w, what, tool.name), file=sys.stderr, flush=True)
-                ratios = measure(tool, command, folder, args.rounds)
+                ratios = measure(tool, command, folder, args.rounds if tool.ours else args.peer_rounds)
                 cells.append(text_of(ratios))
                 print("    " + cells[-1], file=sys.stderr, flush=True)
                 if tool.name == "hps-record" and ratios:
@@ -188,7 +187,7 @@ def main():
             ["| | workload | plain | goal | " + " | ".join(t.name for t in found) + " | our memory |", "|" + "---|" * (5 + len(found)), *rows]
         )
         verdict = "All goals of this table are met." if not missed else "Not met: " + "; ".join(missed) + "."
-        page = PAGE % (time.strftime("%Y-%m-%d", time.gmtime()), machine(), fdatasync_ms(folder), args.rounds, table, verdict)
+        page = PAGE % (time.strftime("%Y-%m-%d", time.gmtime()), machine(), fdatasync_ms(folder), args.rounds, args.peer_rounds, table, verdict)
         print(page)
         if not args.no_write and not args.only:
             with open(os.path.join(SOURCE, "docs", "benchmarks.md"), "w") as f:
@@ -201,8 +200,8 @@ PAGE = """# Benchmarks
 
 Written by `make bench` on %s; %s; its fdatasync takes %.2f ms (median).
 
-Wall time with a recorder divided by wall time without, minimum / **median** / maximum of %d pairs, plain and recorded runs in turn, after one
-run that warms caches. hps-record hashes every file, keeps the contents that no package has, signs, and waits for the disk; the
+Wall time with a recorder divided by wall time without, minimum / **median** / maximum of %d pairs (peers: %d), plain and recorded runs
+in turn, ours after one run that fills its cache of digests. hps-record hashes every file, keeps the contents that no package has, signs, and waits for the disk; the
 others do none of that. "fails": the tool ends with an error on this workload. "our memory": the recorder's own peak.
 
 %s
