@@ -44,7 +44,7 @@ struct hps_cache {
 	char *dir;
 };
 
-static char *cache_dir(void)
+char *hps_cache_dir(void)
 {
 	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
@@ -95,7 +95,7 @@ struct hps_cache *hps_cache_open(void)
 	c->now_ns = now;
 	c->day = (uint32_t)(now / 86400000000000ll);
 	c->dice = (uint32_t)now;
-	c->dir = cache_dir();
+	c->dir = hps_cache_dir();
 	if (c->dir)
 		load(c);
 	return c;

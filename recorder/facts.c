@@ -202,13 +202,15 @@ static json_t *elf_of(const char *path)
 	return item;
 }
 
-static json_t *owners_of(struct hps_map *paths)
+static json_t *owners_of(int cache_dir, struct hps_map *paths)
 {
 	json_t *owners = json_object();
-	int r = paths->n ? hps_packages_find(paths) : 0;
+	int r = paths->n ? hps_owners_find(cache_dir, paths) : 0;
 
 	for (size_t i = 0; i < paths->n; i++) {
-		if (!r && paths->items[i].value)
+		const char *owner = paths->items[i].value;
+
+		if (!r && owner && *owner)
 			set_at_path(owners, paths->items[i].key, hps_path_json(paths->items[i].value));
 		free(paths->items[i].value);
 	}
@@ -216,7 +218,7 @@ static json_t *owners_of(struct hps_map *paths)
 }
 
 /* The question: strings with their NUL, each led by a letter: P whose package? E what soname and build-id? Y read by Python? */
-static json_t *gather_files(const struct hps_buf *question)
+static json_t *gather_files(int cache_dir, const struct hps_buf *question)
 {
 	json_t *answer = json_object(), *elf = json_object();
 	struct hps_map owned = HPS_MAP_INIT;
@@ -233,7 +235,7 @@ static json_t *gather_files(const struct hps_buf *question)
 			hps_strv_add(&python, path);
 	}
 	hps_json_set(answer, "elf", elf);
-	hps_json_set(answer, "packages", owners_of(&owned));
+	hps_json_set(answer, "packages", owners_of(cache_dir, &owned));
 	hps_json_set(answer, "python", hps_python_distributions(&python));
 	hps_map_release(&owned);
 	hps_strv_release(&python);
@@ -244,13 +246,17 @@ static void facts_main(int fd, const struct hps_facts_request *request)
 {
 	_cleanup_json_ json_t *facts = NULL, *answer = NULL;
 	_cleanup_buf_ struct hps_buf question = HPS_BUF_INIT;
+	_cleanup_free_ char *cache = hps_cache_dir();
+	int dir = -1;
 
 	facts = gather_machine(request);
+	if (cache && (hps_dir_make(AT_FDCWD, cache, 0700, NULL) || hps_dir_open(AT_FDCWD, cache, &dir, NULL)))
+		dir = -1;
 	if (request->root && (chroot(request->root) || chdir("/")))
 		_exit(1);
 	if (send_json(fd, facts) || receive_frame(fd, &question, -1))
 		_exit(1);
-	answer = gather_files(&question);
+	answer = gather_files(dir, &question);
 	_exit(send_json(fd, answer) ? 1 : 0);
 }
 

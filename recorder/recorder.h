@@ -116,7 +116,8 @@ void hps_hasher_free(struct hps_hasher *h);   /* and all contents */
 
 /* ---- cache.c: digests of earlier runs ---------------------------------------------------------------------------------- */
 
-/* $XDG_CACHE_HOME/hps/digests, keyed by file system, device, inode, size and both times. Never NULL: a cache that cannot
+char *hps_cache_dir(void); /* $XDG_CACHE_HOME/hps; NULL: there is no home */
+/* digests in it, keyed by file system, device, inode, size and both times. Never NULL: a cache that cannot
  * be read is empty, one that cannot be written is not. */
 struct hps_cache *hps_cache_open(void);
 /* False for what must be hashed: unknown, young, on a file system whose times say little, or picked for re-hashing. */
@@ -124,6 +125,11 @@ bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, s
 void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, const struct hps_content *content);
 void hps_cache_save(struct hps_cache *c);
 void hps_cache_free(struct hps_cache *c);
+
+/* ---- owners.c: Debian packages of paths, remembered ---------------------------------------------------------------------- */
+
+/* As hps_packages_find(), but "" stands for no owner. cache_dir may be -1. */
+int hps_owners_find(int cache_dir, struct hps_map *paths);
 
 /* ---- files.c: every path the trial touched -------------------------------------------------------------------------------- */
 
