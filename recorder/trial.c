@@ -406,6 +406,19 @@ static int write_id(const struct trial *t, const char *id, struct hps_error *err
 	return t->o->id_file ? hps_file_write(AT_FDCWD, t->o->id_file, 0644, line, strlen(line), err) : 0;
 }
 
+/* Not all that was put has arrived: say of each content what is true. */
+static void forget_stored(struct trial *t)
+{
+	for (size_t i = 0; i < t->files.by_path.n; i++) {
+		struct hps_file *file = t->files.by_path.items[i].value;
+		struct hps_content *both[] = { file->first, file->final.content };
+
+		for (size_t j = 0; j < ARRAY_SIZE(both); j++)
+			if (both[j] && both[j]->stored)
+				both[j]->stored = hps_objects_has(t->store, &both[j]->digest);
+	}
+}
+
 /* The trial has run: from here on nothing changes its status, and what fails is said. */
 static void write_record(struct trial *t)
 {
@@ -414,8 +427,10 @@ static void write_record(struct trial *t)
 	char id[65];
 
 	if (t->store && hps_objects_sync(t->store, &err)) {
+		hps_note("storing contents: %s", err.message);
 		hps_gap_note(&t->gaps, HPS_GAP_STORE);
 		hps_error_release(&err);
+		forget_stored(t);
 	}
 	if (hps_record_trial(&t->record, &statement, &err)) {
 		hps_note("%s: this trial has no record", err.message);

@@ -1,0 +1,297 @@
+/* Contents and paths: digests of what a file held, real paths with the links that led there, the digest cache, the call table. */
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "recorder/recorder.h"
+
+struct fixture {
+	char dir[PATH_MAX];
+	int proc_fd;
+	struct hps_gaps gaps;
+	struct hps_objects *objects;
+	struct hps_hasher *hasher;
+	struct hps_files files;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = hps_alloc(sizeof *f);
+	char made[] = "/tmp/hps-unit-XXXXXX";
+
+	if (!mkdtemp(made) || !realpath(made, f->dir) || chdir(f->dir))
+		return -1;
+	f->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_ok(hps_objects_open(AT_FDCWD, "objects", true, &f->objects, err));
+	f->hasher = hps_hasher_new(f->proc_fd, f->objects, NULL, &f->gaps);
+	f->files = (struct hps_files){ .hasher = f->hasher, .gaps = &f->gaps, .capture = true };
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	hps_hasher_free(f->hasher);
+	hps_files_release(&f->files);
+	hps_objects_free(f->objects);
+	close(f->proc_fd);
+	if (chdir("/"))
+		return -1;
+	assert_ok(hps_dir_remove(AT_FDCWD, f->dir, err));
+	free(f);
+	return 0;
+}
+
+static void put(const char *path, const char *text)
+{
+	assert_ok(hps_file_write(AT_FDCWD, path, 0644, text, strlen(text), err));
+}
+
+/* The content of path now, through a descriptor as the supervisor has it. */
+static struct hps_content *add(struct fixture *f, const char *path, bool store, bool again)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct hps_content *c;
+	struct stat s;
+
+	assert_int_equal(fstat(fd, &s), 0);
+	c = hps_hasher_add(f->hasher, fd, &s, store, again);
+	close(fd);
+	return c;
+}
+
+static void assert_digest(const struct hps_content *c, const char *text)
+{
+	struct hps_digest d;
+
+	hps_digest_of(text, strlen(text), &d);
+	assert_int_equal(atomic_load(&c->state), HPS_CONTENT_DONE);
+	assert_true(hps_digest_equal(&d, &c->digest));
+}
+
+static void test_contents(void **state)
+{
+	struct fixture *f = *state;
+	struct hps_content *a, *b;
+
+	put("a", "first");
+	a = add(f, "a", true, false);
+	assert_ptr_equal(add(f, "a", true, false), a);
+	assert_ptr_not_equal(add(f, "a", true, true), a);
+	hps_hasher_wait(f->hasher, a);
+	assert_digest(a, "first");
+	assert_true(a->stored && hps_objects_has(f->objects, &a->digest));
+	put("a", "second");
+	b = add(f, "a", false, false);
+	assert_ptr_not_equal(b, a);
+	hps_hasher_finish(f->hasher);
+	assert_digest(b, "second");
+	assert_false(b->stored);
+	assert_true(hps_gaps_none(&f->gaps));
+}
+
+/* The barrier lets a writer through only when what was there is hashed. */
+static void test_barrier(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *big = hps_alloc((8 << 20) + 1);
+	struct hps_content *c;
+	struct stat s;
+	int fd;
+
+	memset(big, 'x', 8 << 20);
+	put("big", big);
+	c = add(f, "big", false, false);
+	assert_int_equal(stat("big", &s), 0);
+	hps_hasher_barrier(f->hasher, s.st_dev, s.st_ino);
+	fd = open("big", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	close(fd);
+	assert_digest(c, big);
+}
+
+/* Appended to before it was hashed: said. A name or mode changed before: the content is what it was. */
+static void test_changes(void **state)
+{
+	struct fixture *f = *state;
+	struct hps_content *grown, *moved;
+	_cleanup_fd_ int fd = -1;
+	struct stat s;
+
+	hps_hasher_finish(f->hasher); /* from here on add() hashes at once: pretend an older look */
+	put("grown", "short");
+	assert_int_equal(stat("grown", &s), 0);
+	fd = open("grown", O_RDWR | O_APPEND | O_CLOEXEC);
+	assert_int_equal(write(fd, "er", 2), 2);
+	grown = hps_hasher_add(f->hasher, fd, &s, true, false);
+	assert_int_equal(atomic_load(&grown->state), HPS_CONTENT_CHANGED);
+	assert_false(grown->stored);
+	assert_false(hps_gaps_none(&f->gaps));
+	put("moved", "content");
+	assert_int_equal(stat("moved", &s), 0);
+	assert_int_equal(rename("moved", "elsewhere"), 0);
+	assert_int_equal(chmod("elsewhere", 0600), 0);
+	close(fd);
+	fd = open("elsewhere", O_RDONLY | O_CLOEXEC);
+	moved = hps_hasher_add(f->hasher, fd, &s, true, false);
+	assert_digest(moved, "content");
+}
+
+static void test_sniffing(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *key = hps_format("x\n-----BEGIN EC %s KEY-----\nabc\n-----END EC %s KEY-----\n", "PRIVATE", "PRIVATE");
+	struct hps_content *secret, *library, *text;
+
+	put("key", key);
+	put("text", "-----BEGIN CERTIFICATE-----");
+	secret = add(f, "key", true, false);
+	library = add(f, "/lib/x86_64-linux-gnu/libc.so.6", false, false);
+	text = add(f, "text", true, false);
+	hps_hasher_finish(f->hasher);
+	assert_true(secret->secret && !secret->stored);
+	assert_true(library->shared_object && !library->secret);
+	assert_true(text->stored && !text->secret && !text->shared_object);
+}
+
+static void assert_walk(struct fixture *f, const char *base, const char *name, bool follow, const char *expected)
+{
+	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
+	_cleanup_free_ char *full = hps_format("%s%s", f->dir, expected);
+
+	hps_walk(&f->files, base, name, follow, &path);
+	assert_string_equal(path.data, *expected == '/' ? full : expected + 1);
+}
+
+static void test_walk(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *link = hps_format("%s/dir", f->dir), *file = hps_format("%s/last", f->dir);
+
+	assert_int_equal(mkdir("real", 0755), 0);
+	assert_int_equal(mkdir("real/sub", 0755), 0);
+	assert_int_equal(symlink("real", "dir"), 0);
+	assert_int_equal(symlink("dir/../real/sub/../f", "last"), 0);
+	assert_int_equal(symlink("loop", "loop"), 0);
+	put("real/f", "f");
+	assert_walk(f, f->dir, "dir/f", true, "/real/f");
+	assert_walk(f, f->dir, "./dir//sub/../f", true, "/real/f");
+	assert_walk(f, f->dir, "last", true, "/real/f");
+	assert_walk(f, f->dir, "last", false, "/last");
+	assert_walk(f, f->dir, "dir/nothing/here", true, "/real/nothing/here");
+	assert_walk(f, "", "../../etc", true, "!/etc");
+	assert_walk(f, "", "/", true, "!/");
+	assert_walk(f, f->dir, "loop", true, "/loop");
+	assert_string_equal(hps_files_get(&f->files, link)->target, "real");
+	assert_string_equal(hps_files_get(&f->files, file)->target, "dir/../real/sub/../f");
+}
+
+/* An input below a directory that was moved is an input under its old name. */
+static void test_moved_input(void **state)
+{
+	struct fixture *f = *state;
+	struct hps_file *from = hps_files_get(&f->files, "/x/old"), *to = hps_files_get(&f->files, "/x/new"), *made;
+	struct stat s;
+	int fd;
+
+	put("in", "input");
+	fd = open("in", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &s), 0);
+	made = hps_files_get(&f->files, "/x/old/made");
+	hps_file_change(&f->files, made, -1, NULL);
+	hps_file_renamed(&f->files, from, to, true);
+	hps_file_use(&f->files, hps_files_get(&f->files, "/x/new/in"), fd, &s, HPS_USE_READ);
+	hps_file_use(&f->files, hps_files_get(&f->files, "/x/new/made"), fd, &s, HPS_USE_READ);
+	close(fd);
+	assert_non_null(hps_files_get(&f->files, "/x/old/in")->first);
+	assert_null(hps_files_get(&f->files, "/x/new/in")->first);
+	assert_null(hps_files_get(&f->files, "/x/new/made")->first);
+	assert_true(hps_files_get(&f->files, "/x/new/made")->product);
+	assert_string_equal(hps_files_get(&f->files, "/x/new/made")->from, "/x/old/made");
+}
+
+static void test_cache(void **state)
+{
+	struct fixture *f = *state;
+	struct hps_cache *cache;
+	struct hps_content c = { 0 }, found = { 0 };
+	struct hps_identity id;
+	struct stat s;
+	int fd;
+	bool hit = false;
+
+	assert_int_equal(setenv("XDG_CACHE_HOME", f->dir, 1), 0);
+	put("young", "text");
+	fd = open("young", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &s), 0);
+	hps_identity_of(&s, &id);
+	hps_digest_of("text", 4, &c.digest);
+	cache = hps_cache_open();
+	hps_cache_put(cache, fd, &id, &c); /* too young: not taken */
+	hps_cache_save(cache);
+	hps_cache_free(cache);
+	assert_int_equal(access("hps/digests", F_OK), -1);
+	close(fd);
+
+	fd = open("/lib/x86_64-linux-gnu/libc.so.6", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &s), 0);
+	hps_identity_of(&s, &id);
+	cache = hps_cache_open();
+	hps_cache_put(cache, fd, &id, &c);
+	hps_cache_save(cache);
+	hps_cache_free(cache);
+	if (access("hps/digests", F_OK) == 0) { /* a file system that is trusted */
+		cache = hps_cache_open();
+		for (int i = 0; i < 20 && !hit; i++) /* some hits are hashed again on purpose */
+			hit = hps_cache_get(cache, fd, &id, &found);
+		assert_true(hit && hps_digest_equal(&found.digest, &c.digest));
+		id.ctime_ns++;
+		assert_false(hps_cache_get(cache, fd, &id, &found));
+		hps_cache_free(cache);
+		assert_int_equal(chmod("hps/digests", 0666), 0);
+		id.ctime_ns--;
+		cache = hps_cache_open(); /* others could have written it */
+		for (int i = 0; i < 20; i++)
+			assert_false(hps_cache_get(cache, fd, &id, &found));
+		hps_cache_free(cache);
+	}
+	close(fd);
+	assert_int_equal(unsetenv("XDG_CACHE_HOME"), 0);
+}
+
+/* Each row names its call, and rows of one call share their function. */
+static void test_calls(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < hps_n_syscalls; i++) {
+		const struct hps_syscall *row = &hps_syscalls[i];
+
+		assert_int_equal(seccomp_syscall_resolve_name(row->name), row->nr);
+		assert_true((row->act != NULL) != (row->error != 0));
+		for (size_t j = 0; j < i; j++)
+			assert_true(hps_syscalls[j].nr != row->nr || (hps_syscalls[j].act == row->act && row->mask && hps_syscalls[j].mask));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_contents, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_barrier, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sniffing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_walk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_moved_input, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
+		cmocka_unit_test(test_calls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
