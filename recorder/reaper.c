@@ -124,8 +124,10 @@ static void stop_with(int status)
 		return;
 	sigemptyset(&one);
 	sigaddset(&one, by);
+	/* To the process, while it is still blocked: it becomes one with the terminal's own, should that wait to be read. Two would
+	 * stop us a second time, after the shell has continued us. */
+	kill(getpid(), by);
 	pthread_sigmask(SIG_UNBLOCK, &one, &before);
-	raise(by);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -202,9 +204,21 @@ static bool tree_ended(struct wait *w)
 	return w->empty || only_helper(w->r);
 }
 
+/* Adds pid to the list; false when it is there: it was killed already and has not been reaped yet. */
+static bool add_once(struct hps_buf *pids, pid_t pid)
+{
+	for (size_t at = 0; at < pids->len; at += sizeof pid)
+		if (!memcmp(pids->data + at, &pid, sizeof pid))
+			return false;
+	hps_buf_add(pids, &pid, sizeof pid);
+	return true;
+}
+
 /* Kills what is left, generation by generation: orphans come to us. */
 static void kill_rest(struct wait *w, struct hps_gaps *gaps)
 {
+	_cleanup_buf_ struct hps_buf killed = HPS_BUF_INIT;
+
 	while (!tree_ended(w)) {
 		char path[64];
 		_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
@@ -217,7 +231,7 @@ static void kill_rest(struct wait *w, struct hps_gaps *gaps)
 
 			if (end == at)
 				break;
-			if (pid != w->r->helper && kill(pid, SIGKILL) == 0)
+			if (pid != w->r->helper && kill(pid, SIGKILL) == 0 && add_once(&killed, pid))
 				hps_gap_note(gaps, HPS_GAP_RUNNING);
 		}
 		gather(w, 20);
