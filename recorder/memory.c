@@ -10,6 +10,7 @@
 #include "recorder/kernel.h"
 
 #define PAGE 4096u
+#define ASSUME_THREADS 15 /* calls */
 #define KEEP_OPEN_AFTER 4 /* reads: then opening /proc/PID/mem has paid for itself */
 
 static int open_mem(struct hps_tracee *t)
@@ -117,8 +118,14 @@ bool hps_memory_stable(struct hps_supervisor *s, struct hps_tracee *t, uint64_t 
 		return true;
 	if (t->own_memory != HPS_YES || t->shares || s->memory_untrusted || t->task_fd < 0)
 		return false;
-	if (fstat(t->task_fd, &st) || st.st_nlink != s->task_links + 1)
+	if (t->threads_assumed) { /* it had threads a moment ago; to be wrong about that costs time alone */
+		t->threads_assumed--;
 		return false;
+	}
+	if (fstat(t->task_fd, &st) || st.st_nlink != s->task_links + 1) {
+		t->threads_assumed = ASSUME_THREADS;
+		return false;
+	}
 	if (t->maps_fd < 0)
 		t->maps_fd = openat(t->task_fd, s->have_query ? "../maps" : "../pagemap", O_RDONLY | O_CLOEXEC);
 	return t->maps_fd >= 0 && stable_range(s, t, at, at + len);

@@ -20,7 +20,8 @@ struct request {
 	struct hps_call *c;
 	struct hps_target target;
 	struct open_how how; /* as the program asked */
-	struct hps_buf name; /* absolute, as given */
+	const char *name; /* absolute, as given */
+	struct hps_buf joined; /* holds it when the program gave a relative one */
 	bool stable;
 };
 
@@ -156,11 +157,9 @@ static void refuse(struct request *r, int error)
 	hps_answer_error(r->s, r->c, error);
 }
 
-/* The entry of what fd is open on: by its name when nothing has changed there, else by its real path. */
-static struct hps_file *identify(struct request *r, int fd, const struct stat *st)
+/* The entry of what fd is open on: that of its name (or NULL) when nothing has changed there, else that of its real path. */
+static struct hps_file *identify(struct request *r, struct hps_file *file, int fd, const struct stat *st)
 {
-	void **slot = hps_map_slot(&r->s->files->by_name, r->name.data);
-	struct hps_file *file = *slot;
 	_cleanup_buf_ struct hps_buf walked = HPS_BUF_INIT;
 	struct hps_identity id;
 	char real[HPS_PATH_CAP];
@@ -170,10 +169,10 @@ static struct hps_file *identify(struct request *r, int fd, const struct stat *s
 		return file;
 	hps_supervisor_path(r->s, fd, st, real);
 	hps_buf_init(&walked, 2 * HPS_PATH_CAP);
-	if (strcmp(real, r->name.data) != 0 && !r->target.own)
+	if (strcmp(real, r->name) != 0 && !r->target.own)
 		hps_target_walk(r->s, &r->target, true, &walked);
-	file = hps_files_get(r->s->files, *real ? real : r->name.data);
-	*hps_map_slot(&r->s->files->by_name, r->name.data) = r->target.own ? NULL : file;
+	file = hps_files_get(r->s->files, *real ? real : r->name);
+	*hps_map_slot(&r->s->files->by_name, r->name) = r->target.own ? NULL : file;
 	return file;
 }
 
@@ -209,7 +208,7 @@ static bool seen_before(const struct request *r, struct hps_file *file)
 
 static void open_read(struct request *r)
 {
-	struct hps_file *file = hps_map_get(&r->s->files->by_name, r->name.data);
+	struct hps_file *file = hps_map_get(&r->s->files->by_name, r->name);
 	struct stat st;
 	int fd;
 
@@ -236,7 +235,7 @@ static void open_read(struct request *r)
 		open_pseudo(r, fd, &st);
 		return;
 	}
-	file = identify(r, fd, &st);
+	file = identify(r, file, fd, &st);
 	hps_file_use(r->s->files, file, fd, &st, HPS_USE_READ);
 	if (r->stable) {
 		close(fd);
@@ -266,7 +265,7 @@ static struct hps_file *before_writing(struct request *r, const struct stat *bef
 	if (fd < 0 || fstat(fd, &st) || st.st_ino != before->st_ino)
 		return NULL;
 	hps_supervisor_path(r->s, fd, &st, real);
-	file = hps_files_get(r->s->files, *real ? real : r->name.data);
+	file = hps_files_get(r->s->files, *real ? real : r->name);
 	was = file->product;
 	hps_file_change(r->s->files, file, fd, &st);
 	hps_hasher_barrier(r->s->hasher, st.st_dev, st.st_ino);
@@ -279,7 +278,7 @@ static void note_product(struct request *r, int fd, const struct stat *st)
 
 	if ((r->how.flags & O_TMPFILE) == O_TMPFILE)
 		return; /* has no name until it is linked */
-	file = identify(r, fd, st);
+	file = identify(r, NULL, fd, st);
 	hps_file_change(r->s->files, file, -1, NULL);
 	memset(&file->now, 0, sizeof file->now); /* the next reader looks again */
 	hps_supervisor_wrote(r->s, st->st_ino);
@@ -327,7 +326,7 @@ static void open_write(struct request *r)
 	if (hps_supervisor_pseudo(r->s, fd, &st)) {
 		if (marked)
 			marked->product = false;
-		if (strstr(r->name.data, "/mem"))
+		if (strstr(r->name, "/mem"))
 			r->s->memory_untrusted = true;
 		open_pseudo(r, fd, &st);
 		return;
@@ -356,7 +355,7 @@ static void open_foreign(struct request *r)
 		return;
 	}
 	hps_supervisor_path(r->s, fd, &st, real);
-	file = hps_files_get(r->s->files, *real ? real : r->name.data);
+	file = hps_files_get(r->s->files, *real ? real : r->name);
 	file->unverified = true;
 	if (writes(&r->how)) {
 		hps_file_change(r->s->files, file, fd, &st);
@@ -385,8 +384,12 @@ static void open_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 	r.s = s;
 	r.c = c;
 	r.how = *how;
-	hps_buf_init(&r.name, 2 * HPS_PATH_CAP);
-	hps_target_name(&r.target, &r.name);
+	hps_buf_init(&r.joined, 2 * HPS_PATH_CAP);
+	r.name = r.target.given;
+	if (r.target.given[0] != '/') {
+		hps_target_name(&r.target, &r.joined);
+		r.name = r.joined.data;
+	}
 	r.stable = !c->t->foreign && hps_memory_stable(s, c->t, at, r.target.len + 1);
 	if (c->t->foreign)
 		open_foreign(&r);
@@ -396,7 +399,7 @@ static void open_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 		open_write(&r);
 	else
 		open_read(&r);
-	hps_buf_release(&r.name);
+	hps_buf_release(&r.joined);
 	hps_target_release(&r.target);
 }
 

@@ -216,6 +216,7 @@ struct hps_tracee {
 	char *cwd;		/* its path */
 	pid_t cwd_mover;	/* thread that was told to go on with a chdir and has not been heard of since; 0 */
 	enum hps_answer own_memory; /* does no other process share its memory? */
+	unsigned threads_assumed; /* calls for which it is not looked at again how many threads it has */
 	bool launching;		/* our own child before its first exec: its memory is ours */
 	bool shares;		/* started a process that shares memory, descriptors or directories with it */
 	bool foreign;		/* other root, namespaces or rights than ours: nothing is injected */
@@ -460,6 +461,22 @@ void hps_reaper_watch(struct hps_reaper *r, int pidfd, uint32_t index); /* takes
 void hps_reaper_wait(struct hps_reaper *r, pid_t command, bool wait, int *ret_status, struct rusage *ret_usage, struct hps_gaps *gaps);
 void hps_reaper_collect(struct hps_reaper *r); /* the exit status of every process that can still be asked */
 
+/* ---- inherit.c: what the command must find as it would without us ---- */
+
+struct hps_trial_options;
+struct hps_inherited {
+	sigset_t mask;
+	bool default_pipe;
+	struct rlimit files, core;
+	int closed[4]; /* descriptors 0-2 that were closed; -1 ends */
+	int fds[256];  /* open ones that the command inherits */
+	size_t n_fds;
+};
+void hps_inherited_note(struct hps_inherited *i, const struct hps_trial_options *o); /* the descriptors */
+void hps_inherited_block_signals(struct hps_inherited *i, sigset_t *ret_watched);
+void hps_inherited_take_limits(struct hps_inherited *i); /* ours: as many descriptors as we may have, no core */
+void hps_inherited_restore(const struct hps_inherited *i);
+
 /* ---- trial.c: from the options to the exit status ---------------------------------------------------------------------------------------------- */
 
 struct hps_trial_options {
@@ -506,6 +523,20 @@ struct hps_record {
 json_t *hps_record_begin(const struct hps_record *r);
 /* Writes the manifests and builds the trial statement. */
 int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST;
+
+/* ---- lists.c: its manifests ---- */
+/* Asks the facts process about the files, stores what no package owns, writes the manifests. The products go to `subject`, the
+ * descriptors of the others to `dependencies`. */
+int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies, struct hps_error *err) HPS_MUST;
+
+/* ---- shape.c: small shapes of JSON ---- */
+json_t *hps_shape_digest(const struct hps_digest *d);
+void hps_shape_octal(json_t *object, const char *name, mode_t mode);
+void hps_shape_seconds(json_t *object, const char *name, int64_t ns); /* as a decimal string */
+json_t *hps_shape_exit(int status);
+json_t *hps_shape_arguments(const struct hps_record *r, char *const *argv); /* redacted */
+json_t *hps_shape_text(const struct hps_record *r, const char *text);	    /* redacted */
+json_t *hps_shape_params(const struct hps_record *r);			    /* redacted */
 
 /* ---- manifest.c: long lists as objects ------------------------------------------------------------------------------------------------------------------ */
 

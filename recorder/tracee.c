@@ -174,6 +174,7 @@ void hps_tracee_executed(struct hps_tracee *t)
 	t->shares = false;
 	t->launching = false;
 	t->opaque = false;
+	t->threads_assumed = 0;
 }
 
 void hps_tracee_forget_cwd(struct hps_tracee *t)

@@ -17,21 +17,9 @@
 
 extern char **environ;
 
-static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGTSTP, SIGCONT };
-
-/* What the command must find as it would without us. */
-struct inherited {
-	sigset_t mask;
-	bool default_pipe;
-	struct rlimit files, core;
-	int closed[4]; /* descriptors 0-2 that were closed; -1 ends */
-	int fds[256];  /* open ones that the command inherits */
-	size_t n_fds;
-};
-
 struct trial {
 	const struct hps_trial_options *o;
-	struct inherited inherited;
+	struct hps_inherited inherited;
 	struct hps_ledger *ledger;
 	struct hps_redactor redactor;
 	struct hps_record record;
@@ -53,53 +41,7 @@ struct trial {
 	char *own_env[2];
 };
 
-/* ---- what we inherited ---- */
-
-static void note_inherited(struct inherited *i, const struct hps_trial_options *o)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *e;
-
-	while (dir && (e = readdir(dir))) {
-		uint64_t fd;
-
-		if (hps_parse_u64(e->d_name, INT32_MAX, &fd) || (int)fd == dirfd(dir) || fcntl((int)fd, F_GETFD) & FD_CLOEXEC ||
-		    (o->has_lock_fd && fd == o->lock_fd) || (o->has_passphrase_fd && fd == o->passphrase_fd))
-			continue;
-		if (i->n_fds < ARRAY_SIZE(i->fds))
-			i->fds[i->n_fds++] = (int)fd;
-	}
-	if (dir)
-		closedir(dir);
-}
-
-static void block_signals(struct inherited *i, sigset_t *ret_watched)
-{
-	struct sigaction pipe;
-
-	sigemptyset(ret_watched);
-	for (size_t s = 0; s < ARRAY_SIZE(passed_on); s++)
-		sigaddset(ret_watched, passed_on[s]);
-	sigaddset(ret_watched, SIGCHLD);
-	pthread_sigmask(SIG_BLOCK, ret_watched, &i->mask);
-	sigaction(SIGPIPE, NULL, &pipe);
-	i->default_pipe = pipe.sa_handler == SIG_DFL;
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-}
-
-static void take_limits(struct inherited *i)
-{
-	struct rlimit l;
-
-	getrlimit(RLIMIT_CORE, &i->core);
-	getrlimit(RLIMIT_NOFILE, &i->files);
-	l = i->files;
-	l.rlim_cur = l.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &l);
-	l = (struct rlimit){ 0, i->core.rlim_max };
-	setrlimit(RLIMIT_CORE, &l);
-}
+/* ---- what the command inherits ---- */
 
 /* The path of fd as the command names it; NULL when it lies outside its root, where it has no name. */
 static char *inherited_path(const struct trial *t, int fd)
@@ -488,11 +430,7 @@ static void release(struct trial *t)
 static int run_unrecorded(const struct trial *t, struct hps_error *err)
 {
 	hps_note("already inside the recording %.12s: the command becomes part of it and gets no record of its own", getenv("HPS_RECORD_ID"));
-	setrlimit(RLIMIT_NOFILE, &t->inherited.files);
-	setrlimit(RLIMIT_CORE, &t->inherited.core);
-	signal(SIGPIPE, t->inherited.default_pipe ? SIG_DFL : SIG_IGN);
-	signal(SIGXFSZ, SIG_DFL);
-	pthread_sigmask(SIG_SETMASK, &t->inherited.mask, NULL);
+	hps_inherited_restore(&t->inherited);
 	execvp(t->record.argv[0], t->record.argv);
 	return hps_error_errno(err, "'%s'", t->record.argv[0]);
 }
@@ -581,9 +519,9 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 		t->record.umask = umask(0);
 		umask(t->record.umask);
 		memcpy(t->inherited.closed, closed, sizeof t->inherited.closed);
-		note_inherited(&t->inherited, o);
-		block_signals(&t->inherited, &watched);
-		take_limits(&t->inherited);
+		hps_inherited_note(&t->inherited, o);
+		hps_inherited_block_signals(&t->inherited, &watched);
+		hps_inherited_take_limits(&t->inherited);
 		prctl(PR_SET_DUMPABLE, 0);
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
 		t->launch = (struct hps_launch){

@@ -1,0 +1,64 @@
+/* What the command must find as it would without us: descriptors, signals, limits. */
+#include "recorder/recorder.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGTSTP, SIGCONT };
+
+void hps_inherited_note(struct hps_inherited *i, const struct hps_trial_options *o)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		uint64_t fd;
+
+		if (hps_parse_u64(e->d_name, INT32_MAX, &fd) || (int)fd == dirfd(dir) || fcntl((int)fd, F_GETFD) & FD_CLOEXEC ||
+		    (o->has_lock_fd && fd == o->lock_fd) || (o->has_passphrase_fd && fd == o->passphrase_fd))
+			continue;
+		if (i->n_fds < ARRAY_SIZE(i->fds))
+			i->fds[i->n_fds++] = (int)fd;
+	}
+	if (dir)
+		closedir(dir);
+}
+
+void hps_inherited_block_signals(struct hps_inherited *i, sigset_t *ret_watched)
+{
+	struct sigaction pipe;
+
+	sigemptyset(ret_watched);
+	for (size_t s = 0; s < ARRAY_SIZE(passed_on); s++)
+		sigaddset(ret_watched, passed_on[s]);
+	sigaddset(ret_watched, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, ret_watched, &i->mask);
+	sigaction(SIGPIPE, NULL, &pipe);
+	i->default_pipe = pipe.sa_handler == SIG_DFL;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+}
+
+void hps_inherited_take_limits(struct hps_inherited *i)
+{
+	struct rlimit l;
+
+	getrlimit(RLIMIT_CORE, &i->core);
+	getrlimit(RLIMIT_NOFILE, &i->files);
+	l = i->files;
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+	l = (struct rlimit){ 0, i->core.rlim_max };
+	setrlimit(RLIMIT_CORE, &l);
+}
+
+void hps_inherited_restore(const struct hps_inherited *i)
+{
+	setrlimit(RLIMIT_NOFILE, &i->files);
+	setrlimit(RLIMIT_CORE, &i->core);
+	signal(SIGPIPE, i->default_pipe ? SIG_DFL : SIG_IGN);
+	signal(SIGXFSZ, SIG_DFL);
+	pthread_sigmask(SIG_SETMASK, &i->mask, NULL);
+}

@@ -1,0 +1,424 @@
+/* The manifests of a trial: what was read, changed, missed and run, from the tables that the supervisor filled. */
+#include "recorder/recorder.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "recorder/identity.h"
+
+#define SUBJECTS_MAX 1000
+#define STORE_MAX (256ll << 20)
+
+static void set_i64_text(json_t *object, const char *name, int64_t value)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "%lld", (long long)value);
+	hps_json_set_text(object, name, text);
+}
+
+static const char *type_of(mode_t mode)
+{
+	return S_ISREG(mode) ? "file" : S_ISDIR(mode) ? "directory" : S_ISLNK(mode) ? "symlink" : "other";
+}
+
+/* ---- materials ---- */
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp((*(struct hps_file *const *)a)->path, (*(struct hps_file *const *)b)->path);
+}
+
+/* The entries of the table in path order; heap. */
+static struct hps_file **sorted(const struct hps_files *f, size_t *ret_n)
+{
+	struct hps_file **list = hps_realloc(NULL, f->by_path.n + 1, sizeof *list);
+
+	for (size_t i = 0; i < f->by_path.n; i++)
+		list[i] = f->by_path.items[i].value;
+	*ret_n = f->by_path.n;
+	qsort(list, *ret_n, sizeof *list, by_path);
+	return list;
+}
+
+static bool is_library(const struct hps_file *file)
+{
+	return file->first && file->first->shared_object && file->uses & (HPS_USE_READ | HPS_USE_LOADER);
+}
+
+static json_t *uses_json(unsigned uses)
+{
+	static const char *const names[] = { "read", "exec", "interpreter", "library", "write" };
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (uses >> i & 1)
+			hps_json_add(list, json_string(names[i]));
+	return list;
+}
+
+static json_t *listing_json(const struct hps_file *file)
+{
+	json_t *list = json_array();
+
+	for (size_t at = 0; at < file->listing_len; at += strlen(file->listing + at) + 1)
+		hps_json_add(list, hps_path_json(file->listing + at));
+	return list;
+}
+
+static json_t *descriptors_json(unsigned descriptors)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < 32; i++)
+		if (descriptors >> i & 1)
+			hps_json_add(list, json_integer(i));
+	return list;
+}
+
+static bool has_digest(const struct hps_content *c)
+{
+	return c && (atomic_load(&c->state) == HPS_CONTENT_DONE || atomic_load(&c->state) == HPS_CONTENT_CHANGED);
+}
+
+static void set_content(json_t *item, const struct hps_file *file, const char *package)
+{
+	const struct hps_content *c = file->first;
+
+	hps_json_set_int(item, "size", c ? c->id.size : file->size);
+	hps_json_set(item, "uses", uses_json(file->uses | (is_library(file) ? HPS_USE_LIBRARY : 0)));
+	if (has_digest(c))
+		hps_json_set(item, "digest", hps_shape_digest(&c->digest));
+	if (c && c->stored)
+		hps_json_set(item, "stored", json_true());
+	if (file->changed || (c && atomic_load(&c->state) == HPS_CONTENT_CHANGED))
+		hps_json_set(item, "changed", json_true());
+	if (file->descriptors)
+		hps_json_set(item, "descriptors", descriptors_json(file->descriptors));
+	hps_json_set_text(item, "package", package);
+}
+
+static json_t *material_json(const struct hps_file *file, const char *package)
+{
+	json_t *item = json_object();
+	const char *type = file->special ? "other" : type_of(file->mode);
+
+	hps_json_set(item, "path", hps_path_json(file->path));
+	hps_json_set_text(item, "type", type);
+	if (file->unverified)
+		hps_json_set(item, "unverified", json_true());
+	if (file->target && S_ISLNK(file->mode))
+		hps_json_set(item, "target", hps_path_json(file->target));
+	if (file->special || S_ISLNK(file->mode))
+		return item;
+	hps_shape_octal(item, "mode", file->mode);
+	set_i64_text(item, "mtime", file->mtime_ns);
+	if (S_ISREG(file->mode))
+		set_content(item, file, package);
+	if (file->listing)
+		hps_json_set(item, "listing", listing_json(file));
+	return item;
+}
+
+static const char *at_path(const json_t *object, const char *path)
+{
+	_cleanup_json_ json_t *key = hps_path_json(path);
+
+	return json_string_value(json_object_get(object, json_string_value(key)));
+}
+
+/* What no package can restore is stored, if it still is what was hashed. Compiled Python below /usr can be made again. */
+static void store_unowned(struct hps_record *r, struct hps_file *file)
+{
+	_cleanup_fd_ int root = -1, fd = -1;
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, .resolve = RESOLVE_IN_ROOT };
+	struct hps_content *c = file->first;
+	size_t n = strlen(file->path);
+
+	if (!c || c->stored || c->secret || atomic_load(&c->state) != HPS_CONTENT_DONE || c->id.size > STORE_MAX || !r->objects ||
+	    hps_redact_path_is_secret(file->path) || (!strncmp(file->path, "/usr/", 5) && n > 4 && !strcmp(file->path + n - 4, ".pyc")))
+		return;
+	root = open(r->o->root ? r->o->root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = (int)syscall(SYS_openat2, root, file->path, &how, sizeof how);
+	if (fd >= 0 && hps_objects_put_fd(r->objects, fd, &c->digest, NULL, NULL, NULL) == 0)
+		c->stored = true;
+	else
+		hps_gap_note(r->gaps, HPS_GAP_STORE);
+}
+
+static int write_materials(struct hps_record *r, struct hps_file **list, size_t n, const json_t *owners, json_t **ret, struct hps_error *err)
+{
+	struct hps_manifest m;
+
+	hps_manifest_begin(&m, "materials");
+	for (size_t i = 0; i < n; i++) {
+		struct hps_file *file = list[i];
+		const char *package = NULL;
+
+		if (!file->uses)
+			continue;
+		if (S_ISREG(file->mode) && !file->special) {
+			package = at_path(owners, file->path);
+			if (!package && r->files->capture)
+				store_unowned(r, file);
+			if (file->changed)
+				hps_gap_note(r->gaps, HPS_GAP_CHANGED);
+			r->n_read++;
+		}
+		hps_manifest_add(&m, material_json(file, package));
+	}
+	return hps_manifest_end(&m, r, ret, err);
+}
+
+static int write_libraries(struct hps_record *r, struct hps_file **list, size_t n, const json_t *answer, json_t **ret, struct hps_error *err)
+{
+	const json_t *owners = json_object_get(answer, "packages"), *elf = json_object_get(answer, "elf");
+	struct hps_manifest m;
+
+	hps_manifest_begin(&m, "libraries");
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_json_ json_t *path = NULL;
+		const json_t *facts;
+		json_t *item;
+
+		if (!list[i]->uses || !is_library(list[i]))
+			continue;
+		path = hps_path_json(list[i]->path);
+		facts = json_object_get(elf, json_string_value(path));
+		item = json_object();
+		hps_json_set(item, "path", json_incref(path));
+		if (has_digest(list[i]->first))
+			hps_json_set(item, "digest", hps_shape_digest(&list[i]->first->digest));
+		hps_json_set_text(item, "soname", hps_json_text(facts, "soname"));
+		hps_json_set_text(item, "buildId", hps_json_text(facts, "buildId"));
+		hps_json_set_text(item, "package", at_path(owners, list[i]->path));
+		hps_manifest_add(&m, item);
+	}
+	return hps_manifest_end(&m, r, ret, err);
+}
+
+/* ---- products ---- */
+
+/* Opened for writing and left as it was: neither its bytes nor its times have changed. */
+static bool untouched(const struct hps_file *file)
+{
+	const struct hps_content *a = file->first, *b = file->final.content;
+
+	return file->existed && !file->from && has_digest(a) && has_digest(b) && hps_identity_equal(&a->id, &b->id) && hps_digest_equal(&a->digest, &b->digest);
+}
+
+/* A temporary file that came and went, or a name that never came to be, is none. */
+static bool is_product(const struct hps_file *file)
+{
+	return file->product && !file->special && (file->final.exists || file->existed) && !untouched(file);
+}
+
+static json_t *product_json(const struct hps_file *file)
+{
+	json_t *item = json_object();
+	const struct hps_final *final = &file->final;
+	mode_t mode = final->exists ? final->mode : file->mode;
+
+	hps_json_set(item, "path", hps_path_json(file->path));
+	hps_json_set_text(item, "type", type_of(mode));
+	hps_json_set_text(item, "state", !final->exists ? "deleted" : file->from ? "renamed" : "written");
+	if (file->existed && has_digest(file->first))
+		hps_json_set(item, "before", hps_shape_digest(&file->first->digest));
+	if (file->unverified)
+		hps_json_set(item, "unverified", json_true());
+	if (!final->exists)
+		return item;
+	if (file->from)
+		hps_json_set(item, "from", hps_path_json(file->from));
+	if (final->target)
+		hps_json_set(item, "target", hps_path_json(final->target));
+	if (S_ISLNK(mode))
+		return item;
+	hps_shape_octal(item, "mode", mode);
+	if (S_ISREG(mode))
+		hps_json_set_int(item, "size", final->content ? final->content->id.size : final->size);
+	if (has_digest(final->content))
+		hps_json_set(item, "digest", hps_shape_digest(&final->content->digest));
+	if (final->content && final->content->stored)
+		hps_json_set(item, "stored", json_true());
+	return item;
+}
+
+static int write_products(struct hps_record *r, struct hps_file **list, size_t n, json_t *subject, struct hps_error *err)
+{
+	_cleanup_json_ json_t *items = json_array();
+	struct hps_manifest m;
+	json_t *descriptor;
+	int error;
+
+	hps_manifest_begin(&m, "products");
+	for (size_t i = 0; i < n; i++) {
+		const struct hps_file *file = list[i];
+		json_t *named;
+
+		if (!is_product(file))
+			continue;
+		hps_manifest_add(&m, product_json(file));
+		if (!S_ISREG(file->final.mode) || !has_digest(file->final.content))
+			continue;
+		r->n_written++;
+		if (json_array_size(items) >= SUBJECTS_MAX)
+			continue;
+		named = json_object();
+		hps_json_set(named, "name", hps_path_json(file->path));
+		hps_json_set(named, "digest", hps_shape_digest(&file->final.content->digest));
+		hps_json_add(items, named);
+	}
+	error = hps_manifest_end(&m, r, &descriptor, err);
+	if (error)
+		return error;
+	json_object_del(descriptor, "mediaType");
+	hps_json_add(subject, descriptor);
+	json_array_extend(subject, items);
+	return 0;
+}
+
+/* ---- misses, processes, distributions ---- */
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp((*(const struct hps_map_item *const *)a)->key, (*(const struct hps_map_item *const *)b)->key);
+}
+
+static int write_misses(struct hps_record *r, json_t **ret, struct hps_error *err)
+{
+	const struct hps_map *misses = &r->files->misses;
+	_cleanup_free_ const struct hps_map_item **list = hps_realloc(NULL, misses->n + 1, sizeof *list);
+	struct hps_manifest m;
+
+	for (size_t i = 0; i < misses->n; i++)
+		list[i] = &misses->items[i];
+	qsort(list, misses->n, sizeof *list, by_key);
+	hps_manifest_begin(&m, "misses");
+	for (size_t i = 0; i < misses->n; i++) {
+		json_t *item = json_object();
+
+		hps_json_set(item, "path", hps_path_json(list[i]->key));
+		hps_json_set_text(item, "error", strerrorname_np((int)(intptr_t)list[i]->value));
+		hps_manifest_add(&m, item);
+	}
+	return hps_manifest_end(&m, r, ret, err);
+}
+
+static json_t *packed_arguments(const struct hps_record *r, const struct hps_execution *e)
+{
+	_cleanup_free_ char **argv = NULL;
+	size_t n = 0;
+
+	argv = hps_realloc(NULL, e->argv_len + 1, sizeof *argv);
+	for (size_t at = 0; at < e->argv_len; at += strlen(e->argv + at) + 1)
+		argv[n++] = e->argv + at;
+	argv[n] = NULL;
+	return hps_shape_arguments(r, argv);
+}
+
+static json_t *process_json(const struct hps_record *r, size_t i, const struct hps_exit *end)
+{
+	const struct hps_execution *e = &r->supervisor->executions[i];
+	int64_t end_ns = e->replaced ? e->end_ns : end && end->end_ns ? end->end_ns : 0;
+	json_t *item = json_object();
+
+	hps_json_set_int(item, "n", (int64_t)i);
+	hps_json_set_int(item, "parent", e->parent);
+	hps_json_set(item, "program", hps_path_json(e->program));
+	hps_json_set(item, "argv", packed_arguments(r, e));
+	hps_json_set(item, "cwd", hps_shape_text(r, e->cwd));
+	if (!e->replaced && e->pid == r->supervisor->root_pid)
+		hps_json_set(item, "exit", hps_shape_exit(r->status));
+	else if (!e->replaced && end && end->status >= 0)
+		hps_json_set(item, "exit", hps_shape_exit(end->status));
+	hps_shape_seconds(item, "start", e->start_ns - r->started_boot_ns);
+	if (end_ns)
+		hps_shape_seconds(item, "end", end_ns - r->started_boot_ns);
+	return item;
+}
+
+static int write_processes(struct hps_record *r, json_t **ret, struct hps_error *err)
+{
+	const struct hps_supervisor *s = r->supervisor;
+	_cleanup_free_ const struct hps_exit **ends = hps_alloc((s->tracees.n + 1) * sizeof *ends);
+	struct hps_manifest m;
+
+	for (size_t i = 0; i < r->reaper->n; i++)
+		ends[r->reaper->exits[i].index] = &r->reaper->exits[i];
+	hps_manifest_begin(&m, "processes");
+	for (size_t i = 0; i < s->n_executions; i++)
+		hps_manifest_add(&m, process_json(r, i, ends[s->executions[i].tracee]));
+	return hps_manifest_end(&m, r, ret, err);
+}
+
+static int write_python(struct hps_record *r, const json_t *answer, json_t **ret, struct hps_error *err)
+{
+	const json_t *items = json_object_get(answer, "python");
+	struct hps_manifest m;
+
+	hps_manifest_begin(&m, "python");
+	for (size_t i = 0; i < json_array_size(items); i++)
+		hps_manifest_add(&m, json_deep_copy(json_array_get(items, i)));
+	return hps_manifest_end(&m, r, ret, err);
+}
+
+/* ---- all of them ---- */
+
+static void add_question(struct hps_buf *question, char kind, const char *path)
+{
+	hps_buf_addc(question, kind);
+	hps_buf_add(question, path, strlen(path) + 1);
+}
+
+static json_t *ask_about_files(struct hps_record *r, struct hps_file **list, size_t n)
+{
+	_cleanup_buf_ struct hps_buf question = HPS_BUF_INIT;
+	json_t *answer = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *path = list[i]->path;
+
+		if (!list[i]->uses || list[i]->special || !S_ISREG(list[i]->mode))
+			continue;
+		if (!hps_path_unpackaged(path) || !strncmp(path, "/etc/", 5) || !strncmp(path, "/opt/", 5) || !strncmp(path, "/var/", 5))
+			add_question(&question, 'P', path);
+		if (is_library(list[i]))
+			add_question(&question, 'E', path);
+		if (strstr(path, "/site-packages/") || strstr(path, "/dist-packages/"))
+			add_question(&question, 'Y', path);
+	}
+	if (!r->facts || hps_facts_files(r->facts, &question, &answer)) {
+		hps_gap_note(r->gaps, HPS_GAP_FACTS);
+		return json_object();
+	}
+	return answer;
+}
+
+int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies, struct hps_error *err)
+{
+	size_t n;
+	_cleanup_free_ struct hps_file **list = sorted(r->files, &n);
+	_cleanup_json_ json_t *answer = ask_about_files(r, list, n);
+	json_t *d[5] = { NULL };
+	int error = write_products(r, list, n, subject, err);
+
+	if (!error)
+		error = write_materials(r, list, n, json_object_get(answer, "packages"), &d[0], err);
+	if (!error)
+		error = write_misses(r, &d[1], err);
+	if (!error)
+		error = write_processes(r, &d[2], err);
+	if (!error)
+		error = write_libraries(r, list, n, answer, &d[3], err);
+	if (!error)
+		error = write_python(r, answer, &d[4], err);
+	for (size_t i = 0; i < ARRAY_SIZE(d); i++)
+		if (d[i])
+			hps_json_add(dependencies, d[i]);
+	return error;
+}
