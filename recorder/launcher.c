@@ -19,14 +19,14 @@ struct hps_launcher {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t step;
-	enum { STARTING, READY, FAILED, GO, GONE, END } state; /* under the lock */
+	enum step { STARTING, READY, FAILED, GO, GONE, END } state; /* under the lock */
 	int listener, fence; /* -1: none */
 	pid_t tid, child;
 	volatile int error;   /* of the exec; set by the child, in our memory */
 	volatile bool fenced; /* so is this */
 };
 
-static void set_state(struct hps_launcher *l, int state)
+static void set_state(struct hps_launcher *l, enum step state)
 {
 	pthread_mutex_lock(&l->lock);
 	l->state = state;
@@ -34,10 +34,10 @@ static void set_state(struct hps_launcher *l, int state)
 	pthread_mutex_unlock(&l->lock);
 }
 
-static void await(struct hps_launcher *l, int state)
+static void await(struct hps_launcher *l, enum step state)
 {
 	pthread_mutex_lock(&l->lock);
-	while ((int)l->state < state)
+	while (l->state < state)
 		pthread_cond_wait(&l->step, &l->lock);
 	pthread_mutex_unlock(&l->lock);
 }

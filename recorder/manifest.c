@@ -47,7 +47,6 @@ static int keep(struct hps_manifest *m, struct hps_record *r, struct hps_digest 
 
 int hps_manifest_end(struct hps_manifest *m, struct hps_record *r, json_t **ret, struct hps_error *err)
 {
-	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	_cleanup_free_ char *type = hps_format("application/vnd.hps.%s.v1+json", m->name);
 	struct hps_digest d;
 	char hex[HPS_DIGEST_HEX];

@@ -16,6 +16,7 @@
 
 #define GRACE_NS 2000000000ll
 #define BATCH_NS 2000000 /* ends within this time are taken together: a wake-up for each would be felt */
+#define ASK_AGAIN_AFTER 256
 #define SIGNAL_TAG UINT64_MAX
 
 int hps_reaper_init(struct hps_reaper *r, const sigset_t *signals, struct hps_error *err)
@@ -69,6 +70,29 @@ static bool ask_status(struct hps_exit *e)
 	return true;
 }
 
+/* Asks again for statuses that were not there yet; under the lock. */
+static void ask_again(struct hps_reaper *r)
+{
+	size_t left = 0;
+
+	for (size_t i = r->first_open; i < r->n; i++) {
+		struct hps_exit *e = &r->exits[i];
+
+		if (e->pidfd >= 0 && !ask_status(e))
+			left++;
+		if (e->pidfd < 0 && i == r->first_open)
+			r->first_open++;
+	}
+	r->n_asked = left;
+}
+
+void hps_reaper_collect(struct hps_reaper *r)
+{
+	pthread_mutex_lock(&r->lock);
+	ask_again(r);
+	pthread_mutex_unlock(&r->lock);
+}
+
 static void note_end(struct hps_reaper *r, uint64_t item)
 {
 	pthread_mutex_lock(&r->lock);
@@ -76,20 +100,15 @@ static void note_end(struct hps_reaper *r, uint64_t item)
 		struct hps_exit *e = &r->exits[item];
 
 		e->end_ns = hps_time_monotonic_ns();
-		ask_status(e);
+		/* Each status that the parent has not taken yet holds a descriptor. */
+		if (!ask_status(e) && ++r->n_waiting > r->n_asked + ASK_AGAIN_AFTER) {
+			ask_again(r);
+			r->n_waiting = r->n_asked;
+		}
 		r->ended = hps_grow(r->ended, r->n_ended, sizeof *r->ended);
 		r->ended[r->n_ended++] = e->index;
 		atomic_store(&r->news, true);
 	}
-	pthread_mutex_unlock(&r->lock);
-}
-
-void hps_reaper_collect(struct hps_reaper *r)
-{
-	pthread_mutex_lock(&r->lock);
-	for (size_t i = 0; i < r->n; i++)
-		if (r->exits[i].end_ns || r->exits[i].pidfd >= 0)
-			ask_status(&r->exits[i]);
 	pthread_mutex_unlock(&r->lock);
 }
 

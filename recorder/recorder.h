@@ -452,6 +452,8 @@ struct hps_reaper {
 	uint32_t *ended; /* indices of tracees for the supervisor to forget */
 	size_t n_ended;
 	_Atomic bool news;
+	size_t first_open;	    /* item: before it all statuses are known */
+	size_t n_waiting, n_asked; /* statuses not known: now, and when all were last asked for */
 	pid_t helper; /* a child of ours that is no part of the trial; 0 */
 };
 int hps_reaper_init(struct hps_reaper *r, const sigset_t *signals, struct hps_error *err) HPS_MUST;
