@@ -284,6 +284,8 @@ static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 
 	if (r || (flags & AT_EMPTY_PATH && target.len && target.given[0] != '/')) {
 		hps_target_release(&target);
+		if (hps_answer_exhausted(s, c, -r))
+			return;
 		hps_answer_continue(s, c); /* what runs is seen afterwards */
 		return;
 	}

@@ -23,6 +23,8 @@ static const struct {
 	[HPS_GAP_FENCE] = { "the trial could have sent signals to the recorder", "the kernel has no Landlock signal scope (6.12)", false },
 	[HPS_GAP_FACTS] = { "facts about the machine were not gathered", "the process that gathers them failed", true },
 	[HPS_GAP_ARGUMENTS] = { "an executed program's name or arguments are not certain", "other threads or processes could change them while they were read", true },
+	[HPS_GAP_DESCRIPTORS] = { "the recorder ran out of descriptors or memory", "calls went on without being looked at; a higher limit (ulimit -n) helps" },
+	[HPS_GAP_KERNEL] = { "an open was left to the kernel", "a lease, a signal or a link of /proc stood in the way of ours: what was opened is not known" },
 };
 
 void hps_gap_note(struct hps_gaps *g, enum hps_gap gap)

@@ -118,9 +118,9 @@ static void *launcher_main(void *arg)
 			hps_gap_note(l->gaps, HPS_GAP_FENCE);
 		set_state(l, GONE);
 		await(l, END);
+		/* An intercepted call of this thread is the supervisor's sign to end. Without one nobody would answer it. */
+		syscall(SYS_rmdir, NULL);
 	}
-	/* An intercepted call of this thread is the supervisor's sign to end. */
-	syscall(SYS_rmdir, NULL);
 	return NULL;
 }
 

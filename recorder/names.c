@@ -52,6 +52,8 @@ static int place_get(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 	ret->exists = !fstatat(ret->target.base, ret->target.path, &ret->st, AT_SYMLINK_NOFOLLOW);
 	if (ret->exists && S_ISREG(ret->st.st_mode)) {
 		ret->fd = openat(ret->target.base, ret->target.path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (ret->fd < 0)
+			hps_gap_note(s->gaps, HPS_GAP_UNREADABLE);
 		hps_file_secure(s->files, hps_files_get(s->files, ret->path.data), ret->fd, &ret->st);
 	} else if (ret->exists && S_ISLNK(ret->st.st_mode)) {
 		ret->link = read_link(ret->target.base, ret->target.path);
@@ -86,6 +88,8 @@ static void answer(struct hps_supervisor *s, struct hps_call *c, int result, int
 {
 	if (result && c->t->opaque && error == EPERM)
 		hps_answer_continue(s, c);
+	else if (result && hps_answer_exhausted(s, c, error))
+		return;
 	else if (result)
 		hps_answer_error(s, c, error);
 	else

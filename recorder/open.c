@@ -46,6 +46,29 @@ static int open_at(const struct request *r, const char *path, uint64_t flags, ui
 	return (int)syscall(SYS_openat2, r->target.base, path, &how, sizeof how);
 }
 
+/* A link below /proc that is no name (another process's descriptor, root or program). Resolved by us it is what the program
+ * would get, unless it can mean ourselves. */
+static bool foreign_link(const struct request *r)
+{
+	char ours[32];
+
+	snprintf(ours, sizeof ours, "/%d", getpid());
+	return !strstr(r->name, "self") && !strstr(r->name, ours);
+}
+
+static int open_through(struct request *r, uint64_t flags, uint64_t mode)
+{
+	int fd = open_at(r, r->target.path, flags, mode);
+
+	if (fd >= 0 || errno != ELOOP || r->how.flags & O_NOFOLLOW || r->target.own)
+		return fd;
+	errno = ELOOP;
+	if (!foreign_link(r))
+		return -1;
+	r->target.own = true; /* from here on as with its own: no name of a file, links may be magic */
+	return open_at(r, r->target.path, flags, mode);
+}
+
 static int look(const struct request *r, struct stat *ret)
 {
 	return fstatat(r->target.base, r->target.path, ret, r->how.flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
@@ -128,26 +151,16 @@ static void refuse(struct request *r, int error)
 {
 	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
 
-	switch (error) {
-	case EMFILE: /* our own limits, a magic link, a lease, flags that only open(2) takes: the kernel knows better */
-	case ENFILE:
-	case EAGAIN:
-	case EINVAL:
-	case EINTR:
-	case ENXIO:
-	case ELOOP:
-		if (error == ELOOP && r->how.flags & O_NOFOLLOW)
-			break;
-		if (!r->stable)
-			hps_gap_note(r->s->gaps, HPS_GAP_SPECIAL);
+	if (hps_answer_exhausted(r->s, r->c, error))
+		return;
+	if (error == EAGAIN || error == EINTR || (error == ELOOP && !(r->how.flags & O_NOFOLLOW) && !r->target.own)) {
+		hps_gap_note(r->s->gaps, HPS_GAP_KERNEL);
 		hps_answer_continue(r->s, r->c);
 		return;
-	case EACCES:
-		if (r->target.own) { /* one's own /proc is open to oneself, not always to us */
-			hps_answer_continue(r->s, r->c);
-			return;
-		}
-		break;
+	}
+	if (error == EACCES && r->target.own) { /* one's own /proc is open to oneself, not always to us */
+		hps_answer_continue(r->s, r->c);
+		return;
 	}
 	if (error == ENOENT || error == ENOTDIR || error == EACCES || error == EPERM) {
 		hps_buf_init(&path, 2 * HPS_PATH_CAP);
@@ -221,7 +234,7 @@ static void open_read(struct request *r)
 		return;
 	}
 	/* Not to wait for a writer of a pipe that has just taken the name. */
-	fd = open_at(r, r->target.path, (r->how.flags & KNOWN_FLAGS) | LARGEFILE | O_NONBLOCK | O_NOCTTY, 0);
+	fd = open_through(r, (r->how.flags & KNOWN_FLAGS) | LARGEFILE | O_NONBLOCK | O_NOCTTY, 0);
 	if (fd < 0) {
 		refuse(r, errno);
 		return;
@@ -309,7 +322,7 @@ static void open_write(struct request *r)
 		marked = before_writing(r, &st);
 	if (creates(&r->how))
 		set_umask(r->s, r->c->t);
-	fd = open_at(r, r->target.path, (r->how.flags & KNOWN_FLAGS) | LARGEFILE | O_NOCTTY, creates(&r->how) ? r->how.mode & 07777 : 0);
+	fd = open_through(r, (r->how.flags & KNOWN_FLAGS) | LARGEFILE | O_NOCTTY, creates(&r->how) ? r->how.mode & 07777 : 0);
 	if (fd < 0) {
 		int error = errno;
 
@@ -377,7 +390,7 @@ static void open_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 	if (error) {
 		if (c->t->opaque)
 			hps_answer_continue(s, c);
-		else
+		else if (!hps_answer_exhausted(s, c, -error))
 			hps_answer_error(s, c, -error);
 		return;
 	}

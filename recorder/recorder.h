@@ -59,6 +59,8 @@ enum hps_gap {
 	HPS_GAP_FENCE,
 	HPS_GAP_FACTS,
 	HPS_GAP_ARGUMENTS,
+	HPS_GAP_DESCRIPTORS,
+	HPS_GAP_KERNEL,
 	HPS_GAP_COUNT,
 };
 struct hps_gaps {
@@ -329,6 +331,8 @@ bool hps_supervisor_pseudo(struct hps_supervisor *s, int fd, const struct stat *
 /* Each notification is answered exactly once, by one of these. */
 void hps_answer_continue(struct hps_supervisor *s, const struct hps_call *c);
 void hps_answer_error(struct hps_supervisor *s, const struct hps_call *c, int error);
+/* Could a call not be looked at for want of our own descriptors or memory? Then notes the gap and lets the kernel go on. */
+bool hps_answer_exhausted(struct hps_supervisor *s, const struct hps_call *c, int error);
 void hps_answer_value(struct hps_supervisor *s, const struct hps_call *c, int64_t value);
 /* Hands fd out as the call's result and closes ours. alone: no copy of ours exists when the program goes on (a writer). */
 void hps_answer_descriptor(struct hps_supervisor *s, const struct hps_call *c, int fd, bool cloexec, bool alone);
@@ -434,7 +438,7 @@ int hps_launcher_listener(const struct hps_launcher *l);
 pid_t hps_launcher_tid(const struct hps_launcher *l);
 /* 0 and the child's pid, or -errno of the exec (126, 127 by hps_error_exit of the caller). */
 int hps_launcher_start(struct hps_launcher *l, pid_t *ret_pid) HPS_MUST;
-void hps_launcher_free(struct hps_launcher *l); /* its last act wakes the supervisor for the end */
+void hps_launcher_free(struct hps_launcher *l); /* when the command was started, its last act wakes the supervisor for the end */
 
 /* ---- reaper.c: processes that end, and signals on their way ------------------------------------------------------------------------------------ */
 

@@ -42,6 +42,15 @@ void hps_answer_error(struct hps_supervisor *s, const struct hps_call *c, int er
 	send_answer(s, c, error, 0, 0);
 }
 
+bool hps_answer_exhausted(struct hps_supervisor *s, const struct hps_call *c, int error)
+{
+	if (error != EMFILE && error != ENFILE && error != ENOMEM)
+		return false;
+	hps_gap_note(s->gaps, HPS_GAP_DESCRIPTORS);
+	hps_answer_continue(s, c);
+	return true;
+}
+
 void hps_answer_value(struct hps_supervisor *s, const struct hps_call *c, int64_t value)
 {
 	send_answer(s, c, 0, value, 0);

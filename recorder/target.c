@@ -51,6 +51,8 @@ static void path_of_base(struct hps_supervisor *s, int fd, char out[HPS_PATH_CAP
 /* The current directory is kept open until the process moves on: most names are relative to the same one. */
 static int use_cwd(struct hps_supervisor *s, struct hps_tracee *t, pid_t tid, struct hps_target *ret)
 {
+	if (t->task_fd < 0)
+		return -EMFILE;
 	if (t->cwd_fd < 0) {
 		char link[32];
 		int fd;
@@ -79,6 +81,8 @@ static int use_descriptor(struct hps_supervisor *s, struct hps_tracee *t, pid_t 
 	char link[48];
 	int fd;
 
+	if (t->task_fd < 0)
+		return -EMFILE;
 	snprintf(link, sizeof link, "%d/fd/%d", tid, dirfd);
 	fd = openat(t->task_fd, link, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)

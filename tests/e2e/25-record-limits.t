@@ -48,6 +48,12 @@ is "attack: nothing worked" "$(cat out)" 0
 status "namespaces: run" 0 hps-record -q --id-file id -- unshare -rm cat x
 is "namespaces: unverified, and said" "$(rec "materials['$T/x']['unverified'], t['coverage']['complete']")" "(True, False)"
 
+ln -s loop loop
+status "loop of links: fails as it would" 1 hps-record -q --id-file id -- cat loop
+is "loop of links: no gap" "$(rec gaps)" "{}"
+status "another process's descriptor: run" 0 hps-record -q --id-file id -- sh -c 'exec 4<x; cat /proc/$$/fd/4'
+is "another process's descriptor: what it is open on" "$(rec "'read' in materials['$T/x']['uses'], gaps")" "(True, {})"
+status "few descriptors: run" 0 hps-record -q --id-file id -- sh -c 'ulimit -n 5; ulimit -n; cat x'
 status "network: run" 0 hps-record -q --id-file id -- /usr/bin/python3 -c 'import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(("192.0.2.1", 9))'
 gap "network: the gap" 1 "network connection"

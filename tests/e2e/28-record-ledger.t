@@ -61,6 +61,14 @@ done
 wait
 is "eight at once: eight records" "$(cat id1 id2 id3 id4 id5 id6 id7 id8 | sort -u | wc -l)" 8
 ok "ledger: verifies" hps-ledger verify
+# A recorder that runs out of descriptors before the start ends, and says so (it hung: nobody answered its own thread).
+for limit in 8 12 14 16 17 18 19 20 24 32; do
+	(ulimit -n $limit && timeout 20 hps-record -q -- sh -c 'ls >/dev/null') >out 2>err
+	case $? in
+	0 | 125) pass "few descriptors ($limit): recorded, or refused before the start" ;;
+	*) fail "few descriptors ($limit): recorded, or refused before the start" && note "$(cat err)" ;;
+	esac
+done
 status "id-file: in a folder that is not there" 0 hps-record --id-file no/such/id -- true
 like "id-file: said, and recorded all the same" "$(cat err)" "writing the id: .*'no/such': No such file"
 printf 'right\n' >passphrase
