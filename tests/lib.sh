@@ -118,6 +118,20 @@ j = json.load(open(sys.argv[1]))
 print(eval(sys.argv[2]))' "$1" "$2"
 }
 
+# new_ledger [AS…]: makes $T/ledger, the one that every program uses from here on
+new_ledger() {
+	HPS_LEDGER=$T/ledger
+	export HPS_LEDGER
+	ok "ledger: made" "$@" hps-ledger init "$T/ledger"
+}
+
+# rec EXPRESSION: over the record whose id is in $T/id (record.py)
+rec() {
+	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
+}
+
+sum() { sha256sum "$1" | cut -d ' ' -f 1; }
+
 # as_user COMMAND…: as an ordinary user ("nobody" when we are root)
 as_user() {
 	if [ "$(id -u)" = 0 ]; then

@@ -2,13 +2,7 @@
 # What is opened, by which call and under which name, is recorded with the digest of what was opened.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
-rec() { # rec EXPRESSION: over the newest record
-	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
-}
-sum() { sha256sum "$1" | cut -d ' ' -f 1; }
+new_ledger
 run() { # run NAME COMMAND…
 	run_name=$1
 	shift

@@ -2,13 +2,7 @@
 # Calls that change names: what they leave, what was there before.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
-rec() {
-	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
-}
-sum() { sha256sum "$1" | cut -d ' ' -f 1; }
+new_ledger
 mkdir w
 echo in >w/in
 echo gone >w/gone

@@ -2,13 +2,7 @@
 # Programs: who ran whom, with which arguments, from which bytes, and how each ended.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
-rec() {
-	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
-}
-sum() { sha256sum "$1" | cut -d ' ' -f 1; }
+new_ledger
 printf '#!/bin/sh\n/bin/echo "script $1"\nexit 4\n' >script
 printf '#!%s/script two\n' "$T" >nested
 chmod +x script nested

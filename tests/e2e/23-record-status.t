@@ -2,12 +2,7 @@
 # A command does the same with and without the recorder: output, status, death, files, descriptors, job control.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
-rec() {
-	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
-}
+new_ledger
 
 # Each line is run by bash in an empty folder, plainly and recorded; standard output, error, status and the files left must be equal.
 try() { # try NAME COMMAND PREFIX…

@@ -2,9 +2,7 @@
 # Programs that change names while they are opened, or interrupt calls: the record says what was really opened.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
+new_ledger
 n=${HPS_TEST_FLIPS:-2000}
 mkdir flips
 /usr/bin/python3 - "$n" <<'END'

@@ -2,12 +2,7 @@
 # What cannot be seen is refused or said; the trial gains nothing by the recorder and cannot harm it.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
-rec() {
-	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
-}
+new_ledger
 gap() { # gap NAME COUNT WORDS
 	is "$1" "$(rec "[(g['count'], bool(g['why'])) for g in t['coverage']['gaps'] if '$3' in g['what']], t['coverage']['complete']")" "([($2, True)], False)"
 }

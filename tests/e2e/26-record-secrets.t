@@ -2,12 +2,7 @@
 # No secret of the environment, the arguments or credential files is in any byte that is written; equal values can be told.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
-rec() {
-	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
-}
+new_ledger
 # Made anew each time, so that no such text is in the checkout.
 secret() { printf '%s' "$1$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')"; }
 env_key=$(secret k) env_plain=$(secret p) option=$(secret o) equals=$(secret e) user=$(secret u) query=$(secret q) netrc=$(secret n) pem=$(secret m)

@@ -2,12 +2,7 @@
 # Metrics, data sets, repository, parameters, machine: what a record says besides files.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
-rec() {
-	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
-}
+new_ledger
 identity() { rec "[i.get('value', i.get('why')) for i in t['identities'] if i['name'] == '$1']"; }
 
 status "metrics: run" 0 hps-record -q --id-file id --metrics more.json --study s --number 3 --param lr=0.10 --param 'note=a=b' -- sh -c '

@@ -2,9 +2,7 @@
 # Real trials, replayed: what reproduces its bytes, and what diverges at which place.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
+new_ledger
 trials=$HPS_SOURCE/tests/trials
 mkdir w
 cd w

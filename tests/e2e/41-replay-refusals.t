@@ -2,9 +2,7 @@
 # What cannot be rebuilt is not run: contents that are missing or changed, records that are damaged, words that are none.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
+new_ledger
 mkdir w
 cd w
 record() { hps-record -q --id-file "$T/id" "$@" </dev/null >"$T/trial.log" 2>&1; }

@@ -2,9 +2,7 @@
 # What the rerun cannot do: see the host's files, reach the network, gain rights, change what it was given.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
+new_ledger
 mkdir w
 cd w
 echo secret >"$T/secret"

@@ -2,9 +2,7 @@
 # Each verdict by an output that earns it, and what a rerun finds where the trial had started.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
+new_ledger
 mkdir w
 cd w
 # A program can tell that it is a rerun: the first process of its world is another.

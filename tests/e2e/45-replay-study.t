@@ -2,9 +2,7 @@
 # Trials of a study: what the study declared counts, logs are outputs, reruns are no trials. And replays that are cut short or meet.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
-ok "ledger: made" hps-ledger init "$T/ledger"
-HPS_LEDGER=$T/ledger
-export HPS_LEDGER
+new_ledger
 mkdir w
 cd w
 cat >trial.sh <<'S'
