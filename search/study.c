@@ -154,14 +154,19 @@ static int compile_search(struct hps_compile *c, const struct hps_node *value, j
 
 /* ---- how it is run ---- */
 
-static int compile_trials(struct hps_compile *c, const struct hps_node *value, json_t *out)
+static int compile_count(struct hps_compile *c, const struct hps_node *value, const char *what, int64_t max, json_t *out)
 {
-	int64_t trials = 0;
-	int r = hps_compile_int(c, value, "'trials' of 'budget'", 1, TRIALS_MAX, &trials);
+	int64_t count = 0;
+	int r = hps_compile_int(c, value, what, 1, max, &count);
 
 	if (!r)
-		hps_json_set_int(out, "trials", trials);
+		hps_json_set_int(out, value->key, count);
 	return r;
+}
+
+static int compile_trials(struct hps_compile *c, const struct hps_node *value, json_t *out)
+{
+	return compile_count(c, value, "'trials' of 'budget'", TRIALS_MAX, out);
 }
 
 static int compile_budget(struct hps_compile *c, const struct hps_node *value, json_t *out)
@@ -177,12 +182,7 @@ static int compile_budget(struct hps_compile *c, const struct hps_node *value, j
 
 static int compile_workers(struct hps_compile *c, const struct hps_node *value, json_t *out)
 {
-	int64_t workers = 0;
-	int r = hps_compile_int(c, value, "'workers'", 1, WORKERS_MAX, &workers);
-
-	if (!r)
-		hps_json_set_int(out, "workers", workers);
-	return r;
+	return compile_count(c, value, "'workers'", WORKERS_MAX, out);
 }
 
 /* `command` and `dataset`: words as they are written. */
