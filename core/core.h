@@ -229,6 +229,38 @@ int hps_objects_open_fd(struct hps_objects *o, const struct hps_digest *d, int *
 int hps_objects_get_json(struct hps_objects *o, const struct hps_digest *d, json_t **ret, struct hps_error *err) HPS_MUST;
 int hps_objects_put_json(struct hps_objects *o, const json_t *value, struct hps_digest *ret, struct hps_error *err) HPS_MUST; /* canonical */
 
+/* ---- http.c: requests to other machines, by libcurl ------------------------------------------------------------------------------ */
+
+/* All zero: a GET of at most 64 MiB within 60 s, certificates checked against the system's, no redirect, no proxy. URLs are
+ * http://, https:// and unix:SOCKET:/PATH (HTTP over a unix socket). Safe in several threads at once. */
+struct hps_http_request {
+	const char *method;	    /* NULL: GET, or POST when there is a body */
+	const char *const *headers; /* "Name: value", NULL at the end; NULL: none */
+	const void *body;	    /* NULL: none */
+	size_t body_len;
+	size_t max;		    /* bytes of the answer's body */
+	int64_t timeout_ns;	    /* for all of it; connecting has 10 s of that */
+	unsigned redirects;	    /* how many are followed; never from https to http */
+	bool proxies;		    /* use http_proxy and its kin of the environment */
+	const char *ca_file;	    /* PEM; instead of the system's authorities */
+	const char *sigv4, *credentials; /* "aws:amz:REGION:s3" and "ID:SECRET": signed as AWS Signature Version 4 */
+};
+struct hps_http_reply {
+	int status;
+	char *type, *etag;	/* Content-Type and ETag, or NULL */
+	struct hps_buf refusal; /* the beginning of the body when status is not 2xx */
+};
+void hps_http_reply_release(struct hps_http_reply *r);
+/* 0 whatever the status is; ret_body (emptied first) is filled when it is 2xx. HPS_E_LIMIT when the answer is larger than
+ * allowed, -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, HPS_E_SIGNATURE when the server's certificate does not hold. */
+int hps_http(const struct hps_http_request *request, const char *url, struct hps_buf *ret_body, struct hps_http_reply *ret,
+	     struct hps_error *err) HPS_MUST;
+/* A GET into a regular file that is open for writing: goes on behind what it holds when the server can, is asked again when the
+ * connection breaks, and starts anew when the server sends the whole. The caller compares the result with a hash. */
+int hps_http_download(const struct hps_http_request *request, const char *url, int fd, struct hps_error *err) HPS_MUST;
+/* 0 for 2xx; else HPS_E_NOTFOUND (404, 410), HPS_E_DENIED (401, 403) or HPS_E_UNDECIDED, with what the server said. */
+int hps_http_expect(const struct hps_http_reply *reply, const char *url, struct hps_error *err) HPS_MUST;
+
 /* ---- process.c: other programs --------------------------------------------------------------------------------------------- */
 
 struct hps_run {
