@@ -119,7 +119,7 @@ static void note_parents(struct hps_files *f, const char *path)
 
 static struct hps_content *content_of(struct hps_files *f, const struct hps_file *file, int fd, const struct stat *s)
 {
-	bool store = f->capture && hps_path_unpackaged(file->path) && !hps_redact_path_is_secret(file->path);
+	bool store = f->capture && !f->rerun && hps_path_unpackaged(file->path) && !hps_redact_path_is_secret(file->path);
 
 	return hps_hasher_add(f->hasher, fd, s, store, false);
 }

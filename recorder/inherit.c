@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGTSTP, SIGCONT };
@@ -24,6 +26,17 @@ void hps_inherited_note(struct hps_inherited *i, const struct hps_trial_options 
 	}
 	if (dir)
 		closedir(dir);
+}
+
+const char *hps_inherited_kind(int fd)
+{
+	struct stat s;
+
+	if (fstat(fd, &s))
+		return "closed";
+	if (S_ISCHR(s.st_mode))
+		return s.st_rdev == makedev(1, 3) ? "null" : isatty(fd) ? "terminal" : "other";
+	return S_ISREG(s.st_mode) ? "file" : S_ISFIFO(s.st_mode) ? "pipe" : S_ISSOCK(s.st_mode) ? "socket" : "other";
 }
 
 void hps_inherited_block_signals(struct hps_inherited *i, sigset_t *ret_watched)

@@ -163,7 +163,7 @@ static int write_materials(struct hps_record *r, struct hps_file **list, size_t 
 			continue;
 		if (S_ISREG(file->mode) && !file->special) {
 			package = at_path(owners, file->path);
-			if (!package && r->files->capture)
+			if (!package && r->files->capture && !r->files->rerun)
 				store_unowned(r, file);
 			if (file->changed)
 				hps_gap_note(r->gaps, HPS_GAP_CHANGED);

@@ -210,6 +210,8 @@ static void make_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 		error = errno;
 		if (!r)
 			note_change(s, &p);
+		else if (directory && error == EEXIST) /* a rerun must find it, too */
+			hps_files_miss(s->files, p.path.data, error);
 	}
 	place_release(&p);
 	answer(s, c, r, error);
@@ -233,6 +235,20 @@ void hps_act_mknod(struct hps_supervisor *s, struct hps_call *c)
 void hps_act_mknodat(struct hps_supervisor *s, struct hps_call *c)
 {
 	make_any(s, c, (int)c->args[0], c->args[1], (mode_t)c->args[2], false, c->args[3]);
+}
+
+void hps_act_bind_path(struct hps_supervisor *s, struct hps_call *c, uint64_t at)
+{
+	struct place p;
+
+	if (c->t->foreign) {
+		hps_gap_note(s->gaps, HPS_GAP_FOREIGN);
+		return;
+	}
+	hps_tracees_settle(s, c->t);
+	if (!place_get(s, c, AT_FDCWD, at, &p) && !p.exists)
+		note_change(s, &p);
+	place_release(&p);
 }
 
 /* ---- link, symlink ---- */

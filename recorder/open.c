@@ -111,6 +111,8 @@ static struct hps_file *special_file(struct request *r, const struct stat *st)
 	hps_buf_init(&path, 2 * HPS_PATH_CAP);
 	name_special(r, &path);
 	file = hps_files_get(r->s->files, path.data);
+	if (file->product) /* a pipe or link of the trial's own making */
+		return file;
 	file->special = true;
 	file->uses |= writes(&r->how) ? HPS_USE_WRITE : HPS_USE_READ;
 	if (!file->mode)

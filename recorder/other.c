@@ -116,9 +116,11 @@ void hps_act_bind(struct hps_supervisor *s, struct hps_call *c)
 	struct sockaddr_storage a;
 	char path[sizeof(struct sockaddr_un) + 1];
 
-	if (read_address(s, c, &a) && a.ss_family == AF_UNIX)
+	if (read_address(s, c, &a) && a.ss_family == AF_UNIX) {
 		*hps_map_slot(&s->sockets, socket_path(&a, path)) = s;
-	else if (a.ss_family == AF_INET || a.ss_family == AF_INET6)
+		if (path[0] && path[0] != '@')
+			hps_act_bind_path(s, c, c->args[1] + offsetof(struct sockaddr_un, sun_path));
+	} else if (a.ss_family == AF_INET || a.ss_family == AF_INET6)
 		s->bound = true;
 	hps_answer_continue(s, c);
 }

@@ -99,6 +99,16 @@ static json_t *resources_json(const struct hps_record *r)
 
 /* ---- the statement ---- */
 
+/* What descriptors 0 to 2 were when the command started. */
+static json_t *standard_json(const struct hps_record *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(r->standard); i++)
+		hps_json_add(list, json_string(r->standard[i]));
+	return list;
+}
+
 static json_t *external_json(const struct hps_record *r)
 {
 	json_t *external = json_object(), *clear = json_object(), *tags = json_object();
@@ -110,7 +120,17 @@ static json_t *external_json(const struct hps_record *r)
 	hps_json_set(external, "environment", clear);
 	hps_json_set(external, "environmentDigests", tags);
 	hps_shape_octal(external, "umask", r->umask);
+	hps_json_set(external, "standard", standard_json(r));
 	return external;
+}
+
+static json_t *metrics_json(const struct hps_record *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->o->metrics.n; i++)
+		hps_json_add(list, hps_shape_text(r, r->o->metrics.v[i]));
+	return list;
 }
 
 static json_t *options_json(const struct hps_record *r)
@@ -120,6 +140,8 @@ static json_t *options_json(const struct hps_record *r)
 	hps_json_set_text(options, "capture", r->files->capture ? "closure" : "none");
 	hps_json_set(options, "wait", json_boolean(r->o->wait));
 	hps_json_set(options, "root", json_boolean(r->o->root != NULL));
+	if (r->o->metrics.n)
+		hps_json_set(options, "metrics", metrics_json(r));
 	hps_json_set(internal, "options", options);
 	return internal;
 }

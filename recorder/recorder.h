@@ -178,6 +178,7 @@ struct hps_files {
 	struct hps_hasher *hasher;
 	struct hps_gaps *gaps;
 	bool capture; /* contents are stored */
+	bool rerun;   /* of a recorded trial: its inputs are stored already */
 };
 struct hps_file *hps_files_get(struct hps_files *f, const char *path);
 /* fd is open on path's content: notes the use, the first state, and queues what must be hashed. */
@@ -394,6 +395,7 @@ void hps_act_mkdir(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_mkdirat(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_mknod(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_mknodat(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_bind_path(struct hps_supervisor *s, struct hps_call *c, uint64_t at); /* a socket is about to appear at the name there */
 void hps_act_link(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_linkat(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_symlink(struct hps_supervisor *s, struct hps_call *c);
@@ -479,6 +481,7 @@ struct hps_inherited {
 	size_t n_fds;
 };
 void hps_inherited_note(struct hps_inherited *i, const struct hps_trial_options *o); /* the descriptors */
+const char *hps_inherited_kind(int fd); /* "file", "pipe", "socket", "terminal", "null", "other", "closed" */
 void hps_inherited_block_signals(struct hps_inherited *i, sigset_t *ret_watched);
 void hps_inherited_take_limits(struct hps_inherited *i); /* ours: as many descriptors as we may have, no core */
 void hps_inherited_restore(const struct hps_inherited *i);
@@ -510,6 +513,7 @@ struct hps_record {
 	const struct hps_redactor *redactor;
 	char *cwd;
 	mode_t umask;
+	const char *standard[3]; /* what descriptors 0 to 2 are: hps_inherited_kind() */
 	char begin_id[65];
 	char *metrics_path;
 	json_t *params, *metrics;

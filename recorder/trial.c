@@ -493,6 +493,15 @@ static int check_options(const struct hps_trial_options *o, struct hps_error *er
 	return 0;
 }
 
+/* Standard descriptors that were closed are stubs of ours by now. */
+static bool is_closed(const int closed[4], int fd)
+{
+	for (size_t i = 0; i < 4 && closed[i] >= 0; i++)
+		if (closed[i] == fd)
+			return true;
+	return false;
+}
+
 int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const int closed[4], struct hps_outcome *outcome, struct hps_error *err)
 {
 	struct trial *t = hps_alloc(sizeof *t);
@@ -503,6 +512,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 	t->lease = t->supervisor.listener = t->supervisor.proc_fd = t->reaper.epoll_fd = t->reaper.signal_fd = -1;
 	t->redactor.more = &o->allow_env;
 	t->files.capture = !o->capture || !strcmp(o->capture, "closure");
+	t->files.rerun = o->replay_of != NULL;
 	t->files.gaps = t->supervisor.gaps = t->record.gaps = &t->gaps;
 	t->supervisor.files = t->record.files = &t->files;
 	t->supervisor.reaper = t->record.reaper = &t->reaper;
@@ -520,6 +530,8 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 		umask(t->record.umask);
 		memcpy(t->inherited.closed, closed, sizeof t->inherited.closed);
 		hps_inherited_note(&t->inherited, o);
+		for (int fd = 0; fd <= 2; fd++)
+			t->record.standard[fd] = is_closed(closed, fd) ? "closed" : hps_inherited_kind(fd);
 		hps_inherited_block_signals(&t->inherited, &watched);
 		hps_inherited_take_limits(&t->inherited);
 		prctl(PR_SET_DUMPABLE, 0);

@@ -107,7 +107,7 @@ int hps_mount_devices(int root_fd, struct hps_error *err)
 			r = hps_error_errno(err, "making the view's /dev/%s", links[i].name);
 	if (r)
 		return r;
-	if (mkdirat(dev, "shm", 0777) || fchmodat(dev, "shm", 01777, 0) || mkdirat(dev, "pts", 0755))
+	if (mkdirat(dev, "pts", 0755))
 		return hps_error_errno(err, "making the view's /dev");
 	return hps_mount_new("devpts", pts_options, false, dev, "pts", err);
 }

@@ -79,21 +79,21 @@ const char *hps_product_digest(const json_t *product)
 
 /* ---- the pieces of the predicate ---- */
 
-static int read_argv(const json_t *command, struct hps_strv *ret, struct hps_error *err)
+static int read_words(const json_t *list, const char *what, struct hps_strv *ret, struct hps_error *err)
 {
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)command, i, item) {
+	json_array_foreach((json_t *)(uintptr_t)list, i, item) {
 		_cleanup_buf_ struct hps_buf word = HPS_BUF_INIT;
 		const char *text = json_string_value(item);
 		int r = text ? hps_path_unescape(text, &word, err) : HPS_E_FORMAT;
 
 		if (r)
-			return hps_error_set(err, HPS_E_FORMAT, "reading the record: word %zu of the command is not text", i);
+			return hps_error_set(err, HPS_E_FORMAT, "reading the record: word %zu of the %s is not text", i, what);
 		hps_strv_add_take(ret, hps_buf_take(&word));
 	}
-	return ret->n ? 0 : hps_error_set(err, HPS_E_FORMAT, "reading the record: it has no command");
+	return 0;
 }
 
 static int read_path(const json_t *object, const char *name, char **ret, struct hps_error *err)
@@ -150,6 +150,25 @@ static int read_umask(const json_t *parameters, mode_t *ret, struct hps_error *e
 	return 0;
 }
 
+/* What came in by a descriptor that is no file is not in the record. */
+static void read_standard(const json_t *parameters, struct hps_original *o)
+{
+	static const struct {
+		const char *kind, *why;
+	} unknown[] = {
+		{ "pipe", "it was a pipe: what came through it was not recorded; the rerun has nothing to read there" },
+		{ "socket", "it was a socket: what came through it was not recorded; the rerun has nothing to read there" },
+		{ "terminal", "it was a terminal: what was typed was not recorded; the rerun has nothing to read there" },
+		{ "other", "it was a device: what came from it was not recorded; the rerun has nothing to read there" },
+		{ "closed", "it was closed; in the rerun it is open and empty" },
+	};
+	const char *kind = json_string_value(json_array_get(hps_json_at(parameters, "standard", NULL), 0));
+
+	for (size_t i = 0; kind && i < ARRAY_SIZE(unknown); i++)
+		if (!strcmp(kind, unknown[i].kind))
+			hps_hole_add(&o->holes, "standard input", unknown[i].why);
+}
+
 static void read_host(const struct hps_original *o, char **ret)
 {
 	const char *host = hps_json_text(hps_json_at(predicate(&o->begin), "recorder", NULL), "host");
@@ -173,8 +192,12 @@ static int read_predicate(struct hps_original *o, struct hps_error *err)
 	const char *wall = hps_json_text(hps_json_at(p, "resources", NULL), "wallSeconds");
 	const char *started = hps_json_text(hps_json_at(p, "runDetails", "metadata", NULL), "startedOn");
 	int64_t uid = hps_json_int(hps_json_at(predicate(&o->begin), "recorder", NULL), "uid", -1);
-	int r = read_argv(hps_json_at(parameters, "command", NULL), &o->argv, err);
+	const json_t *options = hps_json_at(p, "buildDefinition", "internalParameters", "options", NULL);
+	int r = read_words(hps_json_at(parameters, "command", NULL), "command", &o->argv, err);
 
+	if (!r && !o->argv.n)
+		return hps_error_set(err, HPS_E_FORMAT, "reading the record: it has no command");
+	r = r ? r : read_words(hps_json_at(options, "metrics", NULL), "list of metrics files", &o->metrics, err);
 	r = r ? r : read_path(parameters, "cwd", &o->cwd, err);
 	r = r ? r : read_path(p, "metricsPath", &o->metrics_path, err);
 	r = r ? r : read_environment(parameters, o, err);
@@ -190,6 +213,7 @@ static int read_predicate(struct hps_original *o, struct hps_error *err)
 		o->wall_seconds = 0;
 	if (!started || hps_time_parse(started, &o->started_ns))
 		o->started_ns = 0;
+	read_standard(parameters, o);
 	read_host(o, &o->host);
 	read_end(p, o);
 	return 0;
@@ -228,7 +252,8 @@ int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original 
 	r = r ? r : hps_study_spec(l, &ret->trial, &ret->spec, err);
 	r = r ? r : read_predicate(ret, err);
 	r = r ? r : hps_manifest_load(l, &ret->trial, "materials", &ret->materials, err);
-	return r ? r : hps_manifest_load(l, &ret->trial, "products", &ret->products, err);
+	r = r ? r : hps_manifest_load(l, &ret->trial, "products", &ret->products, err);
+	return r ? r : hps_manifest_load(l, &ret->trial, "misses", &ret->misses, err);
 }
 
 void hps_original_release(struct hps_original *o)
@@ -238,8 +263,10 @@ void hps_original_release(struct hps_original *o)
 	json_decref(o->spec);
 	json_decref(o->materials);
 	json_decref(o->products);
+	json_decref(o->misses);
 	hps_strv_release(&o->argv);
 	hps_strv_release(&o->environment);
+	hps_strv_release(&o->metrics);
 	free(o->cwd);
 	free(o->metrics_path);
 	free(o->host);

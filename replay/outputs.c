@@ -86,61 +86,45 @@ static void compare_contents(struct comparer *c, const char *path, struct hps_ou
 	o->comparison.note = hps_format("%s cannot be read: %s", first ? "the original's" : "the rerun's", err.message);
 }
 
-/* ---- files ---- */
+/* ---- products ---- */
 
-static bool is_type(const json_t *product, const char *type)
+/* Where the content differs, too, that is the better first place to name. */
+static bool may_open(const struct hps_output *o)
 {
-	const char *is = product ? hps_json_text(product, "type") : NULL;
+	const struct hps_comparison *c = &o->comparison;
 
-	return is && !strcmp(is, type);
-}
-
-static char *take_text(const char *text)
-{
-	return hps_strdup(text ? text : "");
-}
-
-/* At least one of them is a symbolic link: it is what it points to. */
-static void compare_links(const json_t *original, const json_t *rerun, struct hps_comparison *c)
-{
-	const char *was = hps_json_text(original, "target"), *is = hps_json_text(rerun, "target");
-
-	if (was && is && !strcmp(was, is))
-		return;
-	c->verdict = was && is ? HPS_OUTPUT_DIVERGED : HPS_OUTPUT_STRUCTURE;
-	c->n_different = 1;
-	c->place = hps_strdup(was && is ? "target" : "type");
-	c->original = take_text(was && is ? was : hps_json_text(original, "type"));
-	c->rerun = take_text(was && is ? is : hps_json_text(rerun, "type"));
+	return o->original && o->rerun && strcmp(o->original, o->rerun) != 0 && (c->verdict == HPS_OUTPUT_OPAQUE || (c->place && !strcmp(c->place, "mode")));
 }
 
 static void compare_product(struct comparer *c, const char *escaped, const json_t *original, const json_t *rerun)
 {
 	struct hps_output *o = add(c->outputs, escaped, original ? hps_product_digest(original) : NULL, rerun ? hps_product_digest(rerun) : NULL);
 	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
+	struct hps_comparison facts;
 
-	if (!original || !rerun)
-		o->comparison.verdict = original ? HPS_OUTPUT_MISSING : HPS_OUTPUT_EXTRA;
-	else if (is_type(original, "symlink") || is_type(rerun, "symlink"))
-		compare_links(original, rerun, &o->comparison);
-	else if (o->original && o->rerun && !strcmp(o->original, o->rerun))
-		o->comparison.verdict = HPS_OUTPUT_IDENTICAL;
-	else if (!o->original || !o->rerun || hps_path_unescape(escaped, &path, NULL) || !path.data)
-		o->comparison = (struct hps_comparison){ .verdict = HPS_OUTPUT_OPAQUE, .n_different = 1, .note = hps_strdup("its content was not recorded") };
-	else
-		compare_contents(c, path.data, o);
+	hps_product_compare(original, rerun, o);
+	if (!original || !rerun || !may_open(o) || hps_path_unescape(escaped, &path, NULL) || !path.data)
+		return;
+	facts = o->comparison;
+	o->comparison = (struct hps_comparison){ 0 };
+	compare_contents(c, path.data, o);
+	if (o->comparison.verdict <= HPS_OUTPUT_WITHIN && facts.place) {
+		hps_comparison_release(&o->comparison);
+		o->comparison = facts;
+	} else {
+		hps_comparison_release(&facts);
+	}
 }
 
-/* What is left when the run has ended, directories aside: they are where their files are. */
 static void index_products(const json_t *products, struct hps_map *ret)
 {
 	const json_t *item;
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)products, i, item) {
-		const char *path = hps_json_text(item, "path"), *state = hps_json_text(item, "state");
+		const char *path = hps_json_text(item, "path");
 
-		if (path && state && strcmp(state, "deleted") != 0 && (is_type(item, "file") || is_type(item, "symlink")))
+		if (path)
 			*hps_map_slot(ret, path) = (void *)(uintptr_t)item;
 	}
 }

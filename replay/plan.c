@@ -24,7 +24,7 @@ static bool is_below(const char *path, const char *top)
 /* The kernel makes these; they are not rebuilt from files. */
 static bool is_virtual(const char *path)
 {
-	return is_below(path, "/proc") || is_below(path, "/sys") || is_below(path, "/dev");
+	return is_below(path, "/proc") || is_below(path, "/sys") || (is_below(path, "/dev") && !is_below(path, "/dev/shm"));
 }
 
 static bool is_plain(const char *path)
@@ -168,12 +168,19 @@ static char *read_item_path(struct planner *p, const json_t *item, const char *n
 	return hps_buf_take(&path);
 }
 
+static bool is_deleted(const json_t *product)
+{
+	const char *state = hps_json_text(product, "state");
+
+	return state && !strcmp(state, "deleted");
+}
+
 /* True when the trial itself made what is at path, so that it must not be there when the trial starts. */
 static bool is_made(const struct planner *p, const char *path)
 {
 	const json_t *product = hps_map_get(&p->products, path);
 
-	return product && !hps_json_at(product, "before", NULL) && !hps_map_get(&p->others, path);
+	return product && !hps_json_at(product, "before", NULL) && !hps_map_get(&p->others, path) && !is_deleted(product);
 }
 
 bool hps_plan_is_made(const struct hps_plan *p, const char *path)
@@ -298,8 +305,11 @@ static int add_material(struct planner *p, const json_t *item)
 		node->target = hps_buf_take(&text);
 		return 0;
 	}
-	if (strcmp(type, "directory") != 0)
+	if (strcmp(type, "directory") != 0) {
+		if (product)
+			hps_hole_add(&p->plan->holes, path, "neither file, directory nor link: it was there and is not rebuilt");
 		return 0;
+	}
 	r = add_node(p, path, HPS_PLAN_DIRECTORY, &node);
 	if (r)
 		return r;
@@ -327,9 +337,29 @@ static int add_product(struct planner *p, const json_t *item)
 	while (*above && is_made(p, above))
 		*strrchr(above, '/') = '\0';
 	r = *above ? add_directory(p, above, &parent) : 0;
-	if (r || is_made(p, path) || hps_plan_find(p->plan, path) || (type && !strcmp(type, "directory")))
+	if (r || is_made(p, path) || hps_plan_find(p->plan, path))
 		return r;
+	if (type && !strcmp(type, "directory"))
+		return add_directory(p, path, &parent);
+	if (type && strcmp(type, "file") != 0)
+		return 0; /* its material says why */
 	return add_file(p, path, before_of(item), item, true);
+}
+
+/* mkdir() that found something: most often the directory that it was to make. */
+static int add_miss(struct planner *p, const json_t *item)
+{
+	const char *error = hps_json_text(item, "error");
+	size_t found;
+	int r = 0;
+	_cleanup_free_ char *path = NULL;
+
+	if (!error || strcmp(error, "EEXIST") != 0)
+		return 0;
+	path = read_item_path(p, item, "path", &r);
+	if (r || is_virtual(path) || is_made(p, path) || hps_plan_find(p->plan, path))
+		return r;
+	return add_directory(p, path, &found);
 }
 
 static int index_items(struct planner *p, const json_t *items, bool files, struct hps_map *ret)
@@ -385,7 +415,7 @@ static void check_command(struct planner *p)
 /* Directories that every program may expect, and the one that the trial starts in. */
 static int add_frame(struct planner *p)
 {
-	static const char *const frame[] = { "/tmp", "/proc", "/dev" };
+	static const char *const frame[] = { "/tmp", "/proc", "/dev", "/dev/shm" };
 	struct hps_plan_node *node;
 	size_t found;
 	int r = 0;
@@ -394,6 +424,10 @@ static int add_frame(struct planner *p)
 		r = add_directory(p, frame[i], &found);
 	r = r || !p->plan->uses_sys ? r : add_directory(p, "/sys", &found);
 	r = r ? r : add_node(p, "/tmp", HPS_PLAN_DIRECTORY, &node);
+	if (r)
+		return r;
+	node->mode = 01777;
+	r = add_node(p, "/dev/shm", HPS_PLAN_DIRECTORY, &node);
 	if (r)
 		return r;
 	node->mode = 01777;
@@ -441,6 +475,7 @@ int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps
 	r = r ? r : index_items(&p, o->materials, false, &p.others);
 	r = r ? r : add_all(&p, o->materials, add_material);
 	r = r ? r : add_all(&p, o->products, add_product);
+	r = r ? r : add_all(&p, o->misses, add_miss);
 	r = r ? r : add_sources(&p);
 	r = r ? r : add_frame(&p);
 	hps_map_release(&p.products);

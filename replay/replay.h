@@ -28,8 +28,9 @@ void hps_holes_release(struct hps_holes *h);
 struct hps_original {
 	struct hps_entry trial, begin;
 	json_t *spec;		      /* of its study; NULL when it has none */
-	json_t *materials, *products; /* the manifests' items */
+	json_t *materials, *products, *misses; /* the manifests' items */
 	struct hps_strv argv, environment; /* NAME=value */
+	struct hps_strv metrics; /* files that --metrics named */
 	char *cwd, *metrics_path, *host; /* metrics_path, host: NULL when not recorded */
 	mode_t umask;
 	uid_t uid;
@@ -43,7 +44,7 @@ struct hps_original {
 int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err) HPS_MUST;
 /* The items of one manifest of a trial ("materials", "products"); HPS_E_NOTFOUND when it is not in the content store. */
 int hps_manifest_load(struct hps_ledger *l, const struct hps_entry *trial, const char *name, json_t **ret, struct hps_error *err) HPS_MUST;
-const char *hps_product_digest(const json_t *product); /* hex; NULL when nothing is left at its path */
+const char *hps_product_digest(const json_t *product); /* hex; NULL when no file is left at its path, or it could not be read */
 void hps_original_release(struct hps_original *o);
 
 /* ---- plan.c: what must be in the view ---------------------------------------------------------------------------------------- */
@@ -130,7 +131,7 @@ int hps_mount_file(int fd, int dir_fd, const char *name, struct hps_error *err) 
 int hps_mount_tree_readonly(const char *from, int dir_fd, const char *name, struct hps_error *err) HPS_MUST;
 /* A new file system of this type, e.g. "tmpfs" with {"mode", "0755", NULL}; nosuid, nodev (not devpts). */
 int hps_mount_new(const char *type, const char *const *options, bool readonly, int dir_fd, const char *name, struct hps_error *err) HPS_MUST;
-/* null, zero, full, random, urandom, tty, pts, shm and the links to /proc/self/fd, in the empty root_fd/dev. */
+/* null, zero, full, random, urandom, tty, pts and the links to /proc/self/fd, in root_fd/dev, which has at most shm. */
 int hps_mount_devices(int root_fd, struct hps_error *err) HPS_MUST;
 
 /* ---- sandbox.c: namespaces ------------------------------------------------------------------------------------------------------------------ */
@@ -324,17 +325,32 @@ extern const struct hps_format hps_format_json, hps_format_csv, hps_format_npy, 
 /* One array in .npy format (numpy.lib.format) at `place`; an array of objects or records stays bytes. */
 int hps_npy_decode(const char *data, size_t len, const char *place, struct hps_tree *ret, struct hps_error *err) HPS_MUST;
 
+/* ---- coverage.c: what a record did not see -------------------------------------------------------------------------------------- */
+
+enum hps_blindness {
+	HPS_BLIND_NOTHING, /* named, and what was compared is all that was left behind */
+	HPS_BLIND_INPUTS,  /* the rerun may have had other inputs: no level above L0 */
+	HPS_BLIND_OUTPUTS, /* the trial may have left what was not compared: nothing is reproduced */
+};
+enum hps_blindness hps_gap_blindness(const char *what); /* by the name of the gap in the record */
+/* Adds each gap as a hole, `whose` before its reason. *worst only rises; *ret_first (heap) names the first that may hide outputs. */
+void hps_coverage_check(const json_t *coverage, const char *whose, struct hps_holes *ret, enum hps_blindness *worst, char **ret_first);
+
 /* ---- outputs.c: every output of both runs ------------------------------------------------------------------------------------------------------------- */
 
 struct hps_output {
 	char *path; /* escaped; "metrics" for the reported metrics */
 	struct hps_comparison comparison;
 	char *original, *rerun; /* digests in hex, or NULL */
+	bool undecided;		/* OPAQUE for want of a digest: nothing says that they differ */
 };
 struct hps_outputs {
 	struct hps_output *v;
 	size_t n;
 };
+/* Two products of one path, NULL when that run did not touch it. Everything that a record says of a product is compared: is it
+ * still there, type, target, mode, content. */
+void hps_product_compare(const json_t *original, const json_t *rerun, struct hps_output *ret);
 int hps_outputs_compare(struct hps_ledger *l, const struct hps_original *o, const struct hps_entry *rerun, const json_t *products, int root_fd,
 			const struct hps_tolerance *tolerance, const struct hps_map *metric_tolerances, struct hps_outputs *ret,
 			struct hps_error *err) HPS_MUST;
@@ -357,6 +373,9 @@ int hps_verdict_exit(enum hps_verdict v); /* exit status */
 struct hps_judgement {
 	enum hps_verdict verdict;
 	char *reason; /* one line, or NULL */
+	unsigned level; /* reached: 0 as is; 1 files, environment, names and ids as recorded */
+	enum hps_blindness blindness;
+	char *blind_to; /* the first gap that may hide outputs, or NULL */
 	const struct hps_original *original;
 	const struct hps_rerun *rerun;
 	struct hps_outputs outputs;

@@ -48,10 +48,6 @@ static void print_holes(FILE *out, const char *heading, const struct hps_holes *
 
 static char *describe(const struct hps_comparison *c)
 {
-	if (c->verdict == HPS_OUTPUT_MISSING)
-		return hps_strdup("the rerun did not write it");
-	if (c->verdict == HPS_OUTPUT_EXTRA)
-		return hps_strdup("only the rerun wrote it");
 	if (c->place && c->verdict == HPS_OUTPUT_WITHIN)
 		return hps_format("%llu of %llu values differ, scaled maximum %.3g", (unsigned long long)c->n_different, (unsigned long long)c->n_values,
 				  c->scaled_max);

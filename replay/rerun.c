@@ -40,6 +40,10 @@ static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, co
 		hps_strv_add(ret, "--metrics-path");
 		hps_strv_add(ret, o->metrics_path);
 	}
+	for (size_t i = 0; i < o->metrics.n; i++) {
+		hps_strv_add(ret, "--metrics");
+		hps_strv_add(ret, o->metrics.v[i]);
+	}
 	if (passphrase_fd >= 0) {
 		hps_strv_add(ret, "--key-passphrase-fd");
 		hps_strv_addf(ret, "%d", passphrase_fd);

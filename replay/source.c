@@ -112,12 +112,23 @@ static bool prefers_system(const struct hps_plan_node *node)
 	return node->size > (int64_t)COPY_MAX && !node->writable;
 }
 
+/* Nothing needs to be kept to have nothing again: a log that was still empty. */
+static bool is_empty(const struct hps_plan_node *node)
+{
+	struct hps_digest nothing;
+
+	hps_digest_of("", 0, &nothing);
+	return hps_digest_equal(&node->digest, &nothing);
+}
+
 int hps_source_open(struct hps_objects *objects, const struct hps_plan_node *node, struct hps_source *ret, struct hps_error *err)
 {
 	const char *stored = "it was not stored";
 	int r;
 
 	*ret = (struct hps_source)HPS_SOURCE_INIT;
+	if (is_empty(node))
+		return 0;
 	if (prefers_system(node) && !from_system(node, "", ret, NULL) && ret->faithful)
 		return 0;
 	hps_source_release(ret);

@@ -106,17 +106,18 @@ static void check_hardware(struct hps_judgement *j, const struct hps_entry *reru
 	}
 }
 
-static void check_coverage(struct hps_judgement *j)
+/* Neither a record that may lack outputs nor a rerun's can say that all of them were reproduced. */
+static void check_coverage(struct hps_judgement *j, const struct hps_entry *trial, const char *whose)
 {
-	const json_t *gap, *gaps = hps_json_at(j->original->trial.statement, "predicate", "coverage", "gaps", NULL);
-	size_t i;
+	hps_coverage_check(hps_json_at(trial->statement, "predicate", "coverage", NULL), whose, &j->holes, &j->blindness, &j->blind_to);
+}
 
-	json_array_foreach((json_t *)(uintptr_t)gaps, i, gap) {
-		const char *what = hps_json_text(gap, "what"), *why = hps_json_text(gap, "why");
-		_cleanup_free_ char *text = hps_format("not seen when it was recorded: %s", why ? why : "");
-
-		hps_hole_add(&j->holes, what ? what : "coverage", text);
-	}
+static void apply_coverage(struct hps_judgement *j)
+{
+	if (j->blindness > HPS_BLIND_NOTHING)
+		j->level = 0;
+	if (j->blindness == HPS_BLIND_OUTPUTS && verdicts[j->verdict].passed)
+		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("what was compared agrees, but not all may have been recorded: %s", j->blind_to));
 }
 
 /* ---- the rerun's end and its outputs ---- */
@@ -134,11 +135,20 @@ static enum hps_verdict worst_output(const struct hps_outputs *o)
 	enum hps_output_verdict worst = HPS_OUTPUT_IDENTICAL;
 
 	for (size_t i = 0; i < o->n; i++)
-		if (o->v[i].comparison.verdict > worst)
+		if (!o->v[i].undecided && o->v[i].comparison.verdict > worst)
 			worst = o->v[i].comparison.verdict;
 	if (worst > HPS_OUTPUT_WITHIN)
 		return HPS_VERDICT_DIVERGED;
 	return worst == HPS_OUTPUT_WITHIN ? HPS_VERDICT_WITHIN : worst == HPS_OUTPUT_SAME_VALUES ? HPS_VERDICT_VALUES : HPS_VERDICT_BITS;
+}
+
+/* Nothing says that they differ, nor that they are the same. */
+static const struct hps_output *first_undecided(const struct hps_outputs *o)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (o->v[i].undecided)
+			return &o->v[i];
+	return NULL;
 }
 
 static char *first_difference(const struct hps_outputs *o)
@@ -146,7 +156,7 @@ static char *first_difference(const struct hps_outputs *o)
 	size_t n = 0, first = 0;
 
 	for (size_t i = o->n; i-- > 0;)
-		if (o->v[i].comparison.verdict > HPS_OUTPUT_WITHIN) {
+		if (!o->v[i].undecided && o->v[i].comparison.verdict > HPS_OUTPUT_WITHIN) {
 			first = i;
 			n++;
 		}
@@ -157,6 +167,7 @@ static char *first_difference(const struct hps_outputs *o)
 static void judge_outputs(struct hps_judgement *j, const struct hps_entry *rerun)
 {
 	_cleanup_free_ char *was = describe_end(&j->original->trial), *is = describe_end(rerun);
+	const struct hps_output *open = first_undecided(&j->outputs);
 
 	if (strcmp(was, is) != 0)
 		decide(j, HPS_VERDICT_FAILED, hps_format("the trial had ended with %s, the rerun ended with %s", was, is));
@@ -166,6 +177,8 @@ static void judge_outputs(struct hps_judgement *j, const struct hps_entry *rerun
 		decide(j, worst_output(&j->outputs), NULL);
 	if (j->verdict == HPS_VERDICT_DIVERGED)
 		decide(j, HPS_VERDICT_DIVERGED, first_difference(&j->outputs));
+	else if (verdicts[j->verdict].passed && open)
+		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("'%s' cannot be compared: %s", open->path, open->comparison.note));
 }
 
 static void copy_holes(const struct hps_holes *from, struct hps_holes *to)
@@ -190,6 +203,8 @@ static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const stru
 		check_materials(j, plan, materials);
 		check_ghosts(j, plan, misses);
 		check_hardware(j, &rerun);
+		check_coverage(j, &rerun, "not seen in the rerun");
+		apply_coverage(j);
 	}
 	hps_entry_release(&rerun);
 	return r;
@@ -201,7 +216,8 @@ int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_pl
 	copy_holes(&j->original->holes, &j->holes);
 	copy_holes(&plan->holes, &j->holes);
 	copy_holes(&j->rerun->view.holes, &j->holes);
-	check_coverage(j);
+	j->level = 1;
+	check_coverage(j, &j->original->trial, "not seen when it was recorded");
 	if (rerun_error)
 		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_strdup(rerun_error->message));
 	else if (j->rerun->view.problems.n)
@@ -329,15 +345,12 @@ static json_t *named_digest(const char *member, const char *name, const char *he
 	return j;
 }
 
-/* The level that this replay reaches: files, environment, names; neither entropy nor time are answered from the record. */
-#define LEVEL "L1"
-
 json_t *hps_judgement_statement(const struct hps_judgement *j)
 {
 	json_t *s = hps_statement_new(HPS_PREDICATE_VERDICT), *p = json_object_get(s, "predicate"), *verifier = json_object(), *version = json_object();
 	json_t *attestations = json_array(), *policy = json_object(), *levels = json_array();
 	const char *trial = j->original->trial.id;
-	_cleanup_free_ char *uri = hps_format("urn:hps:trial:%s", trial);
+	_cleanup_free_ char *uri = hps_format("urn:hps:trial:%s", trial), *level = hps_format("L%u", j->level);
 
 	hps_json_add(json_object_get(s, "subject"), named_digest("name", "trial", trial));
 	hps_json_set_text(version, "hps", HPS_VERSION);
@@ -352,12 +365,12 @@ json_t *hps_judgement_statement(const struct hps_judgement *j)
 	hps_json_set(p, "inputAttestations", attestations);
 	hps_json_set_text(p, "verificationResult", verdicts[j->verdict].passed ? "PASSED" : "FAILED");
 	if (verdicts[j->verdict].passed)
-		hps_json_add(levels, json_string("HPS_REPLAY_" LEVEL));
+		hps_json_add(levels, json_sprintf("HPS_REPLAY_%s", level));
 	hps_json_set(p, "verifiedLevels", levels);
 	hps_json_set_text(p, "hps_trial", trial);
 	hps_json_set_text(p, "hps_rerun", *j->rerun->id ? j->rerun->id : NULL);
 	hps_json_set_text(p, "hps_verdict", hps_verdict_name(j->verdict));
-	hps_json_set_text(p, "hps_level", LEVEL);
+	hps_json_set_text(p, "hps_level", level);
 	if (j->reason)
 		hps_json_set(p, "hps_reason", hps_path_json(j->reason));
 	hps_json_set(p, "hps_outputs", outputs_json(&j->outputs));
@@ -371,12 +384,13 @@ json_t *hps_judgement_statement(const struct hps_judgement *j)
 json_t *hps_judgement_json(const struct hps_judgement *j)
 {
 	json_t *o = json_object(), *entry = json_object();
+	_cleanup_free_ char *level = hps_format("L%u", j->level);
 
 	hps_json_set_text(o, "schema", "hps.verdict/1");
 	hps_json_set_text(o, "trial", j->original->trial.id);
 	hps_json_set_text(o, "rerun", *j->rerun->id ? j->rerun->id : NULL);
 	hps_json_set_text(o, "verdict", hps_verdict_name(j->verdict));
-	hps_json_set_text(o, "level", LEVEL);
+	hps_json_set_text(o, "level", level);
 	if (j->reason)
 		hps_json_set(o, "reason", hps_path_json(j->reason));
 	hps_json_set(o, "outputs", outputs_json(&j->outputs));
@@ -395,6 +409,7 @@ json_t *hps_judgement_json(const struct hps_judgement *j)
 void hps_judgement_release(struct hps_judgement *j)
 {
 	free(j->reason);
+	free(j->blind_to);
 	hps_outputs_release(&j->outputs);
 	hps_holes_release(&j->holes);
 	hps_tolerances_release(&j->metric_tolerances);

@@ -233,7 +233,7 @@ static void finish_directories(struct builder *b, const size_t *order, size_t n)
 		if (node->kind != HPS_PLAN_DIRECTORY || (!node->mode && node->mtime_ns < 0) || open_directory(b, node->path, &fd))
 			continue;
 		if (node->mode)
-			(void)!fchmod(fd, node->mode & 01777);
+			(void)!fchmod(fd, node->mode & 03777); /* what is made in a setgid directory inherits that */
 		set_times(fd, "", node->mtime_ns);
 	}
 }

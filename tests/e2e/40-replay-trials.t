@@ -18,7 +18,7 @@ status "sklearn: replays" 0 hps-replay "$trial" --json
 is "sklearn: verdict" "$(verdict)" REPRODUCED-BITS
 is "sklearn: schema, trial, level" "$(json "$T/out" "j['schema'], j['trial'] == '$trial', j['level']")" "('hps.verdict/1', True, 'L1')"
 is "sklearn: outputs" "$(json "$T/out" "[(o['path'], o['verdict']) for o in j['outputs']]")" \
-	"[('$T/trial.log', 'IDENTICAL'), ('$T/w/out/metrics.json', 'IDENTICAL'), ('$T/w/out/weights.npz', 'IDENTICAL')]"
+	"[('$T/trial.log', 'IDENTICAL'), ('$T/w/out', 'IDENTICAL'), ('$T/w/out/metrics.json', 'IDENTICAL'), ('$T/w/out/weights.npz', 'IDENTICAL')]"
 is "sklearn: nothing is missing" "$(json "$T/out" "j['missing'], j['view']['files'] > 500")" "([], True)"
 rerun=$(json "$T/out" "j['rerun']")
 index=$(json "$T/out" "j['entry']['index']")

@@ -46,7 +46,7 @@ is "plan: appends nothing" "$(entries)" "$((before + 2))"
 printf '1 2 3\n' >data
 printf '4 5 6\n' >more
 status "back again: replays from the system" 0 hps-replay "$trial"
-rm -f "$(object data)" # the rerun's own record stored it
+not_ok "back again: the rerun stored no input" test -e "$(object data)"
 mv data elsewhere
 ln -s elsewhere data
 status "a link in its place: not rebuilt" 4 hps-replay "$trial"
@@ -58,7 +58,7 @@ mv elsewhere data
 ok "capture none: recorded" record --capture none -- sh -c 'cat data >copy'
 none=$(cat "$T/id")
 status "capture none: replays while the system has it" 0 hps-replay "$none"
-rm -f "$(object data)" # the rerun's own record stored it
+rm -f "$(object data)" # the copy that the rerun left has the same content
 printf '9 2 3\n' >data
 status "capture none: refuses the changed input" 4 hps-replay "$none"
 like "capture none: names it" "$(cat "$T/out")" "$T/w/data +changed:"

@@ -1,0 +1,96 @@
+/* What a run left at a path, or that it left nothing: everything that a record says of it is compared. Of a file's content only the
+ * digest is looked at here; outputs.c opens what differs. */
+#include "replay/replay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *deleted(const json_t *product)
+{
+	const char *state = hps_json_text(product, "state");
+
+	return state && !strcmp(state, "deleted") ? "deleted" : "left";
+}
+
+static const char *type(const json_t *product)
+{
+	return hps_json_text(product, "type");
+}
+
+static const char *target(const json_t *product)
+{
+	return hps_json_text(product, "target");
+}
+
+static const char *mode(const json_t *product)
+{
+	return hps_json_text(product, "mode");
+}
+
+/* In the order in which a difference matters: where the first ones differ the rest means nothing. */
+static const struct aspect {
+	const char *place;
+	const char *(*of)(const json_t *product);
+	enum hps_output_verdict differs;
+} aspects[] = {
+	{ "state", deleted, HPS_OUTPUT_STRUCTURE },
+	{ "type", type, HPS_OUTPUT_STRUCTURE },
+	{ "target", target, HPS_OUTPUT_DIVERGED },
+	{ "mode", mode, HPS_OUTPUT_DIVERGED },
+};
+
+static bool same(const struct aspect *a, const json_t *original, const json_t *rerun)
+{
+	const char *was = a->of(original), *is = a->of(rerun);
+
+	return was && is ? !strcmp(was, is) : was == is;
+}
+
+static void differ(const struct aspect *a, const json_t *original, const json_t *rerun, struct hps_comparison *c)
+{
+	const char *was = a->of(original), *is = a->of(rerun);
+
+	*c = (struct hps_comparison){ .verdict = a->differs,
+				      .n_different = 1,
+				      .place = hps_strdup(a->place),
+				      .original = hps_strdup(was ? was : "not recorded"),
+				      .rerun = hps_strdup(is ? is : "not recorded") };
+}
+
+static void undecided(struct hps_output *o, const char *why)
+{
+	o->undecided = true;
+	o->comparison.verdict = HPS_OUTPUT_OPAQUE;
+	o->comparison.note = hps_strdup(why);
+}
+
+static void compare_content(const json_t *product, struct hps_output *o)
+{
+	const char *is = type(product) ? type(product) : "";
+
+	if (!strcmp(is, "file") && (!o->original || !o->rerun))
+		undecided(o, "its content was not recorded");
+	else if (!strcmp(is, "file"))
+		o->comparison.verdict = strcmp(o->original, o->rerun) ? HPS_OUTPUT_OPAQUE : HPS_OUTPUT_IDENTICAL;
+	else if (strcmp(is, "directory") != 0 && strcmp(is, "symlink") != 0)
+		undecided(o, "neither file, directory nor link: what it is was not recorded");
+}
+
+void hps_product_compare(const json_t *original, const json_t *rerun, struct hps_output *o)
+{
+	const json_t *only = original ? original : rerun;
+
+	if (!original || !rerun) {
+		o->comparison.verdict = original ? HPS_OUTPUT_MISSING : HPS_OUTPUT_EXTRA;
+		o->comparison.note = hps_format("%s: %s%s", type(only) ? type(only) : "unknown", original ? "the rerun did not " : "only the rerun ",
+						!strcmp(deleted(only), "deleted") ? (original ? "delete it" : "deleted it") : (original ? "make it" : "made it"));
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(aspects); i++)
+		if (!same(&aspects[i], original, rerun)) {
+			differ(&aspects[i], original, rerun, &o->comparison);
+			return;
+		}
+	if (strcmp(deleted(original), "deleted") != 0)
+		compare_content(original, o);
+}
