@@ -5,6 +5,7 @@
 #define HPS_CORE_H
 
 #include <jansson.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -273,6 +274,8 @@ struct hps_run {
 };
 /* Runs to the end. ret_status is the wait status; ret_output may be NULL when max_output is 0. */
 int hps_run(const struct hps_run *run, struct hps_buf *ret_output, int *ret_status, struct hps_error *err) HPS_MUST;
+/* Makes attributes with which a child starts with every signal at its default and none blocked, and `flags` more. */
+void hps_spawn_attributes(posix_spawnattr_t *ret, short flags);
 /* The program `name` beside ours (its directory from /proc/self/exe), or else `name` for a search in PATH. */
 char *hps_sibling_program(const char *name);
 

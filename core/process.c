@@ -15,22 +15,28 @@
 
 extern char **environ;
 
+void hps_spawn_attributes(posix_spawnattr_t *ret, short flags)
+{
+	sigset_t none, all;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_init(ret);
+	posix_spawnattr_setsigmask(ret, &none);
+	posix_spawnattr_setsigdefault(ret, &all);
+	posix_spawnattr_setflags(ret, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | flags));
+}
+
 static int spawn(const struct hps_run *run, int out_fd, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	char *const *argv = (char *const *)(uintptr_t)run->argv; /* POSIX: argv is not changed, for historical reasons not const */
 	char *const *envp = run->envp ? (char *const *)(uintptr_t)run->envp : environ;
-	sigset_t none, all;
 	int r;
 
-	sigemptyset(&none);
-	sigfillset(&all);
+	hps_spawn_attributes(&attributes, 0);
 	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	if (out_fd >= 0) {
 		posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 		posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);

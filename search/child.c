@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,17 +159,11 @@ static int spawn(const struct hps_launch *l, const char *out, int passphrase_fd,
 	_cleanup_free_ char *stdout_log = hps_format("%s/stdout.log", out), *stderr_log = hps_format("%s/stderr.log", out);
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
-	sigset_t none, all;
 	int r;
 
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
+	hps_spawn_attributes(&attributes, POSIX_SPAWN_SETPGROUP);
 	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, stdout_log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666);
 	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, stderr_log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666);
