@@ -92,12 +92,22 @@ static struct hps_file *note_file(struct hps_supervisor *s, int fd, const struct
 	return file;
 }
 
+/* An absolute name under a root that may not be ours. */
+static int open_inside(const struct hps_tracee *t, const char *name)
+{
+	_cleanup_fd_ int root = openat(t->task_fd, "../root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_IN_ROOT };
+
+	return root < 0 ? -1 : (int)syscall(SYS_openat2, root, name, &how, sizeof how);
+}
+
 /* Opens and notes `name`, known already when it is what it was. -1: cannot be opened for reading. */
 static int open_interpreter(struct hps_supervisor *s, const struct hps_tracee *t, const char *base, const char *name, unsigned uses, struct stat *ret)
 {
-	struct hps_file *file = *name == '/' ? hps_map_get(&s->files->by_name, name) : NULL;
+	bool named = *name == '/' && !t->foreign;
+	struct hps_file *file = named ? hps_map_get(&s->files->by_name, name) : NULL;
 	_cleanup_free_ char *relative = *name == '/' ? NULL : hps_format("%s/%s", base, name);
-	int fd = open(relative ? relative : name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = t->foreign && !relative ? open_inside(t, name) : open(relative ? relative : name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct hps_identity id;
 
 	if (fd < 0)
@@ -110,8 +120,8 @@ static int open_interpreter(struct hps_supervisor *s, const struct hps_tracee *t
 	if (file && hps_identity_equal(&file->now, &id)) {
 		hps_file_use(s->files, file, fd, ret, uses);
 	} else {
-		file = note_file(s, fd, ret, relative ? relative : name, "", uses);
-		if (!relative)
+		file = note_file(s, fd, ret, relative ? relative : named ? name : NULL, "", uses);
+		if (named)
 			*hps_map_slot(&s->files->by_name, name) = file;
 	}
 	if (t->foreign)
@@ -234,7 +244,6 @@ static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *pr
 static int open_program(struct hps_call *c, const struct hps_target *target, int dirfd, int flags)
 {
 	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
-	_cleanup_fd_ int root = -1;
 	char link[32];
 	int fd;
 
@@ -244,11 +253,8 @@ static int open_program(struct hps_call *c, const struct hps_target *target, int
 		return fd < 0 ? -errno : fd;
 	}
 	how.flags |= flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
-	if (c->t->foreign && target->given[0] == '/') {
-		root = openat(c->t->task_fd, "../root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		how.resolve = RESOLVE_IN_ROOT;
-	}
-	fd = (int)syscall(SYS_openat2, root >= 0 ? root : target->base, root >= 0 ? target->given : target->path, &how, sizeof how);
+	fd = c->t->foreign && target->given[0] == '/' ? open_inside(c->t, target->given)
+						      : (int)syscall(SYS_openat2, target->base, target->path, &how, sizeof how);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -23,8 +23,19 @@ static const struct {
 	[HPS_GAP_FENCE] = { "the trial could have sent signals to the recorder", "the kernel has no Landlock signal scope (6.12)", false },
 	[HPS_GAP_FACTS] = { "facts about the machine were not gathered", "the process that gathers them failed", true },
 	[HPS_GAP_ARGUMENTS] = { "an executed program's name or arguments are not certain", "other threads or processes could change them while they were read", true },
-	[HPS_GAP_DESCRIPTORS] = { "the recorder ran out of descriptors or memory", "calls went on without being looked at; a higher limit (ulimit -n) helps" },
-	[HPS_GAP_KERNEL] = { "an open was left to the kernel", "a lease, a signal or a link of /proc stood in the way of ours: what was opened is not known" },
+	[HPS_GAP_DESCRIPTORS] = { "the recorder ran out of descriptors or memory", "calls went on without being looked at; a higher limit (ulimit -n) helps", true },
+	[HPS_GAP_KERNEL] = { "an open was left to the kernel", "a lease, a signal or a link of /proc stood in the way of ours: what was opened is not known", true },
+	[HPS_GAP_ENDS] = { "how a process ended was not seen", "the recorder had too few descriptors to watch it (ulimit -n)", true },
+};
+
+/* What no record of this mechanism has: said in each, so that nobody has to know the manual to read one. */
+static const struct {
+	const char *what, *why;
+} limits[] = {
+	{ "random numbers and clocks of the processor (RDRAND, RDSEED, RDTSC, the vDSO clock)", "no system call is made for them" },
+	{ "reads and writes, and what comes through descriptors that were open before the start", "only opens are seen" },
+	{ "memory shared with processes outside the tree", "no system call is made for it" },
+	{ "a call that was interrupted before the recorder heard of it", "a signal whose handler lacks SA_RESTART makes it fail with EINTR; it is not made then" },
 };
 
 void hps_gap_note(struct hps_gaps *g, enum hps_gap gap)
@@ -42,7 +53,7 @@ bool hps_gaps_none(struct hps_gaps *g)
 
 json_t *hps_gaps_json(struct hps_gaps *g)
 {
-	json_t *coverage = json_object(), *list = json_array();
+	json_t *coverage = json_object(), *list = json_array(), *never = json_array();
 
 	for (size_t i = 0; i < HPS_GAP_COUNT; i++) {
 		uint64_t count = atomic_load(&g->count[i]);
@@ -57,6 +68,14 @@ json_t *hps_gaps_json(struct hps_gaps *g)
 		hps_json_add(list, item);
 	}
 	hps_json_set(coverage, "complete", json_boolean(hps_gaps_none(g)));
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		json_t *item = json_object();
+
+		hps_json_set_text(item, "what", limits[i].what);
+		hps_json_set_text(item, "why", limits[i].why);
+		hps_json_add(never, item);
+	}
 	hps_json_set(coverage, "gaps", list);
+	hps_json_set(coverage, "limits", never);
 	return coverage;
 }

@@ -330,7 +330,7 @@ struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, stru
 	h->cache = cache;
 	h->gaps = gaps;
 	getrlimit(RLIMIT_NOFILE, &files);
-	h->max_open = files.rlim_cur / 2 < 4096 ? files.rlim_cur / 2 : 4096;
+	h->max_open = files.rlim_cur / 4 < 4096 ? files.rlim_cur / 4 : 4096;
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_mutex_init(&h->store_lock, NULL);
 	pthread_cond_init(&h->work, NULL);

@@ -41,17 +41,15 @@ const char *hps_inherited_kind(int fd)
 
 void hps_inherited_block_signals(struct hps_inherited *i, sigset_t *ret_watched)
 {
-	struct sigaction pipe;
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	sigemptyset(ret_watched);
 	for (size_t s = 0; s < ARRAY_SIZE(passed_on); s++)
 		sigaddset(ret_watched, passed_on[s]);
 	sigaddset(ret_watched, SIGCHLD);
 	pthread_sigmask(SIG_BLOCK, ret_watched, &i->mask);
-	sigaction(SIGPIPE, NULL, &pipe);
-	i->default_pipe = pipe.sa_handler == SIG_DFL;
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
+	sigaction(SIGPIPE, &ignore, &i->pipe);
+	sigaction(SIGXFSZ, &ignore, &i->too_large);
 }
 
 void hps_inherited_take_limits(struct hps_inherited *i)
@@ -71,7 +69,9 @@ void hps_inherited_restore(const struct hps_inherited *i)
 {
 	setrlimit(RLIMIT_NOFILE, &i->files);
 	setrlimit(RLIMIT_CORE, &i->core);
-	signal(SIGPIPE, i->default_pipe ? SIG_DFL : SIG_IGN);
-	signal(SIGXFSZ, SIG_DFL);
-	pthread_sigmask(SIG_SETMASK, &i->mask, NULL);
+	sigaction(SIGPIPE, &i->pipe, NULL);
+	sigaction(SIGXFSZ, &i->too_large, NULL);
+	for (const int *fd = i->closed; *fd >= 0; fd++)
+		close(*fd);
+	sigprocmask(SIG_SETMASK, &i->mask, NULL);
 }

@@ -79,13 +79,7 @@ static void become(struct hps_launcher *l)
 	/* Without its recorder the command could open nothing any more and would not be on record. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	l->fenced = l->fence >= 0 && hps_fence_enter(l->fence) == 0;
-	setrlimit(RLIMIT_NOFILE, &launch->files);
-	setrlimit(RLIMIT_CORE, &launch->core);
-	if (launch->default_pipe)
-		signal(SIGPIPE, SIG_DFL);
-	for (const int *fd = launch->keep_closed; *fd >= 0; fd++)
-		close(*fd);
-	sigprocmask(SIG_SETMASK, launch->mask, NULL);
+	hps_inherited_restore(launch->inherited);
 	execvpe(launch->argv[0], launch->argv, launch->envp);
 	l->error = errno;
 	_exit(127);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,6 +18,7 @@
 #define GRACE_NS 2000000000ll
 #define BATCH_NS 2000000 /* ends within this time are taken together: a wake-up for each would be felt */
 #define ASK_AGAIN_AFTER 256
+#define WAKER_NS 50000000
 #define SIGNAL_TAG UINT64_MAX
 
 int hps_reaper_init(struct hps_reaper *r, const sigset_t *signals, struct hps_error *err)
@@ -45,17 +47,21 @@ void hps_reaper_release(struct hps_reaper *r)
 	pthread_mutex_destroy(&r->lock);
 }
 
-void hps_reaper_watch(struct hps_reaper *r, int pidfd, uint32_t index)
+bool hps_reaper_watch(struct hps_reaper *r, int pidfd, uint32_t index)
 {
 	struct epoll_event e = { .events = EPOLLIN | EPOLLONESHOT };
+	bool watched;
 
 	pthread_mutex_lock(&r->lock);
 	e.data.u64 = r->n;
 	r->exits = hps_grow(r->exits, r->n, sizeof *r->exits);
-	r->exits[r->n++] = (struct hps_exit){ .index = index, .status = -1, .pidfd = pidfd };
+	watched = epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, pidfd, &e) == 0;
+	if (watched)
+		r->exits[r->n++] = (struct hps_exit){ .index = index, .status = -1, .pidfd = pidfd };
 	pthread_mutex_unlock(&r->lock);
-	if (pidfd >= 0)
-		epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, pidfd, &e);
+	if (!watched)
+		close(pidfd);
+	return watched;
 }
 
 /* The kernel tells the status once the parent has taken it (since Linux 6.15). */
@@ -90,6 +96,9 @@ void hps_reaper_collect(struct hps_reaper *r)
 {
 	pthread_mutex_lock(&r->lock);
 	ask_again(r);
+	for (size_t i = r->first_open; i < r->n; i++)
+		if (r->exits[i].pidfd >= 0)
+			close(hps_take_fd(&r->exits[i].pidfd));
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -132,14 +141,47 @@ static void take_signals(struct hps_reaper *r, pid_t command)
 		pass_on(&i, command);
 }
 
-/* Job control: when the command was stopped by the terminal, so are we, by the same signal, and the shell sees what it would
- * see. A SIGSTOP meant for the command alone is not followed: nobody would wake us with it. */
-static void stop_with(int status)
+/* Is the process stopped? Nothing is allocated here: a child of several threads calls it. */
+static bool is_stopped(pid_t pid)
+{
+	char path[32], text[512];
+	const char *name_end;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	name_end = strrchr(text, ')');
+	return name_end && name_end[1] && name_end[2] == 'T';
+}
+
+/* While all our threads are stopped: somebody may continue the command alone, and its first call would wait for us. */
+static pid_t start_waker(pid_t command)
+{
+	pid_t recorder = getpid(), waker = fork();
+
+	if (waker)
+		return waker;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (is_stopped(command) && getppid() == recorder)
+		nanosleep(&(struct timespec){ .tv_nsec = WAKER_NS }, NULL);
+	kill(recorder, SIGCONT);
+	_exit(0);
+}
+
+/* Job control: when the command stops, so do we, by the same signal, and a shell sees what it would see without us. */
+static void stop_with(int status, pid_t command)
 {
 	int by = WSTOPSIG(status);
 	sigset_t one, before;
+	pid_t waker = start_waker(command);
 
-	if (by != SIGTSTP && by != SIGTTIN && by != SIGTTOU)
+	if (waker < 0)
 		return;
 	sigemptyset(&one);
 	sigaddset(&one, by);
@@ -148,6 +190,9 @@ static void stop_with(int status)
 	kill(getpid(), by);
 	pthread_sigmask(SIG_UNBLOCK, &one, &before);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	kill(waker, SIGKILL);
+	while (waitpid(waker, NULL, 0) < 0 && errno == EINTR)
+		;
 }
 
 /* ---- waiting ---- */
@@ -173,7 +218,7 @@ static void reap(struct wait *w)
 		if (pid != w->command)
 			continue;
 		if (WIFSTOPPED(status)) {
-			stop_with(status);
+			stop_with(status, w->command);
 		} else if (WIFEXITED(status) || WIFSIGNALED(status)) {
 			w->ended = true;
 			w->status = status;

@@ -61,6 +61,7 @@ enum hps_gap {
 	HPS_GAP_ARGUMENTS,
 	HPS_GAP_DESCRIPTORS,
 	HPS_GAP_KERNEL,
+	HPS_GAP_ENDS,
 	HPS_GAP_COUNT,
 };
 struct hps_gaps {
@@ -210,7 +211,8 @@ struct hps_execution;
 struct hps_tracee {
 	pid_t pid;
 	uint32_t index;		/* in the table; never used twice */
-	int task_fd;		/* O_PATH on /proc/PID/task: "../x" is the process's x, and the link count tells its threads */
+	int task_fd;		/* O_PATH on /proc/PID/task: "../x" is the process's x, and the link count tells its threads; -1 between
+				 * its calls when descriptors are scarce */
 	int mem_fd, maps_fd;	/* opened when needed, closed by an exec; -1 */
 	unsigned reads;		/* of its memory since the last exec */
 	int execution;		/* item of the table of executions that it runs as; -1 */
@@ -226,6 +228,8 @@ struct hps_tracee {
 	bool confined;		/* by Landlock, by itself: foreign for good, and so are its children */
 	bool recheck;		/* made a call after which `foreign` must be looked at again */
 	bool opaque;		/* we may not read its memory */
+	bool watched;		/* the reaper will tell when it ends */
+	uint64_t born;		/* when it is not watched: its start time, for its number may be given to another */
 	struct hps_file *in_flight; /* CONTINUE was answered for an open of this, and nothing was heard since */
 	long in_flight_nr;
 	struct hps_execution *pending; /* an exec that is not confirmed yet */
@@ -241,9 +245,13 @@ struct hps_tracees {
 };
 
 struct hps_supervisor;
-/* The process of a notifying thread; NULL when it is gone. */
+/* The process of a notifying thread; NULL when it is gone, or cannot be looked at. */
 struct hps_tracee *hps_tracee_get(struct hps_supervisor *s, pid_t tid);
 void hps_tracee_end(struct hps_supervisor *s, uint32_t index);
+/* Closes what is kept open of all processes for speed, but of this one. */
+void hps_tracees_make_room(struct hps_supervisor *s, const struct hps_tracee *but);
+/* Is there little room above this descriptor, the lowest that was free? Or was there none (fd < 0)? */
+bool hps_tracees_scarce(const struct hps_supervisor *s, int fd);
 void hps_tracee_executed(struct hps_tracee *t); /* its memory is new */
 void hps_tracee_forget_cwd(struct hps_tracee *t);
 int hps_tracee_umask(struct hps_tracee *t);
@@ -296,6 +304,7 @@ struct hps_supervisor {
 	bool foreign_possible;	/* somebody may have left our root, namespaces or rights */
 	bool memory_untrusted;	/* somebody writes into another process's memory */
 	bool have_query;	/* PROCMAP_QUERY works */
+	int scarce_fd;		/* from this descriptor on the rest is for single calls */
 	int current_umask;	/* of the supervisor thread */
 	nlink_t task_links;	/* link count of a task directory besides its threads */
 	struct stat ns_root, ns_mount, ns_user;
@@ -332,6 +341,8 @@ bool hps_supervisor_pseudo(struct hps_supervisor *s, int fd, const struct stat *
 /* Each notification is answered exactly once, by one of these. */
 void hps_answer_continue(struct hps_supervisor *s, const struct hps_call *c);
 void hps_answer_error(struct hps_supervisor *s, const struct hps_call *c, int error);
+/* The call cannot be looked at: notes the gap, and the kernel goes on. */
+void hps_answer_unseen(struct hps_supervisor *s, const struct hps_call *c);
 /* Could a call not be looked at for want of our own descriptors or memory? Then notes the gap and lets the kernel go on. */
 bool hps_answer_exhausted(struct hps_supervisor *s, const struct hps_call *c, int error);
 void hps_answer_value(struct hps_supervisor *s, const struct hps_call *c, int64_t value);
@@ -422,15 +433,12 @@ void hps_act_bind(struct hps_supervisor *s, struct hps_call *c);
 
 /* ---- launcher.c: the thread that carries the filter, and the command's first process ------------------------------------------------------ */
 
+struct hps_inherited;
 struct hps_launch {
 	char *const *argv;
 	char *const *envp;
 	const char *root, *cwd; /* NULL: ours */
-	const int *keep_closed; /* descriptors 0-2 that were closed when we started: closed again in the child; -1 ends */
-	const sigset_t *mask;	/* signal mask for the child */
-	bool default_pipe;	/* SIGPIPE had its default action */
-	struct rlimit files;	/* RLIMIT_NOFILE for the child */
-	struct rlimit core;
+	const struct hps_inherited *inherited;
 };
 struct hps_launcher;
 /* Makes the thread and installs the filter; the command is not started yet. */
@@ -464,19 +472,19 @@ struct hps_reaper {
 };
 int hps_reaper_init(struct hps_reaper *r, const sigset_t *signals, struct hps_error *err) HPS_MUST;
 void hps_reaper_release(struct hps_reaper *r);
-void hps_reaper_watch(struct hps_reaper *r, int pidfd, uint32_t index); /* takes pidfd */
+bool hps_reaper_watch(struct hps_reaper *r, int pidfd, uint32_t index); /* takes pidfd; false: it cannot be watched */
 /* Until the command has ended and its tree with it (wait), or a grace time has passed and the rest was killed. */
 void hps_reaper_wait(struct hps_reaper *r, pid_t command, bool wait, int *ret_status, struct rusage *ret_usage, struct hps_gaps *gaps);
-void hps_reaper_collect(struct hps_reaper *r); /* the exit status of every process that can still be asked */
+void hps_reaper_collect(struct hps_reaper *r); /* the exit status of every process that can still be asked; closes the rest */
 
 /* ---- inherit.c: what the command must find as it would without us ---- */
 
 struct hps_trial_options;
 struct hps_inherited {
 	sigset_t mask;
-	bool default_pipe;
+	struct sigaction pipe, too_large; /* of SIGPIPE and SIGXFSZ, which we ignore */
 	struct rlimit files, core;
-	int closed[4]; /* descriptors 0-2 that were closed; -1 ends */
+	int closed[4]; /* descriptors 0-2 that were closed: closed again in the command; -1 ends */
 	int fds[256];  /* open ones that the command inherits */
 	size_t n_fds;
 };
@@ -484,6 +492,7 @@ void hps_inherited_note(struct hps_inherited *i, const struct hps_trial_options 
 const char *hps_inherited_kind(int fd); /* "file", "pipe", "socket", "terminal", "null", "other", "closed" */
 void hps_inherited_block_signals(struct hps_inherited *i, sigset_t *ret_watched);
 void hps_inherited_take_limits(struct hps_inherited *i); /* ours: as many descriptors as we may have, no core */
+/* Signals, limits and closed descriptors as they were. Safe in a vforked child. */
 void hps_inherited_restore(const struct hps_inherited *i);
 
 /* ---- trial.c: from the options to the exit status ---------------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/audit.h>
 #include <linux/magic.h>
 #include <sched.h>
@@ -19,6 +20,7 @@
 
 #define PID_LIMIT (1 << 22) /* the kernel's own ceiling for pid_max */
 #define CGROUP2_MAGIC 0x63677270
+#define ROOM 24	  /* descriptors for a call, the hasher's stores and the other threads */
 #define BURST 200 /* descriptors a second: from then on it pays to keep the program on our processor */
 
 /* ---- answers ---- */
@@ -40,6 +42,15 @@ void hps_answer_continue(struct hps_supervisor *s, const struct hps_call *c)
 void hps_answer_error(struct hps_supervisor *s, const struct hps_call *c, int error)
 {
 	send_answer(s, c, error, 0, 0);
+}
+
+void hps_answer_unseen(struct hps_supervisor *s, const struct hps_call *c)
+{
+	uint64_t id = c->n->id;
+
+	if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0) /* else it was killed */
+		hps_gap_note(s->gaps, HPS_GAP_DESCRIPTORS);
+	hps_answer_continue(s, c);
 }
 
 bool hps_answer_exhausted(struct hps_supervisor *s, const struct hps_call *c, int error)
@@ -209,14 +220,18 @@ static void act(struct hps_supervisor *s, const struct seccomp_notif *n)
 	struct hps_call c = { .n = n, .args = (const uint64_t *)n->data.args };
 	const struct hps_syscall *row = n->data.nr >= 0 && (size_t)n->data.nr < ARRAY_SIZE(s->rows) ? s->rows[n->data.nr] : NULL;
 
+	if (n->data.nr == -1) { /* a tracer has cancelled the call: there is none */
+		hps_answer_continue(s, &c);
+		return;
+	}
 	c.t = hps_tracee_get(s, (pid_t)n->pid);
 	if (n->data.arch != AUDIT_ARCH_X86_64 || !row) {
 		hps_gap_note(s->gaps, HPS_GAP_ABI);
 		hps_answer_error(s, &c, ENOSYS);
 		return;
 	}
-	if (!c.t) { /* it was killed */
-		hps_answer_error(s, &c, ENOSYS);
+	if (!c.t || c.t->task_fd < 0) {
+		hps_answer_unseen(s, &c);
 		return;
 	}
 	if (c.t->in_flight) {
@@ -230,6 +245,8 @@ static void act(struct hps_supervisor *s, const struct seccomp_notif *n)
 	if (c.t->recheck)
 		hps_tracee_check(s, c.t);
 	row->act(s, &c);
+	if (c.t->mem_fd >= s->scarce_fd || c.t->maps_fd >= s->scarce_fd || c.t->cwd_fd >= s->scarce_fd)
+		hps_tracees_make_room(s, NULL);
 }
 
 void hps_supervisor_run(struct hps_supervisor *s)
@@ -245,6 +262,7 @@ void hps_supervisor_run(struct hps_supervisor *s)
 		act(s, &n);
 	}
 	forget_ended(s);
+	hps_tracees_make_room(s, NULL);
 }
 
 /* ---- life ---- */
@@ -284,6 +302,8 @@ static int learn_task_links(struct hps_supervisor *s)
 
 int hps_supervisor_init(struct hps_supervisor *s, struct hps_error *err)
 {
+	struct rlimit files = { .rlim_cur = INT_MAX };
+
 	s->listener = -1;
 	s->have_query = true;
 	s->proc_fd = open_proc(s->root);
@@ -293,6 +313,8 @@ int hps_supervisor_init(struct hps_supervisor *s, struct hps_error *err)
 	    fstatat(s->proc_fd, "self/ns/user", &s->ns_user, 0))
 		return hps_error_errno(err, "looking at our own namespaces");
 	s->rights = hps_tracee_own_rights();
+	getrlimit(RLIMIT_NOFILE, &files);
+	s->scarce_fd = files.rlim_cur < INT_MAX ? (int)files.rlim_cur - ROOM : INT_MAX;
 	s->tracees.n_tids = PID_LIMIT;
 	s->tracees.by_tid = mmap(NULL, PID_LIMIT * sizeof *s->tracees.by_tid, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

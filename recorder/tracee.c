@@ -103,17 +103,112 @@ static bool has_own_memory(const struct hps_supervisor *s, pid_t pid, pid_t pare
 	return parent > 0 && syscall(SYS_kcmp, pid, parent, KCMP_VM, 0, 0) > 0;
 }
 
+static void close_memory(struct hps_tracee *t)
+{
+	if (t->mem_fd >= 0)
+		close(hps_take_fd(&t->mem_fd));
+	if (t->maps_fd >= 0)
+		close(hps_take_fd(&t->maps_fd));
+	t->reads = 0;
+}
+
+void hps_tracee_forget_cwd(struct hps_tracee *t)
+{
+	if (t->cwd_fd >= 0)
+		close(hps_take_fd(&t->cwd_fd));
+	free(hps_take(t->cwd));
+}
+
+/* ---- few descriptors ---- */
+
+bool hps_tracees_scarce(const struct hps_supervisor *s, int fd)
+{
+	return fd < 0 ? errno == EMFILE || errno == ENFILE : fd >= s->scarce_fd;
+}
+
+void hps_tracees_make_room(struct hps_supervisor *s, const struct hps_tracee *but)
+{
+	for (size_t i = 0; i < s->tracees.n; i++) {
+		struct hps_tracee *t = s->tracees.items[i];
+
+		if (!t || t == but)
+			continue;
+		close_memory(t);
+		hps_tracee_forget_cwd(t);
+		if (t->task_fd >= 0)
+			close(hps_take_fd(&t->task_fd));
+	}
+}
+
+/* In clock ticks since boot; 0: not known. */
+static uint64_t start_time(const struct hps_supervisor *s, pid_t pid)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	char path[32];
+	const char *at;
+
+	snprintf(path, sizeof path, "%d/stat", pid);
+	at = read_status(s->proc_fd, path, &text) || !text.data ? NULL : strrchr(text.data, ')');
+	for (unsigned i = 0; at && i < 20; i++) { /* item 22; the name in parentheses is item 2 */
+		at = strchr(at, ' ');
+		at = at ? at + 1 : NULL;
+	}
+	return at ? strtoull(at, NULL, 10) : 0;
+}
+
+/* Takes pidfd. Without a watch its end is not seen; each later call of it tries again. */
+static void watch(struct hps_supervisor *s, struct hps_tracee *t, int pidfd)
+{
+	if (hps_tracees_scarce(s, pidfd)) {
+		hps_tracees_make_room(s, t);
+		if (pidfd >= 0)
+			close(pidfd);
+		pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0);
+	}
+	if (pidfd >= 0 && !hps_tracees_scarce(s, pidfd))
+		t->watched = hps_reaper_watch(s->reaper, hps_take_fd(&pidfd), t->index);
+	if (pidfd >= 0)
+		close(pidfd);
+	if (!t->watched && !t->born) {
+		hps_gap_note(s->gaps, HPS_GAP_ENDS);
+		t->born = start_time(s, t->pid);
+	}
+}
+
+static void open_task(struct hps_supervisor *s, struct hps_tracee *t)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "%d/task", t->pid);
+	t->task_fd = openat(s->proc_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (!hps_tracees_scarce(s, t->task_fd))
+		return;
+	hps_tracees_make_room(s, t);
+	if (t->task_fd < 0)
+		t->task_fd = openat(s->proc_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Makes ready for a call what stands for the process. */
+static struct hps_tracee *wake(struct hps_supervisor *s, struct hps_tracee *t)
+{
+	if (t->task_fd < 0)
+		open_task(s, t);
+	if (!t->watched)
+		watch(s, t, (int)syscall(SYS_pidfd_open, t->pid, 0));
+	return t;
+}
+
+/* ---- finding ---- */
+
 static struct hps_tracee *add(struct hps_supervisor *s, pid_t pid, int pidfd)
 {
 	struct hps_tracees *all = &s->tracees;
 	struct hps_tracee *t = hps_alloc(sizeof *t);
-	char path[32];
 
 	t->pid = pid;
-	t->mem_fd = t->maps_fd = t->cwd_fd = -1;
+	t->task_fd = t->mem_fd = t->maps_fd = t->cwd_fd = -1;
 	t->umask = -1;
-	snprintf(path, sizeof path, "%d/task", pid);
-	t->task_fd = openat(s->proc_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	open_task(s, t);
 	t->index = (uint32_t)all->n;
 	all->items = hps_grow(all->items, all->n, sizeof(struct hps_tracee *));
 	all->items[all->n++] = t;
@@ -128,7 +223,7 @@ static struct hps_tracee *add(struct hps_supervisor *s, pid_t pid, int pidfd)
 		inherit(s, t, ancestor(s, parent));
 		t->own_memory = has_own_memory(s, pid, parent) ? HPS_YES : HPS_UNKNOWN;
 	}
-	hps_reaper_watch(s->reaper, pidfd, t->index);
+	watch(s, t, pidfd);
 	return t;
 }
 
@@ -137,12 +232,24 @@ struct hps_tracee *hps_tracee_get(struct hps_supervisor *s, pid_t tid)
 	struct hps_tracee *t = known(s, tid);
 	int pidfd;
 
+	if (t && !t->watched) {
+		uint64_t born = start_time(s, t->pid);
+
+		if (born && born != t->born) { /* another process with its number */
+			hps_tracee_end(s, t->index);
+			t = NULL;
+		}
+	}
 	/* A thread may have ended unseen and its number been given to another process. */
 	if (t && (t->pid == tid || syscall(SYS_tgkill, t->pid, tid, 0) == 0))
-		return t;
+		return wake(s, t);
 	if ((size_t)tid >= s->tracees.n_tids)
 		return NULL;
 	pidfd = (int)syscall(SYS_pidfd_open, tid, 0);
+	if (pidfd < 0 && hps_tracees_scarce(s, pidfd)) {
+		hps_tracees_make_room(s, NULL);
+		pidfd = (int)syscall(SYS_pidfd_open, tid, 0);
+	}
 	if (pidfd >= 0)
 		return add(s, tid, pidfd);
 	{
@@ -151,20 +258,10 @@ struct hps_tracee *hps_tracee_get(struct hps_supervisor *s, pid_t tid)
 		if (leader <= 0 || (size_t)leader >= s->tracees.n_tids)
 			return NULL;
 		t = known(s, leader);
-		if (!t)
-			t = add(s, leader, (int)syscall(SYS_pidfd_open, leader, 0));
+		t = t ? wake(s, t) : add(s, leader, (int)syscall(SYS_pidfd_open, leader, 0));
 		s->tracees.by_tid[tid] = t->index + 1;
 	}
 	return t;
-}
-
-static void close_memory(struct hps_tracee *t)
-{
-	if (t->mem_fd >= 0)
-		close(hps_take_fd(&t->mem_fd));
-	if (t->maps_fd >= 0)
-		close(hps_take_fd(&t->maps_fd));
-	t->reads = 0;
 }
 
 void hps_tracee_executed(struct hps_tracee *t)
@@ -175,13 +272,6 @@ void hps_tracee_executed(struct hps_tracee *t)
 	t->launching = false;
 	t->opaque = false;
 	t->threads_assumed = 0;
-}
-
-void hps_tracee_forget_cwd(struct hps_tracee *t)
-{
-	if (t->cwd_fd >= 0)
-		close(hps_take_fd(&t->cwd_fd));
-	free(hps_take(t->cwd));
 }
 
 static void free_tracee(struct hps_tracee *t)

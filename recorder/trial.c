@@ -540,11 +540,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 			.argv = argv,
 			.root = o->root,
 			.cwd = o->cwd,
-			.keep_closed = t->inherited.closed,
-			.mask = &t->inherited.mask,
-			.default_pipe = t->inherited.default_pipe,
-			.files = t->inherited.files,
-			.core = t->inherited.core,
+			.inherited = &t->inherited,
 		};
 		r = run(t, &watched, outcome, err);
 	}

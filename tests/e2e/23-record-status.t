@@ -63,6 +63,8 @@ sh -c 'exec 1>&-; echo x'; sh -c 'exec 0<&- 1>&- 2>&-; ls'
 unshare -r id -u; unshare -rm sh -c 'mount -t tmpfs t /mnt && echo in >/mnt/f && cat /mnt/f'
 setpriv --no-new-privs true; setpriv --bounding-set -all true; echo $?
 echo $HPS_NOTHING; locale | head -n 2; date +%Z; tty
+grep -E '^(Sig|Shd)(Pnd|Blk|Ign|Cgt)' /proc/self/status; trap '' XFSZ PIPE INT; grep -E '^SigIgn' /proc/self/status
+ulimit -f 1; exec /usr/bin/python3 -S -c 'import signal; signal.signal(signal.SIGXFSZ, signal.SIG_DFL); open("large", "wb").write(b"x" * 99999)'
 COMMANDS
 
 status "status: not found is 127" 127 hps-record -- no-such-command-at-all
@@ -152,6 +154,31 @@ print("interrupted", seen, flush=True)
 time.sleep(20)
 SCRIPT
 is "terminal: job control" "$(/usr/bin/python3 terminal.py | tr '\n' ';')" "tty True True;interrupted 1 True;status 148 True;continued True;status 6 True;"
+
+# A command that stops itself: whoever waits sees it stop by the same signal, and either may be continued. (It hung.)
+cat >stops.py <<'SCRIPT'
+import os, signal, subprocess, sys, time
+whom, by, *command = sys.argv[1:]
+p = subprocess.Popen(command + ["sh", "-c", "echo $$ >stopped; kill -%s $$; cat /etc/hostname >/dev/null; exit 3" % by])
+_, status = os.waitpid(p.pid, os.WUNTRACED)
+print(os.WIFSTOPPED(status) and signal.Signals(os.WSTOPSIG(status)).name)
+os.kill(p.pid if whom == "recorder" else int(open("stopped").read()), signal.SIGCONT)
+print(os.waitpid(p.pid, 0)[1] >> 8)
+SCRIPT
+for by in STOP TSTP TTIN TTOU; do
+	for whom in recorder command; do
+		is "stop: SIG$by, then the $whom is continued" "$(timeout 20 /usr/bin/python3 stops.py $whom $by hps-record -q -- | tr '\n' ' ')" "SIG$by 3 "
+	done
+done
+
+# Under a fast timer: with SA_RESTART nothing is interrupted; without, no call is made twice or by half (THREATS.md: it can be interrupted).
+mkdir timer
+n=${HPS_TEST_TIMER:-2000}
+status "timer: SA_RESTART" 0 hps-record -q --capture none -- "$HPS_TRACEES/timer" timer "$n" restart
+is "timer: … no call was interrupted" "$(cat out)" "interrupted 0 wrong 0"
+status "timer: no SA_RESTART" 0 hps-record -q --capture none -- "$HPS_TRACEES/timer" timer "$n" plain
+like "timer: … each interrupted call was not made" "$(cat out)" "wrong 0$"
+ok "timer: … and few were" test "$(cut -d ' ' -f 2 out)" -lt $((n / 2))
 
 # Closed descriptors and pipes.
 status "closed: the command closes everything" 3 hps-record -q --id-file id -- "$HPS_TRACEES/closes" "$T/closed"

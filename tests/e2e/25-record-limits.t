@@ -71,5 +71,33 @@ sleep 1.5
 is "killed recorder: no file is opened any more" "$([ -e after ] && cat after)" ""
 status "killed recorder: the next run" 0 hps-record -q -- true
 like "killed recorder: the begin is lost" "$(hps-ledger list)" " lost "
+# Few descriptors for many processes: each call is made; what could not be watched is said. (Calls failed with ENOSYS.)
+cat >many.sh <<'END'
+for i in $(seq 400); do sh -c 'read line <go; : $line' & done
+sleep 1
+for i in $(seq 400); do echo x; done >go
+wait
+END
+mkfifo go
+for limit in 64 128 256 1024; do
+	(ulimit -n $limit && exec timeout 120 hps-record -q --id-file id -- bash many.sh) >out 2>err
+	is "400 processes, ulimit -n $limit: status and output" "$? $(cat out err)" "0 "
+	is "400 processes, ulimit -n $limit: each is on record" "$(rec "len(processes) >= 401, [g for g in gaps if 'how a process ended' not in g]")" "(True, [])"
+done
+is "400 processes, ulimit -n 1024: and how each ended" "$(rec "all('exit' in p for p in processes if p['argv'][0] == 'sh'), t['coverage']['complete']")" "(True, True)"
+(ulimit -n 20 && exec timeout 20 hps-record -q -- true) >out 2>err
+is "ulimit -n 20: recorded or refused, never hung" "$([ $? = 124 ] && echo hung)" ""
+is "limits: said in each record" "$(rec "[bool(l['what'] and l['why']) for l in t['coverage']['limits']]")" "[True, True, True, True]"
+
+# A tracer that cancels a call leaves the number -1: no call of another ABI.
+status "cancelled call: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/cancel"
+is "cancelled call: as without us" "$(cat out)" "$("$HPS_TRACEES/cancel")"
+is "cancelled call: no gap" "$(rec gaps)" "{}"
+# Under another root an interpreter is looked for there, not in ours.
+if [ "$(id -u)" = 0 ]; then
+	cp /bin/dash root/bin/other && printf '#!/bin/other\necho in\n' >root/script && chmod +x root/script
+	status "chroot: a script" 0 hps-record -q --id-file id -- chroot "$T/root" /script
+	is "chroot: its interpreter is the one inside" "$(rec "'interpreter' in materials['$T/root/bin/other']['uses'], [g for g in gaps if 'ABI' in g]")" "(True, [])"
+fi
 ok "ledger: verifies" hps-ledger verify
 done_testing
