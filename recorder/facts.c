@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "recorder/identity.h"
+#include "recorder/package.h"
 
 #define GPU_LIMIT_MS 10000
 #define ANSWER_LIMIT_MS 120000
@@ -188,6 +189,14 @@ static void set_at_path(json_t *object, const char *path, json_t *value)
 	hps_json_set(object, json_string_value(key), value);
 }
 
+/* "1.2.13" of libz.so.1.2.13: all that most libraries tell of their version; NULL when the name says none. */
+static const char *version_in_name(const char *path)
+{
+	const char *name = strrchr(path, '/'), *so = strstr(name ? name : path, ".so.");
+
+	return so && so[4] >= '0' && so[4] <= '9' ? so + 4 : NULL;
+}
+
 static json_t *elf_of(const char *path)
 {
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -195,50 +204,104 @@ static json_t *elf_of(const char *path)
 	json_t *item = json_object();
 
 	if (fd >= 0 && hps_elf_read(fd, &elf)) {
-		hps_json_set_text(item, "soname", elf.soname);
+		if (elf.soname)
+			hps_json_set(item, "soname", hps_path_json(elf.soname));
 		hps_json_set_text(item, "buildId", elf.build_id);
+		if (elf.note)
+			hps_json_set(item, "packageNote", hps_path_json(elf.note));
 	}
 	hps_elf_release(&elf);
+	if (version_in_name(path))
+		hps_json_set(item, "version", hps_path_json(version_in_name(path)));
 	return item;
 }
 
-static json_t *owners_of(int cache_dir, struct hps_map *paths)
+static json_t *packages_json(const struct hps_map *owners)
 {
-	json_t *owners = json_object();
-	int r = paths->n ? hps_owners_find(cache_dir, paths) : 0;
+	json_t *packages = json_object();
 
-	for (size_t i = 0; i < paths->n; i++) {
-		const char *owner = paths->items[i].value;
+	for (size_t i = 0; i < owners->n; i++) {
+		const struct hps_owner *o = owners->items[i].value;
+		json_t *item;
 
-		if (!r && owner && *owner)
-			set_at_path(owners, paths->items[i].key, hps_path_json(paths->items[i].value));
-		free(paths->items[i].value);
+		if (!o->package)
+			continue;
+		item = json_object();
+		hps_json_set(item, "package", hps_path_json(o->package));
+		hps_json_set_text(item, "manager", o->manager);
+		if (o->pristine != HPS_PRISTINE_UNKNOWN)
+			hps_json_set(item, "pristine", json_boolean(o->pristine == HPS_PRISTINE_YES));
+		set_at_path(packages, owners->items[i].key, item);
 	}
-	return owners;
+	return packages;
 }
 
-/* The question: strings with their NUL, each led by a letter: P whose package? E what soname and build-id? Y read by Python? */
+/* What the trial touched, by kind: see hps_facts_files(). */
+struct touched {
+	struct hps_map owners;
+	struct hps_strv libraries, programs, devices;
+};
+
+static void add_file(struct touched *t, const char *text, bool system)
+{
+	struct hps_owner *o;
+	char hex[HPS_DIGEST_HEX];
+
+	if (strlen(text) < 64)
+		return;
+	o = hps_owner_slot(&t->owners, text + 64);
+	memcpy(hex, text, 64);
+	hex[64] = '\0';
+	o->hashed = hps_digest_parse(hex, &o->content) == 0;
+	o->system = system;
+}
+
+static void parse_question(const struct hps_buf *question, struct touched *ret)
+{
+	for (size_t at = 0; at < question->len; at += strlen(question->data + at) + 1) {
+		const char *text = question->data + at + 1;
+
+		switch (text[-1]) {
+		case 'P':
+		case 'F':
+			add_file(ret, text, text[-1] == 'P');
+			break;
+		case 'E':
+			hps_strv_add(&ret->libraries, text);
+			break;
+		case 'X':
+			hps_strv_add(&ret->programs, text);
+			break;
+		case 'D':
+			hps_strv_add(&ret->devices, text);
+			break;
+		}
+	}
+}
+
 static json_t *gather_files(int cache_dir, const struct hps_buf *question)
 {
-	json_t *answer = json_object(), *elf = json_object();
-	struct hps_map owned = HPS_MAP_INIT;
-	struct hps_strv python = HPS_STRV_INIT;
+	json_t *answer = json_object(), *elf = json_object(), *rows = json_array();
+	struct touched t = { 0 };
+	int r;
 
-	for (size_t at = 0; at < question->len; at += strlen(question->data + at) + 1) {
-		const char *path = question->data + at + 1;
-
-		if (path[-1] == 'P')
-			(void)hps_map_slot(&owned, path);
-		else if (path[-1] == 'E')
-			set_at_path(elf, path, elf_of(path));
-		else if (path[-1] == 'Y')
-			hps_strv_add(&python, path);
-	}
+	parse_question(question, &t);
+	for (size_t i = 0; i < t.libraries.n; i++)
+		set_at_path(elf, t.libraries.v[i], elf_of(t.libraries.v[i]));
+	r = hps_owners_find(cache_dir, "", &t.owners, rows);
+	if (r == -ENOENT)
+		hps_identity_missing(rows, "packages", "no database of dpkg, rpm or apk is there");
+	hps_conda_find("", &t.owners);
+	hps_json_set(answer, "python", hps_python_distributions("", &t.owners));
+	hps_packages_check("", &t.owners, 0);
+	hps_json_set(answer, "packages", packages_json(&t.owners));
 	hps_json_set(answer, "elf", elf);
-	hps_json_set(answer, "packages", owners_of(cache_dir, &owned));
-	hps_json_set(answer, "python", hps_python_distributions(&python));
-	hps_map_release(&owned);
-	hps_strv_release(&python);
+	hps_identity_python(rows, "", &t.programs, &t.owners);
+	hps_json_set(answer, "identities", rows);
+	hps_owners_release(&t.owners);
+	hps_strv_release(&t.libraries);
+	hps_strv_release(&t.programs);
+	hps_strv_release(&t.devices);
 	return answer;
 }
 

@@ -41,9 +41,16 @@ char *hps_identity_read(const char *path)
 	return text.len ? hps_buf_take(&text) : NULL;
 }
 
-void hps_identity_add_file(json_t *rows, const char *name, const char *path)
+char *hps_identity_read_in(const char *root, const char *path)
 {
-	_cleanup_free_ char *value = hps_identity_read(path);
+	_cleanup_free_ char *full = hps_format("%s%s", root, path);
+
+	return hps_identity_read(full);
+}
+
+void hps_identity_add_file(json_t *rows, const char *root, const char *name, const char *path)
+{
+	_cleanup_free_ char *value = hps_identity_read_in(root, path);
 	_cleanup_free_ char *why = NULL;
 
 	if (value) {

@@ -16,7 +16,9 @@ void hps_identity_add(json_t *rows, const char *name, const char *value, const c
 void hps_identity_missing(json_t *rows, const char *name, const char *why);
 /* The trimmed content of a small text file, NULL when it cannot be read or is empty. Heap. */
 char *hps_identity_read(const char *path);
-void hps_identity_add_file(json_t *rows, const char *name, const char *path); /* its content, or missing with the reason */
+char *hps_identity_read_in(const char *root, const char *path); /* the same of root and path together */
+/* Its content, or missing with the reason; named by path. */
+void hps_identity_add_file(json_t *rows, const char *root, const char *name, const char *path);
 
 /* ---- identity_host.c: cpu.*, kernel.*, memory.*, os.*, libc.*, host.*, user.*, clock.*, scheduler.* ---- */
 void hps_identity_host(json_t *rows);
@@ -30,24 +32,29 @@ void hps_identity_gpu(json_t *rows);
 
 /* ---- identity_git.c: git.* of the repository around dir, by the git program with a time limit ---- */
 void hps_identity_git(json_t *rows, const char *dir);
-
-/* ---- identity_package.c: which Debian package owns a path ---- */
-/* values of `paths` (keys: absolute paths without symlinks) become heap strings "name version"; those without owner stay NULL.
- * One pass over /var/lib/dpkg/info/<package>.list; a record "/lib/x" also owns "/usr/lib/x" (merged /usr). 0, or -errno when there is no dpkg database. */
-int hps_packages_find(struct hps_map *paths);
+json_t *hps_git_brief(const char *dir); /* {"commit", "dirty"}, or {"missing", "why"} */
 
 /* ---- identity_elf.c: what a shared object calls itself ---- */
 struct hps_elf {
 	char *soname;	/* DT_SONAME, or NULL */
 	char *build_id; /* hex, or NULL */
+	char *note;	/* .note.package, JSON as its distribution wrote it (systemd.io/ELF_PACKAGE_METADATA), or NULL */
 };
 /* 1 for an ELF shared object or program, 0 for anything else. */
 int hps_elf_read(int fd, struct hps_elf *ret);
 void hps_elf_release(struct hps_elf *e);
 
-/* ---- identity_python.c: distributions of which a file was read ---- */
-/* paths: those that the trial read. The python manifest's items, sorted by name. */
-json_t *hps_python_distributions(const struct hps_strv *paths);
+/* ---- identity_python.c: the interpreter, and distributions of which a file was read ---- */
+struct hps_map;
+/* owners (package.h): all regular files that the trial read; those that a RECORD lists and no other package owns get their owner. The
+ * python manifest's items, sorted by place and name. */
+json_t *hps_python_distributions(const char *root, struct hps_map *owners);
+/* programs: paths that were executed. python.* */
+void hps_identity_python(json_t *rows, const char *root, const struct hps_strv *programs, const struct hps_map *owners);
+/* One line of RECORD; false when it names no file. */
+bool hps_python_record_line(const char *line, char **ret_path, struct hps_digest *ret_digest, bool *ret_hashed);
+/* The string constant "<minor>.<patch level>" among the strings of a file, or NULL. Heap. */
+char *hps_python_version(const char *data, size_t len, const char *minor);
 
 /* ---- identity_dataset.c: one digest for a file or a tree ---- */
 struct hps_dataset {

@@ -21,17 +21,25 @@ static void read_dynamic(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, st
 	}
 }
 
-/* Owner "GNU", type 3 (NT_GNU_BUILD_ID): the linker's fingerprint of the content. */
+#define PACKAGE_NOTE 0xcafe1a7eu
+
+/* Owner "GNU", type 3 (NT_GNU_BUILD_ID): the linker's fingerprint of the content. Owner "FDO": the distribution's package. */
 static void read_notes(Elf_Data *data, struct hps_elf *ret)
 {
 	size_t at = 0, name_at, text_at;
 	GElf_Nhdr note;
 
-	while (data && !ret->build_id && (at = gelf_getnote(data, at, &note, &name_at, &text_at)) > 0) {
-		if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != 4 || memcmp((char *)data->d_buf + name_at, "GNU", 4) != 0 || note.n_descsz > 64)
+	while (data && (at = gelf_getnote(data, at, &note, &name_at, &text_at)) > 0) {
+		const char *name = (char *)data->d_buf + name_at, *text = (char *)data->d_buf + text_at;
+
+		if (note.n_namesz != 4)
 			continue;
-		ret->build_id = hps_alloc(2 * (size_t)note.n_descsz + 1);
-		hps_hex(ret->build_id, (char *)data->d_buf + text_at, note.n_descsz);
+		if (note.n_type == NT_GNU_BUILD_ID && !memcmp(name, "GNU", 4) && note.n_descsz <= 64 && !ret->build_id) {
+			ret->build_id = hps_alloc(2 * (size_t)note.n_descsz + 1);
+			hps_hex(ret->build_id, text, note.n_descsz);
+		} else if (note.n_type == PACKAGE_NOTE && !memcmp(name, "FDO", 4) && note.n_descsz <= 4096 && !ret->note) {
+			ret->note = hps_strndup(text, note.n_descsz);
+		}
 	}
 }
 
@@ -43,7 +51,7 @@ static void read_segments(Elf *elf, struct hps_elf *ret)
 
 	if (elf_getphdrnum(elf, &n))
 		return;
-	for (size_t i = 0; i < n && !ret->build_id; i++)
+	for (size_t i = 0; i < n && i < 64; i++)
 		if (gelf_getphdr(elf, (int)i, &segment) && segment.p_type == PT_NOTE)
 			read_notes(elf_getdata_rawchunk(elf, (int64_t)segment.p_offset, segment.p_filesz, ELF_T_NHDR), ret);
 }
@@ -55,7 +63,7 @@ int hps_elf_read(int fd, struct hps_elf *ret)
 	GElf_Shdr table;
 	Elf *elf;
 
-	*ret = (struct hps_elf){ NULL, NULL };
+	*ret = (struct hps_elf){ NULL, NULL, NULL };
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return 0;
 	elf = elf_begin(fd, ELF_C_READ, NULL);
@@ -75,5 +83,6 @@ void hps_elf_release(struct hps_elf *e)
 {
 	free(e->soname);
 	free(e->build_id);
-	*e = (struct hps_elf){ NULL, NULL };
+	free(e->note);
+	*e = (struct hps_elf){ NULL, NULL, NULL };
 }

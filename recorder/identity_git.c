@@ -79,3 +79,22 @@ void hps_identity_git(json_t *rows, const char *dir)
 	add_remote(rows, dir);
 	add_changes(rows, dir);
 }
+
+json_t *hps_git_brief(const char *dir)
+{
+	const char *const commit[] = { "rev-parse", "--verify", "HEAD", NULL };
+	const char *const state[] = { "status", "--porcelain", "-z", "--untracked-files=no", NULL };
+	_cleanup_buf_ struct hps_buf out = HPS_BUF_INIT, changes = HPS_BUF_INIT;
+	json_t *brief = json_object();
+	int r = git(dir, commit, 4096, &out);
+
+	if (r) {
+		hps_json_set(brief, "missing", json_true());
+		hps_json_set_text(brief, "why", r < 0 ? "git cannot be run" : "not in a git repository with a commit");
+		return brief;
+	}
+	hps_json_set(brief, "commit", hps_path_json(out.data ? out.data : ""));
+	if (git(dir, state, DIFF_MAX, &changes) == 0)
+		hps_json_set(brief, "dirty", json_boolean(changes.len > 0));
+	return brief;
+}

@@ -111,7 +111,7 @@ static void add_memory(json_t *rows)
 	_cleanup_free_ char *text = hps_identity_read("/proc/meminfo");
 
 	add_field(rows, "memory.total", text ? text : "", "MemTotal", "/proc/meminfo");
-	hps_identity_add_file(rows, "memory.hugepages", "/sys/kernel/mm/transparent_hugepage/enabled");
+	hps_identity_add_file(rows, "", "memory.hugepages", "/sys/kernel/mm/transparent_hugepage/enabled");
 }
 
 static void add_system(json_t *rows)
@@ -127,9 +127,9 @@ static void add_system(json_t *rows)
 	}
 	add_field(rows, "os.release", release ? release : "", "PRETTY_NAME", "/etc/os-release");
 	hps_identity_add(rows, "libc.version", gnu_get_libc_version(), "gnu_get_libc_version", HPS_OBSERVED);
-	hps_identity_add_file(rows, "host.bootId", "/proc/sys/kernel/random/boot_id");
-	hps_identity_add_file(rows, "kernel.addressRandomization", "/proc/sys/kernel/randomize_va_space");
-	hps_identity_add_file(rows, "clock.source", "/sys/devices/system/clocksource/clocksource0/current_clocksource");
+	hps_identity_add_file(rows, "", "host.bootId", "/proc/sys/kernel/random/boot_id");
+	hps_identity_add_file(rows, "", "kernel.addressRandomization", "/proc/sys/kernel/randomize_va_space");
+	hps_identity_add_file(rows, "", "clock.source", "/sys/devices/system/clocksource/clocksource0/current_clocksource");
 }
 
 static void add_user(json_t *rows)

@@ -1,6 +1,6 @@
-/* Python distributions in use: those of which the trial read a file. A distribution is a directory `<name>-<version>.dist-info` or
- * `.egg-info` (or, from Debian's older packages, a file `….egg-info`) beside its modules; what it owns is in RECORD, in
- * top_level.txt, or follows from its name. */
+/* Python: the interpreter, and the distributions of which the trial read a file. A distribution is a directory
+ * `<name>-<version>.dist-info` or `.egg-info` (or, from Debian's older packages, a file `….egg-info`, or, from old editable installs, a
+ * file `….egg-link`) beside its modules; what it owns is in RECORD, in top_level.txt, or follows from its name. */
 #include "recorder/identity.h"
 
 #include <dirent.h>
@@ -8,9 +8,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/package.h"
+
 #define METADATA_MAX ((size_t)1 << 20)
+#define RECORD_MAX ((size_t)64 << 20)
+#define MODIFIED_MAX 100
+#define PROGRAM_MAX ((size_t)64 << 20)
 
 static const char *const site_directories[] = { "/site-packages/", "/dist-packages/" };
+
+struct python {
+	const char *root;
+	struct hps_map *owners;
+	struct hps_map sites; /* directories of distributions, with their slash */
+	struct hps_map names; /* "<site><top-level name>" of which a file was read */
+	json_t *items;
+};
+/* One distribution while it is looked at. */
+struct distribution {
+	const char *site, *info; /* info: name of its directory or file in site */
+	char *base;		 /* site and info */
+	char *name, *version;
+	char *package; /* of the system, when it brought the files */
+	bool in_use;
+	uint64_t n_equal;
+	struct hps_strv modified;
+	char top[256]; /* first name of the last line of RECORD, and whether anything below it was read */
+	bool top_read;
+};
+
+static int read_text(const struct python *p, const char *base, const char *name, size_t max, struct hps_buf *ret)
+{
+	_cleanup_free_ char *path = hps_format("%s%s%s", p->root, base, name);
+
+	hps_buf_init(ret, max);
+	return hps_file_read(AT_FDCWD, path, max, ret, NULL) || !ret->data ? -1 : 0;
+}
+
+/* ---- what was read ---- */
 
 /* The directory of distributions that path lies in, with its slash; its length, or 0. */
 static size_t site_of(const char *path)
@@ -24,22 +59,299 @@ static size_t site_of(const char *path)
 	return 0;
 }
 
-/* For each site directory, the top-level names of which a file was read: keys "<site>/<name>" without an extension. */
-static void collect(const struct hps_strv *paths, struct hps_map *sites, struct hps_map *names)
+static bool ends_with(const char *name, size_t len, const char *ending)
 {
-	for (size_t i = 0; i < paths->n; i++) {
-		const char *path = paths->v[i];
-		size_t len = site_of(path), name_len;
+	size_t n = strlen(ending);
+
+	return len > n && !memcmp(name + len - n, ending, n);
+}
+
+/* Metadata, which whoever looks for plug-ins reads, and path files, which every start reads. */
+static bool is_metadata(const char *name, size_t len)
+{
+	return ends_with(name, len, ".dist-info") || ends_with(name, len, ".egg-info") || ends_with(name, len, ".egg-link");
+}
+
+static void collect(struct python *p)
+{
+	for (size_t i = 0; i < p->owners->n; i++) {
+		const char *path = p->owners->items[i].key;
+		size_t len = site_of(path), first = strcspn(path + len, "/");
 		_cleanup_free_ char *site = len ? hps_strndup(path, len) : NULL, *name = NULL;
 
 		if (!site)
 			continue;
-		(void)hps_map_slot(sites, site);
-		name_len = strcspn(path + len, "/.");
-		name = hps_strndup(path, len + name_len);
-		*hps_map_slot(names, name) = paths->v[i];
+		(void)hps_map_slot(&p->sites, site);
+		if (is_metadata(path + len, first) || ends_with(path + len, first, ".pth"))
+			continue;
+		name = hps_strndup(path, len + strcspn(path + len, "/."));
+		*hps_map_slot(&p->names, name) = p->owners;
 	}
 }
+
+/* ---- RECORD: "path,sha256=<base64url without padding>,size"; a path with a comma or a quote is quoted ---- */
+
+/* The next field of a CSV line; *at moves behind it. Heap. */
+static char *next_field(const char **at)
+{
+	struct hps_buf field = HPS_BUF_INIT;
+	const char *c = *at;
+	bool quoted = *c == '"';
+
+	for (c += quoted; *c && (quoted || *c != ','); c++) {
+		if (quoted && *c == '"') {
+			if (c[1] != '"') {
+				c++;
+				break;
+			}
+			c++;
+		}
+		hps_buf_addc(&field, *c);
+	}
+	*at = *c == ',' ? c + 1 : c;
+	return hps_buf_take(&field);
+}
+
+bool hps_python_record_line(const char *line, char **ret_path, struct hps_digest *ret_digest, bool *ret_hashed)
+{
+	const char *at = line;
+	_cleanup_free_ char *path = next_field(&at), *hash = next_field(&at);
+	_cleanup_buf_ struct hps_buf raw = HPS_BUF_INIT;
+	char padded[48];
+
+	if (!*path)
+		return false;
+	*ret_hashed = false;
+	if (!strncmp(hash, "sha256=", 7) && strlen(hash + 7) == 43) {
+		snprintf(padded, sizeof padded, "%s=", hash + 7);
+		if (hps_unbase64(&raw, padded, strlen(padded), true) == 0 && raw.len == HPS_DIGEST_LEN) {
+			memcpy(ret_digest->b, raw.data, HPS_DIGEST_LEN);
+			*ret_hashed = true;
+		}
+	}
+	*ret_path = hps_take(path);
+	return true;
+}
+
+/* site and a relative path, ".." resolved by the text alone. Heap. */
+static char *join(const char *site, const char *relative)
+{
+	struct hps_buf out = HPS_BUF_INIT;
+
+	if (*relative == '/')
+		return hps_strdup(relative);
+	hps_buf_adds(&out, site);
+	while (*relative) {
+		size_t n = strcspn(relative, "/");
+
+		if (n == 2 && !memcmp(relative, "..", 2)) {
+			if (out.len > 1)
+				out.data[--out.len] = '\0'; /* the slash */
+			while (out.len > 1 && out.data[out.len - 1] != '/')
+				out.data[--out.len] = '\0';
+		} else if (n && !(n == 1 && *relative == '.')) {
+			hps_buf_add(&out, relative, n);
+			if (relative[n])
+				hps_buf_addc(&out, '/');
+		}
+		relative += n + (relative[n] == '/');
+	}
+	return hps_buf_take(&out);
+}
+
+/* Of a compiled module the interpreter reads dir/__pycache__/x.<tag>.pyc alone, when it fits dir/x.py by time and size. Heap, or NULL. */
+static char *source_of(const char *path)
+{
+	const char *cache = strstr(path, "/__pycache__/"), *name = cache ? cache + strlen("/__pycache__/") : NULL;
+	size_t len = strlen(path);
+
+	if (!cache || strchr(name, '/') || len < 4 || strcmp(path + len - 4, ".pyc") != 0)
+		return NULL;
+	return hps_format("%.*s/%.*s.py", (int)(cache - path), path, (int)strcspn(name, "."), name);
+}
+
+static bool equal_now(const struct python *p, const char *path, const struct hps_digest *want)
+{
+	_cleanup_free_ char *full = hps_format("%s%s", p->root, path);
+	_cleanup_fd_ int fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct hps_digest now;
+
+	return fd >= 0 && hps_digest_fd(fd, &now, NULL, NULL) == 0 && hps_digest_equal(&now, want);
+}
+
+static void judge(struct distribution *d, const char *path, bool equal)
+{
+	d->n_equal += equal;
+	if (!equal && d->modified.n < MODIFIED_MAX)
+		hps_strv_add(&d->modified, path);
+}
+
+/* The trial read this file of the distribution: is it the distribution's? Distributors of systems strip shared objects after
+ * RECORD was written: what their package says is believed. */
+static void judge_file(struct distribution *d, const char *path, struct hps_owner *o, bool hashed, const struct hps_digest *want)
+{
+	if (hps_package_restores(o->manager) && !d->package)
+		d->package = hps_strdup(o->package);
+	if (!o->package) {
+		o->package = hps_format("%s %s", d->name, d->version);
+		o->manager = hps_package_manager("wheel");
+		if (hashed) {
+			o->kind = HPS_CHECKSUM_SHA256;
+			memcpy(o->want, want->b, sizeof o->want);
+			if (o->hashed)
+				o->pristine = hps_digest_equal(&o->content, want) ? HPS_PRISTINE_YES : HPS_PRISTINE_NO;
+		}
+	}
+	if (hps_package_restores(o->manager) ? o->pristine != HPS_PRISTINE_UNKNOWN : hashed && o->hashed)
+		judge(d, path, o->pristine == HPS_PRISTINE_YES);
+}
+
+/* Most lines of most distributions are about what nobody read: told by their first name, which comes a thousand times in a row. */
+static bool worth_parsing(const struct python *p, struct distribution *d, const char *line)
+{
+	size_t n = strcspn(line, "/.,\"");
+	_cleanup_free_ char *key = NULL;
+
+	if (!n || n >= sizeof d->top || line[n] == '"')
+		return true;
+	if (strlen(d->top) == n && !memcmp(d->top, line, n))
+		return d->top_read;
+	memcpy(d->top, line, n);
+	d->top[n] = '\0';
+	key = hps_format("%s%s", d->site, d->top);
+	d->top_read = hps_map_find(&p->names, key);
+	return d->top_read;
+}
+
+static void use_line(const struct python *p, struct distribution *d, const char *line, const struct hps_map *compiled)
+{
+	_cleanup_free_ char *relative = NULL, *path = NULL;
+	struct hps_digest want;
+	struct hps_owner *o;
+	bool hashed;
+
+	if (!worth_parsing(p, d, line) || !hps_python_record_line(line, &relative, &want, &hashed))
+		return;
+	path = join(d->site, relative);
+	o = hps_map_get(p->owners, path);
+	if (o) {
+		/* Others' metadata is read by whoever looks for plug-ins. */
+		d->in_use |= strncmp(relative, d->info, strlen(d->info)) != 0;
+		judge_file(d, path, o, hashed, &want);
+	} else if (hps_map_find(compiled, path)) {
+		d->in_use = true;
+		if (hashed)
+			judge(d, path, equal_now(p, path, &want));
+	}
+}
+
+static bool use_record(const struct python *p, struct distribution *d, const struct hps_map *compiled)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	char *rest = NULL;
+
+	if (read_text(p, d->base, "/RECORD", RECORD_MAX, &text))
+		return false;
+	for (char *line = strtok_r(text.data, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest))
+		use_line(p, d, line, compiled);
+	return true;
+}
+
+/* Without RECORD: whether one of its top-level names was read. */
+static bool top_level_read(const struct python *p, const struct distribution *d)
+{
+	_cleanup_buf_ struct hps_buf top = HPS_BUF_INIT;
+	_cleanup_free_ char *plain = NULL;
+	char *rest = NULL;
+
+	if (read_text(p, d->base, "/top_level.txt", METADATA_MAX, &top) == 0) {
+		for (char *line = strtok_r(top.data, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest)) {
+			_cleanup_free_ char *key = hps_format("%s%s", d->site, line);
+
+			if (hps_map_get(&p->names, key))
+				return true;
+		}
+		return false;
+	}
+	plain = hps_format("%s%s", d->site, d->name);
+	for (char *c = plain + strlen(d->site); *c; c++)
+		*c = *c == '-' ? '_' : *c;
+	return hps_map_get(&p->names, plain) != NULL;
+}
+
+/* ---- where it came from: direct_url.json (PEP 610), egg-link ---- */
+
+/* The path of a file URL. Heap, or NULL. */
+static char *file_url(const char *url)
+{
+	struct hps_buf path = HPS_BUF_INIT;
+
+	if (!url || strncmp(url, "file:///", 8) != 0)
+		return NULL;
+	for (const char *c = url + 7; *c; c++) {
+		uint8_t byte;
+		char digits[3] = { c[0] == '%' ? c[1] : '\0', c[0] == '%' && c[1] ? c[2] : '\0', '\0' };
+
+		for (int i = 0; i < 2; i++)
+			digits[i] = digits[i] >= 'A' && digits[i] <= 'F' ? (char)(digits[i] + 32) : digits[i];
+		if (*c == '%' && hps_unhex(&byte, 1, digits) == 0 && byte) {
+			hps_buf_addc(&path, (char)byte);
+			c += 2;
+		} else {
+			hps_buf_addc(&path, *c);
+		}
+	}
+	return hps_buf_take(&path);
+}
+
+/* Did the trial read a file below the directory? */
+static bool read_below(const struct python *p, const char *directory)
+{
+	size_t n = strlen(directory);
+
+	while (n && directory[n - 1] == '/')
+		n--;
+	for (size_t i = 0; n && i < p->owners->n; i++)
+		if (!strncmp(p->owners->items[i].key, directory, n) && p->owners->items[i].key[n] == '/')
+			return true;
+	return false;
+}
+
+static void set_editable(const struct python *p, json_t *item, const char *directory)
+{
+	_cleanup_free_ char *full = hps_format("%s%s", p->root, directory);
+
+	hps_json_set(item, "editable", json_true());
+	hps_json_set(item, "source", hps_path_json(directory));
+	hps_json_set(item, "git", hps_git_brief(full));
+}
+
+static void set_origin(const struct python *p, struct distribution *d, json_t *item)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_json_ json_t *direct = NULL;
+	_cleanup_free_ char *directory = NULL, *clean = NULL;
+	const char *url, *commit, *hash;
+
+	if (read_text(p, d->base, "/direct_url.json", METADATA_MAX, &text) || hps_json_parse(text.data, text.len, &direct, NULL))
+		return;
+	url = hps_json_text(direct, "url");
+	directory = file_url(url);
+	if (directory && json_is_true((json_t *)(uintptr_t)hps_json_at(direct, "dir_info", "editable", NULL))) {
+		d->in_use |= read_below(p, directory);
+		set_editable(p, item, directory);
+		return;
+	}
+	clean = url ? hps_redact_text(NULL, url) : NULL;
+	if (clean)
+		hps_json_set(item, "url", hps_path_json(clean));
+	commit = hps_json_text(hps_json_at(direct, "vcs_info", NULL), "commit_id");
+	hps_json_set_text(item, "commit", commit);
+	hash = hps_json_text(hps_json_at(direct, "archive_info", "hashes", NULL), "sha256");
+	hps_json_set_text(item, "archiveSha256", hash);
+}
+
+/* ---- one distribution ---- */
 
 /* The value of a header line; headers end at the first empty line. Heap, or NULL. */
 static char *header(const char *text, const char *name)
@@ -58,99 +370,238 @@ static char *header(const char *text, const char *name)
 	return NULL;
 }
 
-/* Whether one of the top-level names of the distribution at `info` was read. */
-static bool in_use(const char *site, const char *info, const char *name, const struct hps_map *names)
-{
-	_cleanup_free_ char *top_path = hps_format("%s%s/top_level.txt", site, info), *top = NULL, *record_path = NULL, *plain = NULL;
-	_cleanup_buf_ struct hps_buf record = HPS_BUF_INIT;
-	char *rest = NULL;
-
-	top = hps_identity_read(top_path);
-	for (char *line = top ? strtok_r(top, "\r\n", &rest) : NULL; line; line = strtok_r(NULL, "\r\n", &rest)) {
-		_cleanup_free_ char *key = hps_format("%s%s", site, line);
-
-		if (hps_map_get(names, key))
-			return true;
-	}
-	if (top)
-		return false;
-	hps_buf_init(&record, METADATA_MAX * 64);
-	record_path = hps_format("%s%s/RECORD", site, info);
-	if (hps_file_read(AT_FDCWD, record_path, METADATA_MAX * 64, &record, NULL) == 0 && record.data)
-		for (char *line = strtok_r(record.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-			_cleanup_free_ char *key = hps_format("%s%.*s", site, (int)strcspn(line, "/.,"), line);
-
-			if (hps_map_get(names, key))
-				return true;
-		}
-	plain = hps_format("%s%s", site, name);
-	for (char *c = plain + strlen(site); *c; c++)
-		*c = *c == '-' ? '_' : *c;
-	return hps_map_get(names, plain) != NULL;
-}
-
-static void add(json_t *items, const char *site, const char *info, const struct hps_map *names)
+static void read_metadata(const struct python *p, struct distribution *d)
 {
 	static const char *const metadata[] = { "/METADATA", "/PKG-INFO", "" };
-	_cleanup_free_ char *base = hps_format("%s%s", site, info), *installer_path = hps_format("%s/INSTALLER", base);
-	_cleanup_free_ char *name = NULL, *version = NULL, *installer = NULL;
-	json_t *item;
 
-	for (size_t i = 0; i < ARRAY_SIZE(metadata) && !name; i++) {
-		_cleanup_free_ char *path = hps_format("%s%s", base, metadata[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(metadata) && !d->name; i++) {
 		_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
-		hps_buf_init(&text, METADATA_MAX);
-		if (hps_file_read(AT_FDCWD, path, METADATA_MAX, &text, NULL) || !text.data)
+		if (read_text(p, d->base, metadata[i], METADATA_MAX, &text))
 			continue;
-		name = header(text.data, "Name");
-		version = header(text.data, "Version");
+		d->name = header(text.data, "Name");
+		d->version = header(text.data, "Version");
 	}
-	if (!name || !in_use(site, info, name, names))
+	if (!d->version)
+		d->version = hps_strdup("");
+}
+
+static json_t *list_json(const struct hps_strv *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < list->n; i++)
+		hps_json_add(array, hps_path_json(list->v[i]));
+	return array;
+}
+
+static json_t *item_of(const struct python *p, const struct distribution *d)
+{
+	json_t *item = json_object();
+	_cleanup_buf_ struct hps_buf installer = HPS_BUF_INIT;
+
+	hps_json_set(item, "name", hps_path_json(d->name));
+	hps_json_set(item, "version", hps_path_json(d->version));
+	hps_json_set(item, "path", hps_path_json(d->base));
+	if (read_text(p, d->base, "/INSTALLER", METADATA_MAX, &installer) == 0) {
+		installer.data[strcspn(installer.data, "\r\n")] = '\0';
+		hps_json_set(item, "installer", hps_path_json(installer.data));
+	}
+	return item;
+}
+
+/* `pristine` is said only of what was compared: RECORD has a digest of it, and the trial read it or what it was compiled to. */
+static void set_verdict(const struct distribution *d, json_t *item)
+{
+	hps_json_set_text(item, "package", d->package);
+	if (!d->n_equal && !d->modified.n)
 		return;
-	installer = hps_identity_read(installer_path);
-	item = json_object();
-	hps_json_set(item, "name", hps_path_json(name));
-	hps_json_set(item, "version", hps_path_json(version ? version : ""));
-	hps_json_set(item, "path", hps_path_json(base));
-	if (installer)
-		hps_json_set(item, "installer", hps_path_json(installer));
-	hps_json_add(items, item);
+	hps_json_set(item, "pristine", json_boolean(!d->modified.n));
+	hps_json_set_int(item, "filesEqual", (int64_t)d->n_equal);
+	if (d->modified.n)
+		hps_json_set(item, "modified", list_json(&d->modified));
 }
 
-static bool is_info(const char *name)
+static void distribution_release(struct distribution *d)
 {
-	static const char *const endings[] = { ".dist-info", ".egg-info" };
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
-		if (len > strlen(endings[i]) && !strcmp(name + len - strlen(endings[i]), endings[i]))
-			return true;
-	return false;
+	free(d->base);
+	free(d->name);
+	free(d->version);
+	free(d->package);
+	hps_strv_release(&d->modified);
 }
 
-json_t *hps_python_distributions(const struct hps_strv *paths)
+static void add(const struct python *p, const char *site, const char *info, const struct hps_map *compiled)
 {
-	struct hps_map sites = HPS_MAP_INIT, names = HPS_MAP_INIT;
-	json_t *items = json_array();
+	struct distribution d = { .site = site, .info = info, .base = hps_format("%s%s", site, info) };
+	_cleanup_json_ json_t *item = NULL;
 
-	collect(paths, &sites, &names);
-	for (size_t i = 0; i < sites.n; i++) {
-		struct hps_strv infos = HPS_STRV_INIT;
-		DIR *dir = opendir(sites.items[i].key);
-		struct dirent *e;
-
-		while (dir && (e = readdir(dir)))
-			if (is_info(e->d_name))
-				hps_strv_add(&infos, e->d_name);
-		if (dir)
-			closedir(dir);
-		hps_strv_sort(&infos);
-		for (size_t k = 0; k < infos.n; k++)
-			add(items, sites.items[i].key, infos.v[k], &names);
-		hps_strv_release(&infos);
+	read_metadata(p, &d);
+	if (d.name) {
+		item = item_of(p, &d);
+		if (!use_record(p, &d, compiled))
+			d.in_use = top_level_read(p, &d);
+		set_origin(p, &d, item);
+		set_verdict(&d, item);
+		if (d.in_use)
+			hps_json_add(p->items, json_incref(item));
 	}
-	hps_map_release(&sites);
-	hps_map_release(&names);
-	return items;
+	distribution_release(&d);
+}
+
+/* "<source directory>\n<relative>": the metadata is an egg-info below the source. */
+static void add_link(const struct python *p, const char *site, const char *file)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_free_ char *path = hps_format("%s%s", site, file), *name = hps_strndup(file, strlen(file) - strlen(".egg-link"));
+	struct distribution d = { .site = site, .info = file };
+	json_t *item;
+
+	if (read_text(p, path, "", METADATA_MAX, &text))
+		return;
+	text.data[strcspn(text.data, "\r\n")] = '\0';
+	if (*text.data != '/' || !read_below(p, text.data))
+		return;
+	for (char *c = name; *c; c++)
+		*c = *c == '-' ? '_' : *c;
+	d.base = hps_format("%s/%s.egg-info", text.data, name);
+	read_metadata(p, &d);
+	if (d.name) {
+		item = item_of(p, &d);
+		set_editable(p, item, text.data);
+		hps_json_add(p->items, item);
+	}
+	distribution_release(&d);
+}
+
+static void add_site(const struct python *p, const char *site, const struct hps_map *compiled)
+{
+	_cleanup_free_ char *path = hps_format("%s%s", p->root, site);
+	_cleanup_strv_ struct hps_strv names = HPS_STRV_INIT;
+	DIR *dir = opendir(path);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir)))
+		if (is_metadata(e->d_name, strlen(e->d_name)))
+			hps_strv_add(&names, e->d_name);
+	if (dir)
+		closedir(dir);
+	hps_strv_sort(&names);
+	for (size_t i = 0; i < names.n; i++)
+		if (ends_with(names.v[i], strlen(names.v[i]), ".egg-link"))
+			add_link(p, site, names.v[i]);
+		else
+			add(p, site, names.v[i], compiled);
+}
+
+json_t *hps_python_distributions(const char *root, struct hps_map *owners)
+{
+	struct python p = { .root = root, .owners = owners, .items = json_array() };
+	struct hps_map compiled = HPS_MAP_INIT; /* sources of which the compiled form was read */
+
+	collect(&p);
+	for (size_t i = 0; p.sites.n && i < owners->n; i++) {
+		_cleanup_free_ char *source = source_of(owners->items[i].key);
+
+		if (source)
+			(void)hps_map_slot(&compiled, source);
+	}
+	for (size_t i = 0; i < p.sites.n; i++)
+		add_site(&p, p.sites.items[i].key, &compiled);
+	hps_map_release(&compiled);
+	hps_map_release(&p.sites);
+	hps_map_release(&p.names);
+	return p.items;
+}
+
+/* ---- the interpreter ---- */
+
+/* "python", "python3", "python3.11": the length of what follows "python" in the name; -1 when it is another program. */
+static int interpreter_suffix(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	if (strncmp(name, "python", 6) != 0 || name[6 + strspn(name + 6, "0123456789.")] != '\0')
+		return -1;
+	return (int)strlen(name + 6);
+}
+
+/* "3.11.2", "3.13.0rc2", "3.12.1+": a constant string of the interpreter. */
+static bool is_version(const char *text, const char *minor)
+{
+	size_t n = strlen(minor), digits;
+
+	if (strncmp(text, minor, n) != 0 || text[n] != '.')
+		return false;
+	digits = strspn(text + n + 1, "0123456789");
+	text += n + 1 + digits;
+	return digits && strlen(text) < 6 && text[strspn(text, "abrc0123456789+")] == '\0';
+}
+
+char *hps_python_version(const char *data, size_t len, const char *minor)
+{
+	for (const char *at = data, *end; (end = memchr(at, '\0', len - (size_t)(at - data))); at = end + 1) {
+		if ((size_t)(end - at) < 24 && is_version(at, minor))
+			return hps_strdup(at);
+		if (end + 1 >= data + len)
+			break;
+	}
+	return NULL;
+}
+
+static char *version_in(const char *root, const char *path, const char *minor)
+{
+	_cleanup_free_ char *full = hps_format("%s%s", root, path);
+	_cleanup_buf_ struct hps_buf data = HPS_BUF_INIT;
+
+	hps_buf_init(&data, PROGRAM_MAX);
+	if (!*minor || hps_file_read(AT_FDCWD, full, PROGRAM_MAX, &data, NULL) || !data.data)
+		return NULL;
+	return hps_python_version(data.data, data.len, minor);
+}
+
+/* In the program itself, or in the libpython that was loaded. */
+static void add_version(json_t *rows, const char *root, const char *path, const char *minor, const struct hps_map *owners)
+{
+	_cleanup_free_ char *version = version_in(root, path, minor), *library = hps_format("/libpython%s.so", minor);
+
+	for (size_t i = 0; !version && *minor && i < owners->n; i++)
+		if (strstr(owners->items[i].key, library))
+			version = version_in(root, owners->items[i].key, minor);
+	if (version)
+		hps_identity_add(rows, "python.version", version, "constant in the interpreter's file", HPS_GUESSED);
+	else
+		hps_identity_missing(rows, "python.version", "neither the interpreter's file nor a libpython has a version constant");
+}
+
+static void add_environment(json_t *rows, const struct hps_map *owners)
+{
+	for (size_t i = 0; i < owners->n; i++) {
+		const char *path = owners->items[i].key;
+
+		if (ends_with(path, strlen(path), "/pyvenv.cfg")) {
+			_cleanup_free_ char *directory = hps_strndup(path, strlen(path) - strlen("/pyvenv.cfg"));
+
+			hps_identity_add(rows, "python.venv", directory, "pyvenv.cfg was read", HPS_OBSERVED);
+		}
+	}
+}
+
+void hps_identity_python(json_t *rows, const char *root, const struct hps_strv *programs, const struct hps_map *owners)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < programs->n; i++) {
+		int n = interpreter_suffix(programs->v[i]);
+
+		if (n < 0)
+			continue;
+		any = true;
+		hps_identity_add(rows, "python.interpreter", programs->v[i], "executed", HPS_OBSERVED);
+		add_version(rows, root, programs->v[i], programs->v[i] + strlen(programs->v[i]) - n, owners);
+	}
+	if (any)
+		add_environment(rows, owners);
+	else
+		hps_identity_missing(rows, "python.interpreter", "no program named python was executed");
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "recorder/identity.h"
+#include "recorder/package.h"
 
 #define SUBJECTS_MAX 1000
 #define STORE_MAX (256ll << 20)
@@ -85,7 +86,16 @@ static bool has_digest(const struct hps_content *c)
 	return c && (atomic_load(&c->state) == HPS_CONTENT_DONE || atomic_load(&c->state) == HPS_CONTENT_CHANGED);
 }
 
-static void set_content(json_t *item, const struct hps_file *file, const char *package)
+/* What is known of a path: the package that brought it, and whether the file still is the package's. */
+static void set_package(json_t *item, const json_t *owner)
+{
+	hps_json_set_text(item, "package", hps_json_text(owner, "package"));
+	hps_json_set_text(item, "packageManager", hps_json_text(owner, "manager"));
+	if (json_object_get(owner, "pristine"))
+		hps_json_set(item, "pristine", json_incref(json_object_get(owner, "pristine")));
+}
+
+static void set_content(json_t *item, const struct hps_file *file, const json_t *owner)
 {
 	const struct hps_content *c = file->first;
 
@@ -99,10 +109,10 @@ static void set_content(json_t *item, const struct hps_file *file, const char *p
 		hps_json_set(item, "changed", json_true());
 	if (file->descriptors)
 		hps_json_set(item, "descriptors", descriptors_json(file->descriptors));
-	hps_json_set_text(item, "package", package);
+	set_package(item, owner);
 }
 
-static json_t *material_json(const struct hps_file *file, const char *package)
+static json_t *material_json(const struct hps_file *file, const json_t *owner)
 {
 	json_t *item = json_object();
 	const char *type = file->special ? "other" : type_of(file->mode);
@@ -118,17 +128,23 @@ static json_t *material_json(const struct hps_file *file, const char *package)
 	hps_shape_octal(item, "mode", file->mode);
 	set_i64_text(item, "mtime", file->mtime_ns);
 	if (S_ISREG(file->mode))
-		set_content(item, file, package);
+		set_content(item, file, owner);
 	if (file->listing)
 		hps_json_set(item, "listing", listing_json(file));
 	return item;
 }
 
-static const char *at_path(const json_t *object, const char *path)
+static const json_t *at_path(const json_t *object, const char *path)
 {
 	_cleanup_json_ json_t *key = hps_path_json(path);
 
-	return json_string_value(json_object_get(object, json_string_value(key)));
+	return json_object_get(object, json_string_value(key));
+}
+
+/* Can a package of the system give this content again? Not when the file was changed after it was installed. */
+static bool restorable(const json_t *owner)
+{
+	return owner && hps_package_restores(hps_json_text(owner, "manager")) && !json_is_false(json_object_get(owner, "pristine"));
 }
 
 /* What no package can restore is stored, if it still is what was hashed. Compiled Python below /usr can be made again. */
@@ -157,19 +173,19 @@ static int write_materials(struct hps_record *r, struct hps_file **list, size_t 
 	hps_manifest_begin(&m, "materials");
 	for (size_t i = 0; i < n; i++) {
 		struct hps_file *file = list[i];
-		const char *package = NULL;
+		const json_t *owner = NULL;
 
 		if (!file->uses)
 			continue;
 		if (S_ISREG(file->mode) && !file->special) {
-			package = at_path(owners, file->path);
-			if (!package && r->files->capture && !r->files->rerun)
+			owner = at_path(owners, file->path);
+			if (!restorable(owner) && r->files->capture && !r->files->rerun)
 				store_unowned(r, file);
 			if (file->changed)
 				hps_gap_note(r->gaps, HPS_GAP_CHANGED);
 			r->n_read++;
 		}
-		hps_manifest_add(&m, material_json(file, package));
+		hps_manifest_add(&m, material_json(file, owner));
 	}
 	return hps_manifest_end(&m, r, ret, err);
 }
@@ -193,9 +209,8 @@ static int write_libraries(struct hps_record *r, struct hps_file **list, size_t 
 		hps_json_set(item, "path", json_incref(path));
 		if (has_digest(list[i]->first))
 			hps_json_set(item, "digest", hps_shape_digest(&list[i]->first->digest));
-		hps_json_set_text(item, "soname", hps_json_text(facts, "soname"));
-		hps_json_set_text(item, "buildId", hps_json_text(facts, "buildId"));
-		hps_json_set_text(item, "package", at_path(owners, list[i]->path));
+		json_object_update(item, (json_t *)(uintptr_t)facts); /* soname, buildId, version, packageNote */
+		set_package(item, at_path(owners, list[i]->path));
 		hps_manifest_add(&m, item);
 	}
 	return hps_manifest_end(&m, r, ret, err);
@@ -375,6 +390,23 @@ static void add_question(struct hps_buf *question, char kind, const char *path)
 	hps_buf_add(question, path, strlen(path) + 1);
 }
 
+static void add_file_question(struct hps_buf *question, const struct hps_file *file)
+{
+	static const char *const shared_dirs[] = { "/etc/", "/opt/", "/var/" }; /* of packages and administrators */
+	bool system = !hps_path_unpackaged(file->path);
+	char hex[HPS_DIGEST_HEX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(shared_dirs); i++)
+		system |= !strncmp(file->path, shared_dirs[i], strlen(shared_dirs[i]));
+	memset(hex, '-', sizeof hex - 1);
+	hex[sizeof hex - 1] = '\0';
+	if (has_digest(file->first))
+		hps_digest_hex(&file->first->digest, hex);
+	hps_buf_addc(question, system ? 'P' : 'F');
+	hps_buf_adds(question, hex);
+	hps_buf_add(question, file->path, strlen(file->path) + 1);
+}
+
 static json_t *ask_about_files(struct hps_record *r, struct hps_file **list, size_t n)
 {
 	_cleanup_buf_ struct hps_buf question = HPS_BUF_INIT;
@@ -383,14 +415,15 @@ static json_t *ask_about_files(struct hps_record *r, struct hps_file **list, siz
 	for (size_t i = 0; i < n; i++) {
 		const char *path = list[i]->path;
 
+		if (list[i]->special && list[i]->uses)
+			add_question(&question, 'D', path);
 		if (!list[i]->uses || list[i]->special || !S_ISREG(list[i]->mode))
 			continue;
-		if (!hps_path_unpackaged(path) || !strncmp(path, "/etc/", 5) || !strncmp(path, "/opt/", 5) || !strncmp(path, "/var/", 5))
-			add_question(&question, 'P', path);
+		add_file_question(&question, list[i]);
 		if (is_library(list[i]))
 			add_question(&question, 'E', path);
-		if (strstr(path, "/site-packages/") || strstr(path, "/dist-packages/"))
-			add_question(&question, 'Y', path);
+		if (list[i]->uses & (HPS_USE_EXEC | HPS_USE_INTERPRETER))
+			add_question(&question, 'X', path);
 	}
 	if (!r->facts || hps_facts_files(r->facts, &question, &answer)) {
 		hps_gap_note(r->gaps, HPS_GAP_FACTS);
@@ -399,7 +432,7 @@ static json_t *ask_about_files(struct hps_record *r, struct hps_file **list, siz
 	return answer;
 }
 
-int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies, struct hps_error *err)
+int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies, json_t *rows, struct hps_error *err)
 {
 	size_t n;
 	_cleanup_free_ struct hps_file **list = sorted(r->files, &n);
@@ -417,6 +450,7 @@ int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies,
 		error = write_libraries(r, list, n, answer, &d[3], err);
 	if (!error)
 		error = write_python(r, answer, &d[4], err);
+	json_array_extend(rows, json_object_get(answer, "identities"));
 	for (size_t i = 0; i < ARRAY_SIZE(d); i++)
 		if (d[i])
 			hps_json_add(dependencies, d[i]);

@@ -185,8 +185,10 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 
 	if (!r->facts || hps_facts_machine(r->facts, &facts))
 		hps_gap_note(r->gaps, HPS_GAP_FACTS);
-	error = hps_lists_write(r, json_object_get(statement, "subject"), dependencies, err);
+	rows = json_object_get(facts, "identities") ? json_incref(json_object_get(facts, "identities")) : json_array();
+	error = hps_lists_write(r, json_object_get(statement, "subject"), dependencies, rows, err);
 	if (error) {
+		json_decref(rows);
 		json_decref(definition);
 		json_decref(dependencies);
 		return error;
@@ -196,7 +198,6 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 	hps_json_set(definition, "externalParameters", external_json(r));
 	hps_json_set(definition, "internalParameters", options_json(r));
 	hps_json_set(definition, "resolvedDependencies", dependencies);
-	rows = json_object_get(facts, "identities") ? json_incref(json_object_get(facts, "identities")) : json_array();
 	add_selftest(rows);
 
 	hps_json_set_text(predicate, "begin", r->begin_id);

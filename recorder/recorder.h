@@ -33,8 +33,9 @@ struct hps_facts;
 int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **ret, struct hps_error *err) HPS_MUST;
 pid_t hps_facts_pid(const struct hps_facts *f);
 int hps_facts_machine(struct hps_facts *f, json_t **ret) HPS_MUST; /* {"identities", "datasets"}; waits for them */
-/* question: strings with their NUL: "P<path>" whose package, "E<path>" which soname and build-id, "Y<path>" of which Python
- * distribution. The answer: {"packages": {path: "name version"}, "elf": {path: {"soname", "buildId"}}, "python": [items]}. */
+/* question: strings with their NUL: "P<content><path>" a regular file where system packages put files, "F<content><path>" one elsewhere (content: 64 hex digits
+ * of its SHA-256, or 64 dashes), "E<path>" a mapped library, "X<path>" an executed program, "D<path>" an opened device. The answer:
+ * {"packages": {path: {"package", "manager", "pristine"}}, "elf": {path: {…}}, "python": [items], "identities": [rows]}. */
 int hps_facts_files(struct hps_facts *f, const struct hps_buf *question, json_t **ret) HPS_MUST;
 void hps_facts_end(struct hps_facts *f);
 
@@ -128,11 +129,6 @@ bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, s
 void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, const struct hps_content *content);
 void hps_cache_save(struct hps_cache *c);
 void hps_cache_free(struct hps_cache *c);
-
-/* ---- owners.c: Debian packages of paths, remembered ---------------------------------------------------------------------- */
-
-/* As hps_packages_find(), but "" stands for no owner. cache_dir may be -1. */
-int hps_owners_find(int cache_dir, struct hps_map *paths);
 
 /* ---- files.c: every path the trial touched -------------------------------------------------------------------------------- */
 
@@ -544,9 +540,9 @@ json_t *hps_record_begin(const struct hps_record *r);
 int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST;
 
 /* ---- lists.c: its manifests ---- */
-/* Asks the facts process about the files, stores what no package owns, writes the manifests. The products go to `subject`, the
- * descriptors of the others to `dependencies`. */
-int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies, struct hps_error *err) HPS_MUST;
+/* Asks the facts process about the files, stores what no package can restore, writes the manifests. The products go to `subject`, the
+ * descriptors of the others to `dependencies`, identities that follow from the files to `rows`. */
+int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies, json_t *rows, struct hps_error *err) HPS_MUST;
 
 /* ---- shape.c: small shapes of JSON ---- */
 json_t *hps_shape_digest(const struct hps_digest *d);

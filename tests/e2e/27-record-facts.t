@@ -43,6 +43,21 @@ cd ..
 status "repository: by the script's folder, changed" 0 hps-record -q --id-file id -- /usr/bin/python3 repo/t.py
 is "repository: dirty, with a digest of the changes" "$(identity git.commit)$(identity git.dirty)$(rec "[len(i['value']) for i in t['identities'] if i['name'] == 'git.diff']")" "['$commit']['true'][64]"
 
+mkdir -p site-packages/mod site-packages/mod-1.5.dist-info
+echo 'x = 1' >site-packages/mod/__init__.py
+printf 'Name: mod\nVersion: 1.5\n' >site-packages/mod-1.5.dist-info/METADATA
+printf 'mod/__init__.py,sha256=%s,6\nmod/__pycache__/__init__.cpython-311.pyc,,\n' "$(openssl sha256 -binary <site-packages/mod/__init__.py | basenc --base64url | tr -d =)" >site-packages/mod-1.5.dist-info/RECORD
+status "packages: run" 0 env PYTHONPATH=site-packages hps-record -q --id-file id -- /usr/bin/python3 -c 'import mod, zlib'
+is "packages: the C library is libc6's and unchanged" "$(rec "(lambda l: (l['package'].split()[0], l['packageManager'], l['pristine'], l['version']))(libraries['libc.so.6'])")" "('libc6', 'dpkg', True, '6')"
+is "packages: everything below /usr that has a checksum is as it was packaged" "$(rec "[m['path'] for m in materials.values() if m.get('pristine') is False]")" "[]"
+is "packages: a wheel's file by RECORD" "$(rec "(lambda m: (m['package'], m['packageManager'], m['pristine'], m['stored']))(materials['$T/site-packages/mod/__init__.py'])")" "('mod 1.5', 'wheel', True, True)"
+is "python: the distribution is as it was packaged" "$(rec "python['mod']['version'], python['mod']['pristine'], python['mod']['filesEqual']")" "('1.5', True, 1)"
+is "python: the interpreter" "$(identity python.interpreter)" "['$(readlink -f /usr/bin/python3)']"
+is "python: its version" "$(identity python.version)" "['$(/usr/bin/python3 -c 'import platform; print(platform.python_version())')']"
+echo 'x = 2' >site-packages/mod/__init__.py
+status "packages: run after an edit in place" 0 env PYTHONPATH=site-packages hps-record -q --id-file id -- /usr/bin/python3 -c 'import mod'
+is "python: the edit is seen" "$(rec "python['mod']['pristine'], python['mod']['modified']")" "(False, ['$T/site-packages/mod/__init__.py'])"
+
 is "machine: cpu, kernel, memory, libc" "$(rec "[n for n in ('cpu.model', 'cpu.isa', 'kernel.release', 'memory.total', 'libc.version', 'host.name', 'user.name') if not any(i['name'] == n and i.get('value') for i in t['identities'])]")" "[]"
 is "machine: kernel.release" "$(identity kernel.release)" "['$(uname -r)']"
 is "machine: a GPU or why there is none" "$(rec "any(i['name'].startswith('gpu') for i in t['identities'])")" True

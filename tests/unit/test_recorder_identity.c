@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "recorder/identity.h"
+#include "recorder/package.h"
 
 static int make_folder(void **state)
 {
@@ -40,6 +41,16 @@ static const json_t *row(const json_t *rows, const char *name)
 static void write_text(const char *path, const char *text)
 {
 	assert_ok(hps_file_write(AT_FDCWD, path, 0644, text, strlen(text), err));
+}
+
+/* Writes a file and the directories above it. */
+static void put(const char *path, const char *text)
+{
+	_cleanup_free_ char *directory = hps_strdup(path);
+
+	*strrchr(directory, '/') = '\0';
+	assert_ok(hps_dir_make(AT_FDCWD, directory, 0755, err));
+	write_text(path, text);
 }
 
 /* Prints what the shell command prints, without the last newline. */
@@ -117,26 +128,6 @@ static void test_git(void **state)
 	assert_int_equal(strlen(hps_json_text(row(dirty, "git.diff"), "value")), 64);
 }
 
-static void test_packages(void **state)
-{
-	struct hps_map paths = HPS_MAP_INIT;
-	_cleanup_free_ char *want = shell("dpkg-query -W -f '${Package}' coreutils; echo; dpkg-query -W -f '${Version}' coreutils");
-	char *newline = strchr(want, '\n');
-
-	(void)state;
-	*newline = ' ';
-	(void)hps_map_slot(&paths, "/usr/bin/sha256sum");
-	(void)hps_map_slot(&paths, "/usr/bin/cat"); /* dpkg's list says /bin/cat */
-	(void)hps_map_slot(&paths, "/no/such/file");
-	assert_int_equal(hps_packages_find(&paths), 0);
-	assert_string_equal(hps_map_get(&paths, "/usr/bin/sha256sum"), want);
-	assert_string_equal(hps_map_get(&paths, "/usr/bin/cat"), want);
-	assert_null(hps_map_get(&paths, "/no/such/file"));
-	for (size_t i = 0; i < paths.n; i++)
-		free(paths.items[i].value);
-	hps_map_release(&paths);
-}
-
 static void test_elf(void **state)
 {
 	_cleanup_free_ char *path = shell("ldconfig -p 2>/dev/null | sed -n 's,.*libcrypto.so.3.* => ,,p' | head -n1; true");
@@ -162,26 +153,125 @@ static void test_elf(void **state)
 	assert_int_equal(hps_elf_read(text, &elf), 0);
 }
 
+static struct hps_owner *got(struct hps_map *owners, const char *path, const char *content)
+{
+	struct hps_owner *o = hps_owner_slot(owners, path);
+
+	o->hashed = true;
+	hps_digest_of(content, strlen(content), &o->content);
+	return o;
+}
+
+static const json_t *named(const json_t *items, const char *name)
+{
+	return row(items, name);
+}
+
+/* RECORD has the digest of "content". */
+#define RECORD_OF_CONTENT "sha256=7XACtDnprIRfIjV9giusFERzD722AW0-yUMil7nsn3M,7"
+
 static void test_python(void **state)
 {
-	struct hps_strv paths = HPS_STRV_INIT;
+	struct hps_map owners = HPS_MAP_INIT;
 	_cleanup_json_ json_t *items = NULL;
+	const json_t *alpha, *gamma;
+	struct hps_owner *eps;
 
 	(void)state;
-	assert_ok(hps_dir_make(AT_FDCWD, "site-packages/alpha", 0755, err));
-	assert_ok(hps_dir_make(AT_FDCWD, "site-packages/Alpha_pkg-1.2.dist-info", 0755, err));
-	assert_ok(hps_dir_make(AT_FDCWD, "site-packages/beta-3.dist-info", 0755, err));
-	write_text("site-packages/Alpha_pkg-1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: Alpha-pkg\nVersion: 1.2\n\nName: no\n");
-	write_text("site-packages/Alpha_pkg-1.2.dist-info/RECORD", "alpha/__init__.py,sha256=x,1\n");
-	write_text("site-packages/Alpha_pkg-1.2.dist-info/INSTALLER", "pip\n");
-	write_text("site-packages/beta-3.dist-info/METADATA", "Name: beta\nVersion: 3\n");
-	hps_strv_add_take(&paths, hps_path_absolute("site-packages/alpha/__init__.py"));
-	items = hps_python_distributions(&paths);
-	assert_int_equal(json_array_size(items), 1);
-	assert_string_equal(hps_json_text(json_array_get(items, 0), "name"), "Alpha-pkg");
-	assert_string_equal(hps_json_text(json_array_get(items, 0), "version"), "1.2");
-	assert_string_equal(hps_json_text(json_array_get(items, 0), "installer"), "pip");
-	hps_strv_release(&paths);
+	put("py/v/site-packages/Alpha_pkg-1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: Alpha-pkg\nVersion: 1.2\n\nName: no\n");
+	put("py/v/site-packages/Alpha_pkg-1.2.dist-info/RECORD",
+	    "alpha/__init__.py," RECORD_OF_CONTENT "\nalpha/__pycache__/__init__.cpython-311.pyc,,\n\"alpha/a,b.so\"," RECORD_OF_CONTENT
+	    "\nalpha/deep/patched.so," RECORD_OF_CONTENT "\n../../bin/alpha," RECORD_OF_CONTENT "\nAlpha_pkg-1.2.dist-info/METADATA,,\n");
+	put("py/v/site-packages/Alpha_pkg-1.2.dist-info/INSTALLER", "pip\n");
+	put("py/v/site-packages/alpha/__init__.py", "content");
+	put("py/v/site-packages/beta-3.dist-info/METADATA", "Name: beta\nVersion: 3\n");
+	put("py/v/site-packages/beta-3.dist-info/RECORD", "beta/__init__.py,,\nbeta-3.dist-info/METADATA,,\n");
+	put("py/v/site-packages/gamma-1.dist-info/METADATA", "Name: gamma\nVersion: 1\n");
+	put("py/v/site-packages/gamma-1.dist-info/RECORD", "gamma/__init__.py," RECORD_OF_CONTENT "\n");
+	put("py/v/site-packages/gamma-1.dist-info/direct_url.json",
+	    "{\"url\":\"https://u:secretsecret@example.org/g.git\",\"vcs_info\":{\"vcs\":\"git\",\"commit_id\":\"0123abcd\"}}");
+	put("py/v/site-packages/gamma/__init__.py", "changed after it was installed");
+	got(&owners, "/v/site-packages/alpha/__pycache__/__init__.cpython-311.pyc", "compiled");
+	got(&owners, "/v/site-packages/alpha/a,b.so", "content");
+	got(&owners, "/v/site-packages/alpha/deep/patched.so", "changed");
+	got(&owners, "/bin/alpha", "content");
+	/* Debian strips what RECORD has the digest of: dpkg's word counts. */
+	put("py/v/site-packages/eps-1.dist-info/METADATA", "Name: eps\nVersion: 1\n");
+	put("py/v/site-packages/eps-1.dist-info/RECORD", "eps.so," RECORD_OF_CONTENT "\n");
+	eps = got(&owners, "/v/site-packages/eps.so", "stripped");
+	eps->package = hps_strdup("python3-eps 1-1");
+	eps->manager = hps_package_manager("dpkg");
+	eps->pristine = HPS_PRISTINE_YES;
+	got(&owners, "/v/site-packages/beta-3.dist-info/METADATA", "read by a search for plug-ins");
+	got(&owners, "/v/site-packages/gamma/__pycache__/__init__.cpython-311.pyc", "compiled");
+	items = hps_python_distributions("py", &owners);
+	assert_int_equal(json_array_size(items), 3);
+	assert_true(json_is_true(json_object_get(named(items, "eps"), "pristine")));
+	assert_string_equal(hps_json_text(named(items, "eps"), "package"), "python3-eps 1-1");
+	alpha = named(items, "Alpha-pkg");
+	assert_string_equal(hps_json_text(alpha, "version"), "1.2");
+	assert_string_equal(hps_json_text(alpha, "installer"), "pip");
+	assert_string_equal(hps_json_text(alpha, "path"), "/v/site-packages/Alpha_pkg-1.2.dist-info");
+	assert_int_equal(hps_json_int(alpha, "filesEqual", -1), 3);
+	assert_true(json_is_false(json_object_get(alpha, "pristine")));
+	assert_string_equal(json_string_value(json_array_get(json_object_get(alpha, "modified"), 0)), "/v/site-packages/alpha/deep/patched.so");
+	gamma = named(items, "gamma");
+	assert_string_equal(hps_json_text(gamma, "commit"), "0123abcd");
+	assert_null(strstr(hps_json_text(gamma, "url"), "secretsecret"));
+	assert_string_equal(json_string_value(json_array_get(json_object_get(gamma, "modified"), 0)), "/v/site-packages/gamma/__init__.py");
+	assert_string_equal(((struct hps_owner *)hps_map_get(&owners, "/v/site-packages/alpha/a,b.so"))->package, "Alpha-pkg 1.2");
+	assert_int_equal(((struct hps_owner *)hps_map_get(&owners, "/v/site-packages/alpha/a,b.so"))->pristine, HPS_PRISTINE_YES);
+	hps_owners_release(&owners);
+}
+
+static void test_python_editable(void **state)
+{
+	struct hps_map owners = HPS_MAP_INIT;
+	_cleanup_json_ json_t *items = NULL;
+	_cleanup_free_ char *commit = NULL, *here = hps_path_absolute("ed");
+	const json_t *delta;
+
+	(void)state;
+	put("ed/s/site-packages/delta-1.dist-info/METADATA", "Name: delta\nVersion: 1\n");
+	put("ed/s/site-packages/delta-1.dist-info/RECORD", "__editable__.delta-1.pth,,\n");
+	put("ed/s/site-packages/delta-1.dist-info/direct_url.json", "{\"url\":\"file:///src/de%20lta\",\"dir_info\":{\"editable\":true}}");
+	put("ed/s/site-packages/unused-1.dist-info/METADATA", "Name: unused\nVersion: 1\n");
+	put("ed/s/site-packages/unused-1.dist-info/direct_url.json", "{\"url\":\"file:///src/unused\",\"dir_info\":{\"editable\":true}}");
+	put("ed/s/site-packages/old.egg-link", "/src/old\n.\n");
+	put("ed/src/old/old.egg-info/PKG-INFO", "Name: old\nVersion: 7\n");
+	put("ed/src/de lta/delta.py", "x = 1\n");
+	free(shell("cd 'ed/src/de lta' && git init -q && git add . && git -c user.name=x -c user.email=x@example.org commit -qm one && echo 'x = 2' >delta.py"));
+	commit = shell("git -C 'ed/src/de lta' rev-parse HEAD");
+	got(&owners, "/s/site-packages/__editable__.delta-1.pth", "/src/de lta");
+	got(&owners, "/src/de lta/delta.py", "x = 2\n");
+	got(&owners, "/src/old/old.py", "y");
+	items = hps_python_distributions("ed", &owners);
+	assert_int_equal(json_array_size(items), 2);
+	delta = named(items, "delta");
+	assert_true(json_is_true(json_object_get(delta, "editable")));
+	assert_string_equal(hps_json_text(delta, "source"), "/src/de lta");
+	assert_string_equal(hps_json_text(hps_json_at(delta, "git", NULL), "commit"), commit);
+	assert_true(json_is_true((json_t *)(uintptr_t)hps_json_at(delta, "git", "dirty", NULL)));
+	assert_true(json_is_true((json_t *)(uintptr_t)hps_json_at(named(items, "old"), "git", "missing", NULL)));
+	hps_owners_release(&owners);
+}
+
+static void test_python_interpreter(void **state)
+{
+	static const char constants[] = "x\0003.11\0003.11.20 no\0003.11.2\0003.11.9";
+	_cleanup_free_ char *version = hps_python_version(constants, sizeof constants, "3.11"), *want = shell("/usr/bin/python3 -c 'import platform; print(platform.python_version())'");
+	_cleanup_free_ char *real = shell("readlink -f /usr/bin/python3");
+	_cleanup_strv_ struct hps_strv programs = LIST_OF("/bin/sh", real), others = LIST_OF("/bin/sh", "/usr/bin/python-config");
+	_cleanup_json_ json_t *rows = json_array(), *none = json_array();
+	struct hps_map owners = HPS_MAP_INIT;
+
+	(void)state;
+	assert_string_equal(version, "3.11.2");
+	hps_identity_python(rows, "", &programs, &owners);
+	assert_string_equal(hps_json_text(row(rows, "python.interpreter"), "value"), real);
+	assert_string_equal(hps_json_text(row(rows, "python.version"), "value"), want);
+	hps_identity_python(none, "", &others, &owners);
+	assert_true(json_is_true(json_object_get(row(none, "python.interpreter"), "missing")));
 }
 
 /* dirHash by coreutils, as docs/FORMATS.md says. */
@@ -259,8 +349,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_host),	cmocka_unit_test(test_gpu_from_a_fake_tree),
-		cmocka_unit_test(test_git),	cmocka_unit_test(test_packages),
+		cmocka_unit_test(test_git),
 		cmocka_unit_test(test_elf),	cmocka_unit_test(test_python),
+		cmocka_unit_test(test_python_editable), cmocka_unit_test(test_python_interpreter),
 		cmocka_unit_test(test_dataset), cmocka_unit_test(test_seeds),
 		cmocka_unit_test(test_metrics),
 	};
