@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "hps/error.h"
@@ -261,6 +262,33 @@ int hps_http(const struct hps_http_request *request, const char *url, struct hps
 int hps_http_download(const struct hps_http_request *request, const char *url, int fd, struct hps_error *err) HPS_MUST;
 /* 0 for 2xx; else HPS_E_NOTFOUND (404, 410), HPS_E_DENIED (401, 403) or HPS_E_UNDECIDED, with what the server said. */
 int hps_http_expect(const struct hps_http_reply *reply, const char *url, struct hps_error *err) HPS_MUST;
+
+/* ---- cache.c: digests of earlier runs ---------------------------------------------------------------------------------------- */
+
+/* Two looks at a file that agree in all of these saw the same content, unless it was changed within the grain of its times or
+ * by a store through a mapping. */
+struct hps_identity {
+	dev_t dev;
+	ino_t ino;
+	int64_t size, mtime_ns, ctime_ns;
+};
+void hps_identity_of(const struct stat *s, struct hps_identity *ret);
+bool hps_identity_equal(const struct hps_identity *a, const struct hps_identity *b);
+
+struct hps_cache; /* one thread at a time */
+struct hps_cached {
+	struct hps_digest digest;
+	bool shared_object, secret; /* what its first bytes told */
+};
+char *hps_cache_dir(void); /* $XDG_CACHE_HOME/hps; NULL: there is no home */
+/* digests in it, keyed by file system, device, inode, size and both times. Never NULL: a cache that cannot
+ * be read is empty, one that cannot be written is not. */
+struct hps_cache *hps_cache_open(void);
+/* False for what must be hashed: unknown, young, on a file system whose times say little, or picked for re-hashing. */
+bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, struct hps_cached *ret);
+void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, const struct hps_cached *content);
+void hps_cache_save(struct hps_cache *c);
+void hps_cache_free(struct hps_cache *c);
 
 /* ---- process.c: other programs --------------------------------------------------------------------------------------------- */
 

@@ -35,21 +35,6 @@ struct hps_hasher {
 	struct hps_content *buckets[N_BUCKETS];
 };
 
-static int64_t ns(struct timespec t)
-{
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
-void hps_identity_of(const struct stat *s, struct hps_identity *ret)
-{
-	*ret = (struct hps_identity){ .dev = s->st_dev, .ino = s->st_ino, .size = s->st_size, .mtime_ns = ns(s->st_mtim), .ctime_ns = ns(s->st_ctim) };
-}
-
-bool hps_identity_equal(const struct hps_identity *a, const struct hps_identity *b)
-{
-	return a->ino == b->ino && a->ctime_ns == b->ctime_ns && a->size == b->size && a->mtime_ns == b->mtime_ns && a->dev == b->dev;
-}
-
 static unsigned bucket_of(dev_t dev, ino_t ino)
 {
 	return (unsigned)((ino * 0x9e3779b97f4a7c15ull ^ dev * 0xff51afd7ed558ccdull) >> 40) & (N_BUCKETS - 1);
@@ -109,7 +94,7 @@ static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 		pthread_mutex_lock(&h->store_lock);
 		store(h, c);
 		if (h->cache && !c->cached)
-			hps_cache_put(h->cache, c->fd, &c->id, c);
+			hps_cache_put(h->cache, c->fd, &c->id, &(struct hps_cached){ c->digest, c->shared_object, c->secret });
 		pthread_mutex_unlock(&h->store_lock);
 	} else {
 		hps_gap_note(h->gaps, failed ? HPS_GAP_UNREADABLE : HPS_GAP_CHANGED);
@@ -268,8 +253,13 @@ static void enqueue(struct hps_hasher *h, struct hps_content *c)
 
 static bool known(struct hps_hasher *h, struct hps_content *c, int fd)
 {
-	if (!h->cache || !hps_cache_get(h->cache, fd, &c->id, c))
+	struct hps_cached found;
+
+	if (!h->cache || !hps_cache_get(h->cache, fd, &c->id, &found))
 		return false;
+	c->digest = found.digest;
+	c->shared_object = found.shared_object;
+	c->secret = found.secret;
 	c->cached = true;
 	if (!c->store || c->secret || !h->objects || c->id.size > STORE_MAX)
 		return true;

@@ -74,15 +74,6 @@ json_t *hps_gaps_json(struct hps_gaps *g); /* predicate.coverage */
 
 /* ---- hasher.c: the digest of what a file held at one moment --------------------------------------------------------- */
 
-/* Two looks at a file that agree in all of these saw the same content (tracing.md section 5 lists what defeats it). */
-struct hps_identity {
-	dev_t dev;
-	ino_t ino;
-	int64_t size, mtime_ns, ctime_ns;
-};
-void hps_identity_of(const struct stat *s, struct hps_identity *ret);
-bool hps_identity_equal(const struct hps_identity *a, const struct hps_identity *b);
-
 enum hps_content_state {
 	HPS_CONTENT_QUEUED, /* waits for the hasher, or is paused between two chunks */
 	HPS_CONTENT_BUSY,
@@ -105,7 +96,6 @@ struct hps_content {
 };
 
 struct hps_hasher;
-struct hps_cache;
 /* objects may be NULL (nothing is stored). The thread starts at once, at idle priority. */
 struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, struct hps_cache *cache, struct hps_gaps *gaps);
 /* The content that fd holds now; queued for hashing when it is new, or `again` (stores through a mapping move no clock). fd is
@@ -117,18 +107,6 @@ void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino);
 void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c); /* until it is hashed; does it here if it is not begun */
 void hps_hasher_finish(struct hps_hasher *h); /* hashes all that is queued, ends the thread; add() then hashes at once */
 void hps_hasher_free(struct hps_hasher *h);   /* and all contents */
-
-/* ---- cache.c: digests of earlier runs ---------------------------------------------------------------------------------- */
-
-char *hps_cache_dir(void); /* $XDG_CACHE_HOME/hps; NULL: there is no home */
-/* digests in it, keyed by file system, device, inode, size and both times. Never NULL: a cache that cannot
- * be read is empty, one that cannot be written is not. */
-struct hps_cache *hps_cache_open(void);
-/* False for what must be hashed: unknown, young, on a file system whose times say little, or picked for re-hashing. */
-bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, struct hps_content *ret);
-void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, const struct hps_content *content);
-void hps_cache_save(struct hps_cache *c);
-void hps_cache_free(struct hps_cache *c);
 
 /* ---- files.c: every path the trial touched -------------------------------------------------------------------------------- */
 

@@ -221,7 +221,7 @@ static void test_cache(void **state)
 {
 	struct fixture *f = *state;
 	struct hps_cache *cache;
-	struct hps_content c = { 0 }, found = { 0 };
+	struct hps_cached c = { 0 }, found = { 0 };
 	struct hps_identity id;
 	struct stat s;
 	int fd;

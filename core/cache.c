@@ -1,13 +1,14 @@
 /* Digests of earlier runs, so that a hundred trials hash their libraries once. An entry is believed only for file systems whose
  * change time tells every change, only when that time was not young at hashing, only while nobody has the file open for
  * writing (stores through a mapping move no clock), and a random sample is hashed again each run. */
-#include "recorder/recorder.h"
+#include "core/core.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -43,6 +44,21 @@ struct hps_cache {
 	uint32_t dice;
 	char *dir;
 };
+
+static int64_t ns(struct timespec t)
+{
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+void hps_identity_of(const struct stat *s, struct hps_identity *ret)
+{
+	*ret = (struct hps_identity){ .dev = s->st_dev, .ino = s->st_ino, .size = s->st_size, .mtime_ns = ns(s->st_mtim), .ctime_ns = ns(s->st_ctim) };
+}
+
+bool hps_identity_equal(const struct hps_identity *a, const struct hps_identity *b)
+{
+	return a->ino == b->ino && a->ctime_ns == b->ctime_ns && a->size == b->size && a->mtime_ns == b->mtime_ns && a->dev == b->dev;
+}
 
 char *hps_cache_dir(void)
 {
@@ -146,7 +162,7 @@ static struct entry *find(struct hps_cache *c, uint64_t fsid, const struct hps_i
 	return NULL;
 }
 
-bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, struct hps_content *ret)
+bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, struct hps_cached *ret)
 {
 	struct entry *e;
 	uint64_t fsid;
@@ -163,7 +179,7 @@ bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, s
 	return true;
 }
 
-void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, const struct hps_content *content)
+void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, const struct hps_cached *content)
 {
 	uint64_t fsid;
 
