@@ -23,6 +23,7 @@ struct hps_file *hps_files_get(struct hps_files *f, const char *path)
 		struct hps_file *file = hps_alloc(sizeof *file);
 
 		*slot = file;
+		file->held = -1;
 		file->path = f->by_path.items[f->by_path.n - 1].key;
 	}
 	return *slot;
@@ -41,12 +42,17 @@ bool hps_path_unpackaged(const char *path)
 	return true;
 }
 
+static int64_t mtime_ns(const struct stat *s)
+{
+	return s->st_mtim.tv_sec * 1000000000ll + s->st_mtim.tv_nsec;
+}
+
 static void first_seen(struct hps_file *file, const struct stat *s)
 {
 	if (file->mode)
 		return;
 	file->mode = s->st_mode;
-	file->mtime_ns = s->st_mtim.tv_sec * 1000000000ll + s->st_mtim.tv_nsec;
+	file->mtime_ns = mtime_ns(s);
 	file->size = s->st_size;
 }
 
@@ -108,6 +114,8 @@ static void note_parents(struct hps_files *f, const char *path)
 
 		slash[slash == parent] = '\0';
 		file = hps_files_get(f, parent);
+		if (!file->product)
+			file = origin_of(f, file);
 		if (file->uses || file->product || file->target || lstat(parent, &s))
 			return;
 		first_seen(file, &s);
@@ -124,28 +132,100 @@ static struct hps_content *content_of(struct hps_files *f, const struct hps_file
 	return hps_hasher_add(f->hasher, fd, s, store, false);
 }
 
+/* ---- one file under several names ---- */
+
+/* What is known of the file that fd is open on; NULL when it is no regular file, or has no name. */
+static struct hps_inode *inode_of(struct hps_files *f, const struct hps_file *file, int fd, const struct stat *s)
+{
+	struct hps_inode *i = file->inode;
+
+	if (!S_ISREG(s->st_mode) || !s->st_nlink)
+		return NULL;
+	if (i && i->ino == s->st_ino && i->dev == s->st_dev && !i->gone)
+		return i;
+	return hps_inode_get(&f->inodes, fd, s);
+}
+
+static bool changed_by_trial(const struct hps_inode *inode)
+{
+	return inode && (inode->made || inode->written);
+}
+
+static void add_name(struct hps_inode *inode, struct hps_file *file)
+{
+	if (!inode || file->inode)
+		return;
+	file->inode = inode;
+	file->next_name = inode->names;
+	inode->names = file;
+}
+
+/* A name of a file that the trial has changed under another one: an input as the file was before, and a product like it. */
+static void note_alias(struct hps_file *file, struct hps_inode *inode, unsigned uses)
+{
+	const struct hps_file *other = inode->names;
+
+	file->product = file->by_link = true;
+	file->link_of = inode;
+	if (inode->made)
+		return;
+	file->existed = true;
+	file->uses |= uses;
+	file->first = inode->first;
+	if (other && !file->mode) {
+		file->mode = other->mode;
+		file->mtime_ns = other->mtime_ns;
+		file->size = other->size;
+	}
+	add_name(inode, file);
+}
+
+/* The same bytes, as far as their own times tell: a new name, link or mode moves the change time alone. */
+static bool same_bytes(const struct hps_content *c, const struct stat *s)
+{
+	return c->id.size == s->st_size && c->id.mtime_ns == mtime_ns(s) && c->id.ino == s->st_ino && c->id.dev == s->st_dev;
+}
+
+/* What the file held before the trial touched it, under whatever name; NULL when that could not be read. */
+static void take_first(struct hps_files *f, struct hps_file *file, struct hps_inode *inode, int fd, const struct stat *s)
+{
+	if (!file->first && inode && inode->first && same_bytes(inode->first, s))
+		file->first = inode->first;
+	if (!file->first && fd >= 0)
+		file->first = content_of(f, file, fd, s);
+	if (inode && !inode->first)
+		inode->first = file->first;
+}
+
 void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s, unsigned uses)
 {
-	hps_identity_of(s, &file->now);
+	const char *path = file->path;
+	struct hps_inode *inode;
+	struct hps_identity id;
+
+	hps_identity_of(s, &id);
+	file->now = id;
 	if (file->product)
 		return; /* what the trial made itself is no input */
-	if (f->moved.n) {
-		file = origin_of(f, file);
-		if (file->product)
-			return;
-	}
+	file = origin_of(f, file);
+	if (file->product)
+		return;
+	inode = inode_of(f, file, fd, s);
 	if (!file->uses)
-		note_parents(f, file->path);
+		note_parents(f, path);
+	if (changed_by_trial(inode)) {
+		note_alias(file, inode, uses);
+		return;
+	}
 	first_seen(file, s);
 	file->uses |= uses;
 	if (S_ISREG(s->st_mode)) {
-		struct hps_identity id;
-
-		hps_identity_of(s, &id);
-		if (!file->first)
-			file->first = content_of(f, file, fd, s);
-		else if (!hps_identity_equal(&file->first->id, &id))
+		if (file->first && !same_bytes(file->first, s))
 			file->changed = true;
+		else if (file->first && file->first->id.ctime_ns != id.ctime_ns)
+			file->again = content_of(f, file, fd, s);
+		take_first(f, file, inode, fd, s);
+		add_name(inode, file);
 	} else if (S_ISDIR(s->st_mode) && uses & HPS_USE_READ && !file->listing) {
 		list(f, file, fd);
 	}
@@ -153,7 +233,12 @@ void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const stru
 
 void hps_file_secure(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s)
 {
-	if (!file->product && fd >= 0 && S_ISREG(s->st_mode) && !file->first)
+	const struct hps_inode *inode;
+
+	if (!S_ISREG(s->st_mode))
+		return;
+	inode = inode_of(f, file, fd, s);
+	if (fd >= 0 && inode && !inode->first && !changed_by_trial(inode))
 		(void)content_of(f, file, fd, s);
 	hps_hasher_barrier(f->hasher, s->st_dev, s->st_ino);
 }
@@ -161,23 +246,63 @@ void hps_file_secure(struct hps_files *f, struct hps_file *file, int fd, const s
 void hps_file_change(struct hps_files *f, struct hps_file *file, int fd, const struct stat *before)
 {
 	struct hps_file *input = file;
+	struct hps_inode *inode;
 
+	file->gone = false;
 	if (file->product)
 		return;
-	file->product = true;
 	if (!file->uses)
 		note_parents(f, file->path);
+	file->product = true;
 	if (!before)
 		return;
-	file->existed = true;
-	if (f->moved.n)
-		input = origin_of(f, file);
-	first_seen(input, before);
-	input->uses |= HPS_USE_WRITE;
-	if (S_ISREG(before->st_mode) && !input->first && fd >= 0)
-		input->first = content_of(f, input, fd, before);
-	if (input != file)
-		file->first = input->first;
+	input = origin_of(f, file);
+	inode = inode_of(f, input, fd, before);
+	if (changed_by_trial(inode)) {
+		note_alias(input, inode, HPS_USE_WRITE);
+	} else {
+		first_seen(input, before);
+		input->uses |= HPS_USE_WRITE;
+		if (S_ISREG(before->st_mode))
+			take_first(f, input, inode, fd, before);
+		add_name(inode, input);
+	}
+	file->existed = !inode || !inode->made;
+	file->first = input->first;
+	file->by_link = false;
+}
+
+void hps_file_made(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s)
+{
+	hps_inode_made(&f->inodes, fd, s);
+	hps_file_change(f, file, -1, NULL);
+	file->final.mode = s->st_mode;
+}
+
+void hps_file_modify(struct hps_files *f, struct hps_file *file, int fd, const struct stat *before)
+{
+	struct hps_inode *inode = inode_of(f, file, fd, before);
+	bool was = file->product;
+
+	hps_file_change(f, file, fd, before);
+	if (!inode || changed_by_trial(inode))
+		return;
+	if (!inode->first && fd >= 0)
+		inode->first = content_of(f, file, fd, before);
+	if (!was && file->first && !same_bytes(file->first, before))
+		file->changed = true; /* somebody else wrote it since it was read */
+	hps_inode_written(inode, fd);
+	for (struct hps_file *name = inode->names; name; name = name->next_name)
+		if (!name->product)
+			note_alias(name, inode, 0);
+}
+
+void hps_file_removed(struct hps_files *f, struct hps_file *file, const struct stat *s)
+{
+	free(hps_take(file->from));
+	file->gone = true;
+	if (S_ISREG(s->st_mode) && s->st_nlink == 1)
+		hps_inode_gone(&f->inodes, s);
 }
 
 void hps_file_symlink(struct hps_file *file, const struct stat *s, const char *target)
@@ -205,7 +330,7 @@ static void move_products(struct hps_files *f, const char *from, const char *to)
 		moved = hps_files_get(f, path);
 		moved->product = true;
 		free(moved->from);
-		moved->from = hps_strdup(file->from ? file->from : file->path);
+		moved->from = file->from ? hps_take(file->from) : hps_strdup(file->path);
 	}
 }
 
@@ -216,12 +341,18 @@ void hps_files_forget_names(struct hps_files *f)
 	hps_map_release(&f->plain);
 }
 
-void hps_file_renamed(struct hps_files *f, struct hps_file *from, struct hps_file *to, bool directory)
+/* Moves the entry and, for a directory, all below it. */
+static void rename_entry(struct hps_files *f, struct hps_file *from, struct hps_file *to, bool directory)
 {
+	char *origin = from->from ? hps_take(from->from) : hps_strdup(from->path);
+
 	free(to->from);
-	to->from = hps_strdup(from->from ? from->from : from->path);
-	to->product = true;
-	from->product = true;
+	to->from = origin;
+	if (!strcmp(origin, to->path)) /* back where it came from */
+		free(hps_take(to->from));
+	to->product = from->product = true;
+	to->by_link = from->by_link = to->gone = false;
+	from->gone = true;
 	if (!directory)
 		return;
 	move_products(f, from->path, to->path);
@@ -230,45 +361,118 @@ void hps_file_renamed(struct hps_files *f, struct hps_file *from, struct hps_fil
 	hps_files_forget_names(f);
 }
 
+void hps_file_renamed(struct hps_files *f, struct hps_file *from, struct hps_file *to, bool directory)
+{
+	rename_entry(f, from, to, directory);
+}
+
+void hps_file_exchanged(struct hps_files *f, struct hps_file *a, struct hps_file *b, bool a_directory, bool b_directory)
+{
+	struct hps_file *aside = hps_files_get(f, "/dev/null/exchanged"); /* a path that cannot be */
+
+	rename_entry(f, a, aside, a_directory);
+	rename_entry(f, b, a, b_directory);
+	rename_entry(f, aside, b, a_directory);
+	aside->product = false;
+}
+
+void hps_files_expect_rename(struct hps_files *f, struct hps_file *from, struct hps_file *to, const struct stat *was)
+{
+	f->expected = hps_grow(f->expected, f->n_expected, sizeof *f->expected);
+	f->expected[f->n_expected++] =
+		(struct hps_expected){ .from = from, .to = to, .dev = was->st_dev, .ino = was->st_ino, .directory = S_ISDIR(was->st_mode) };
+}
+
 /* ---- the end ---- */
+
+/* What was left to a program came about if the file is where it was to go. */
+static void confirm_renames(struct hps_files *f)
+{
+	for (size_t i = 0; i < f->n_expected; i++) {
+		const struct hps_expected *e = &f->expected[i];
+		struct stat s, left;
+
+		if (lstat(e->to->path, &s) || s.st_ino != e->ino || s.st_dev != e->dev)
+			continue;
+		if (lstat(e->from->path, &left) == 0 && left.st_ino == e->ino && left.st_dev == e->dev)
+			continue;
+		rename_entry(f, e->from, e->to, e->directory);
+	}
+}
 
 #define PRODUCT_STORE_MAX (16 << 20)
 
+/* Where a product is now, however it can still be reached: -1 and its errno when it cannot. */
+static int find_product(struct hps_file *file, struct stat *ret)
+{
+	int fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 && errno != ENOENT && errno != ENOTDIR && file->held >= 0)
+		fd = hps_take_fd(&file->held);
+	if (fd >= 0 && fstat(fd, ret)) {
+		close(fd);
+		return -1;
+	}
+	if (fd >= 0 && !ret->st_nlink) { /* held, and removed since */
+		close(fd);
+		errno = ENOENT;
+		return -1;
+	}
+	return fd;
+}
+
 static void settle(struct hps_files *f, struct hps_file *file)
 {
-	_cleanup_fd_ int fd = -1;
+	_cleanup_fd_ int at = -1;
 	char target[HPS_PATH_CAP];
 	struct stat s;
 	ssize_t n;
 	bool store;
 
-	if (lstat(file->path, &s))
+	at = find_product(file, &s);
+	if (at < 0) {
+		file->final.unreadable = errno != ENOENT && errno != ENOTDIR && !file->gone;
+		if (file->final.unreadable)
+			hps_gap_note(f->gaps, HPS_GAP_UNREADABLE);
 		return;
+	}
 	file->final.exists = true;
 	file->final.mode = s.st_mode;
 	file->final.size = s.st_size;
-	if (S_ISLNK(s.st_mode) && (n = readlink(file->path, target, sizeof target)) > 0)
+	file->final.mtime_ns = mtime_ns(&s);
+	file->final.dev = s.st_dev;
+	file->final.ino = s.st_ino;
+	file->final.n_links = s.st_nlink;
+	if (S_ISLNK(s.st_mode) && (n = readlinkat(at, "", target, sizeof target)) > 0)
 		file->final.target = hps_strndup(target, (size_t)n);
 	if (!S_ISREG(s.st_mode))
 		return;
-	fd = open(file->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &s)) {
-		hps_gap_note(f->gaps, HPS_GAP_UNREADABLE);
-		return;
-	}
-	file->final.size = s.st_size;
 	store = f->capture && s.st_size <= PRODUCT_STORE_MAX && !hps_redact_path_is_secret(file->path);
-	file->final.content = hps_hasher_add(f->hasher, fd, &s, store, true);
+	file->final.content = hps_hasher_add(f->hasher, at, &s, store, true);
 }
 
 void hps_files_settle(struct hps_files *f)
 {
+	confirm_renames(f);
 	for (size_t i = 0; i < f->by_path.n; i++) {
 		struct hps_file *file = f->by_path.items[i].value;
 
-		if (file->product && !file->special)
-			settle(f, file);
+		if (!file->product || file->special)
+			continue;
+		settle(f, file);
+		/* Blamed only for what was written under another name: not when the name has become somebody else's. */
+		if (file->by_link && !file->final.unreadable &&
+		    !(file->final.exists && file->final.ino == file->link_of->ino && file->final.dev == file->link_of->dev))
+			file->product = false;
 	}
+	hps_links_find(f);
+}
+
+bool hps_file_changed(const struct hps_file *file)
+{
+	if (file->changed || (file->first && atomic_load(&file->first->state) == HPS_CONTENT_CHANGED))
+		return true;
+	return file->again && !hps_digest_equal(&file->first->digest, &file->again->digest);
 }
 
 void hps_files_miss(struct hps_files *f, const char *path, int error)
@@ -286,8 +490,12 @@ void hps_files_release(struct hps_files *f)
 		free(file->listing);
 		free(file->from);
 		free(file->final.target);
+		if (file->held >= 0)
+			close(file->held);
 		free(file);
 	}
+	hps_inodes_release(&f->inodes);
+	free(f->expected);
 	hps_map_release(&f->by_path);
 	hps_map_release(&f->by_name);
 	hps_map_release(&f->misses);

@@ -8,7 +8,7 @@ static const struct {
 	[HPS_GAP_IO_URING] = { "io_uring was asked for and refused", "files opened through a ring are not seen; the program was told ENOSYS", true },
 	[HPS_GAP_HANDLE] = { "a file was to be opened by handle and this was refused", "a handle has no path; the program was told EPERM", true },
 	[HPS_GAP_ABI] = { "a call or program of another ABI (i386, x32) was refused", "its calls are not in the filter's table; the program was told ENOSYS or ENOEXEC", true },
-	[HPS_GAP_FOREIGN] = { "files were opened under another root, namespace or user", "no descriptor was handed out there: what was opened is what the path named just before", true },
+	[HPS_GAP_FOREIGN] = { "files were opened under another root, namespace or user", "no descriptor was handed out there: what was opened or changed is what the path named just before", true },
 	[HPS_GAP_OPAQUE] = { "a process could not be read", "it is not dumpable, or runs a program that we may not read: paths it opened are not known", true },
 	[HPS_GAP_SPECIAL] = { "a device, terminal or pipe was opened by a process with several threads", "the kernel read the name after us: another thread could have changed it", true },
 	[HPS_GAP_NETWORK] = { "a network connection was made", "what came over it is not in the record", true },
@@ -24,6 +24,7 @@ static const struct {
 	[HPS_GAP_FACTS] = { "facts about the machine were not gathered", "the process that gathers them failed", true },
 	[HPS_GAP_ARGUMENTS] = { "an executed program's name or arguments are not certain", "other threads or processes could change them while they were read", true },
 	[HPS_GAP_DESCRIPTORS] = { "the recorder ran out of descriptors or memory", "calls went on without being looked at; a higher limit (ulimit -n) helps", true },
+	[HPS_GAP_LINKS] = { "a file was changed that has names outside of the record", "its link count is higher than the number of names seen: who opens another one sees the change, too", true },
 	[HPS_GAP_KERNEL] = { "an open was left to the kernel", "a lease, a signal or a link of /proc stood in the way of ours: what was opened is not known", true },
 	[HPS_GAP_ENDS] = { "how a process ended was not seen", "the recorder had too few descriptors to watch it (ulimit -n)", true },
 };

@@ -105,10 +105,12 @@ static void set_content(json_t *item, const struct hps_file *file, const json_t 
 		hps_json_set(item, "digest", hps_shape_digest(&c->digest));
 	if (c && c->stored)
 		hps_json_set(item, "stored", json_true());
-	if (file->changed || (c && atomic_load(&c->state) == HPS_CONTENT_CHANGED))
+	if (hps_file_changed(file))
 		hps_json_set(item, "changed", json_true());
 	if (file->descriptors)
 		hps_json_set(item, "descriptors", descriptors_json(file->descriptors));
+	if (file->link)
+		hps_json_set(item, "link", hps_path_json(file->link));
 	set_package(item, owner);
 }
 
@@ -181,7 +183,7 @@ static int write_materials(struct hps_record *r, struct hps_file **list, size_t 
 			owner = at_path(owners, file->path);
 			if (!restorable(owner) && r->files->capture && !r->files->rerun)
 				store_unowned(r, file);
-			if (file->changed)
+			if (hps_file_changed(file) && !(file->first && atomic_load(&file->first->state) == HPS_CONTENT_CHANGED))
 				hps_gap_note(r->gaps, HPS_GAP_CHANGED);
 			r->n_read++;
 		}
@@ -218,29 +220,36 @@ static int write_libraries(struct hps_record *r, struct hps_file **list, size_t 
 
 /* ---- products ---- */
 
-/* Opened for writing and left as it was: neither its bytes nor its times have changed. */
+/* Opened for writing and left as it was: neither its bytes nor its times have changed. What is no file, and was only perhaps
+ * changed by a call that was left to the program, is looked at from outside. */
 static bool untouched(const struct hps_file *file)
 {
 	const struct hps_content *a = file->first, *b = file->final.content;
+	const struct hps_final *final = &file->final;
 
-	return file->existed && !file->from && has_digest(a) && has_digest(b) && hps_identity_equal(&a->id, &b->id) && hps_digest_equal(&a->digest, &b->digest);
+	if (!file->existed || file->from || !final->exists)
+		return false;
+	if (file->unverified && !S_ISREG(file->mode))
+		return final->mode == file->mode && final->mtime_ns == file->mtime_ns && final->size == file->size;
+	return has_digest(a) && has_digest(b) && hps_identity_equal(&a->id, &b->id) && hps_digest_equal(&a->digest, &b->digest);
 }
 
 /* A temporary file that came and went, or a name that never came to be, is none. */
 static bool is_product(const struct hps_file *file)
 {
-	return file->product && !file->special && (file->final.exists || file->existed) && !untouched(file);
+	return file->product && !file->special && (file->final.exists || file->final.unreadable || file->existed) && !untouched(file);
 }
 
 static json_t *product_json(const struct hps_file *file)
 {
 	json_t *item = json_object();
 	const struct hps_final *final = &file->final;
-	mode_t mode = final->exists ? final->mode : file->mode;
+	mode_t mode = (final->exists || final->unreadable) && final->mode ? final->mode : file->mode;
+	const char *state = final->unreadable ? "unreadable" : !final->exists ? "deleted" : file->from ? "renamed" : "written";
 
 	hps_json_set(item, "path", hps_path_json(file->path));
 	hps_json_set_text(item, "type", type_of(mode));
-	hps_json_set_text(item, "state", !final->exists ? "deleted" : file->from ? "renamed" : "written");
+	hps_json_set_text(item, "state", state);
 	if (file->existed && has_digest(file->first))
 		hps_json_set(item, "before", hps_shape_digest(&file->first->digest));
 	if (file->unverified)
@@ -251,6 +260,8 @@ static json_t *product_json(const struct hps_file *file)
 		hps_json_set(item, "from", hps_path_json(file->from));
 	if (final->target)
 		hps_json_set(item, "target", hps_path_json(final->target));
+	if (final->link)
+		hps_json_set(item, "link", hps_path_json(final->link));
 	if (S_ISLNK(mode))
 		return item;
 	hps_shape_octal(item, "mode", mode);

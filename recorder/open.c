@@ -23,6 +23,9 @@ struct request {
 	const char *name; /* absolute, as given */
 	struct hps_buf joined; /* holds it when the program gave a relative one */
 	bool stable;
+	struct stat before; /* a regular file that is opened for writing, and its path; valid when before_fd is open */
+	int before_fd;	    /* O_PATH, or -1 */
+	char before_path[HPS_PATH_CAP];
 };
 
 static bool writes(const struct open_how *how)
@@ -264,37 +267,40 @@ static void open_read(struct request *r)
 
 /* ---- writing ---- */
 
-/* What is about to be changed: hashed before anybody can write it. The entry when this made it a product, to be undone when
- * the open fails. */
-static struct hps_file *before_writing(struct request *r, const struct stat *before)
+/* What is about to be changed is hashed before anybody can write it. r->before: what it was, when it was there. */
+static void before_writing(struct request *r)
 {
-	_cleanup_fd_ int fd = -1;
-	struct hps_file *file;
-	char real[HPS_PATH_CAP];
-	struct stat st;
-	bool was;
-
 	if (faccessat(r->target.base, r->target.path, W_OK, AT_EACCESS))
-		return NULL; /* will fail */
-	fd = open_at(r, r->target.path, O_PATH | (r->how.flags & O_NOFOLLOW), 0);
-	if (fd < 0 || fstat(fd, &st) || st.st_ino != before->st_ino)
-		return NULL;
-	hps_supervisor_path(r->s, fd, &st, real);
-	file = hps_files_get(r->s->files, *real ? real : r->name);
-	was = file->product;
-	hps_file_change(r->s->files, file, fd, &st);
-	hps_hasher_barrier(r->s->hasher, st.st_dev, st.st_ino);
-	return was ? NULL : file;
+		return; /* will fail */
+	r->before_fd = open_through(r, O_PATH | (r->how.flags & O_NOFOLLOW), 0);
+	if (r->before_fd < 0 || fstat(r->before_fd, &r->before) || !S_ISREG(r->before.st_mode) ||
+	    hps_supervisor_pseudo(r->s, r->before_fd, &r->before)) {
+		if (r->before_fd >= 0)
+			close(hps_take_fd(&r->before_fd));
+		return;
+	}
+	hps_supervisor_path(r->s, r->before_fd, &r->before, r->before_path);
+	hps_file_secure(r->s->files, hps_files_get(r->s->files, *r->before_path ? r->before_path : r->name), r->before_fd, &r->before);
 }
 
 static void note_product(struct request *r, int fd, const struct stat *st)
 {
+	bool nameless = (r->how.flags & O_TMPFILE) == O_TMPFILE;
 	struct hps_file *file;
 
-	if ((r->how.flags & O_TMPFILE) == O_TMPFILE)
-		return; /* has no name until it is linked */
+	if (nameless) { /* until it is linked */
+		hps_inode_made(&r->s->files->inodes, fd, st);
+		return;
+	}
 	file = identify(r, NULL, fd, st);
-	hps_file_change(r->s->files, file, -1, NULL);
+	if (r->before_fd >= 0 && (st->st_ino == r->before.st_ino || !strcmp(r->before_path, file->path))) {
+		hps_file_modify(r->s->files, file, r->before_fd, &r->before);
+	} else if (r->before_fd >= 0 || st->st_size) {
+		hps_gap_note(r->s->gaps, HPS_GAP_CHANGED); /* somebody else put it there this instant */
+		hps_file_modify(r->s->files, file, -1, st);
+	} else {
+		hps_file_made(r->s->files, file, fd, st);
+	}
 	memset(&file->now, 0, sizeof file->now); /* the next reader looks again */
 	hps_supervisor_wrote(r->s, st->st_ino);
 }
@@ -310,7 +316,6 @@ static void set_umask(struct hps_supervisor *s, struct hps_tracee *t)
 
 static void open_write(struct request *r)
 {
-	struct hps_file *marked = NULL;
 	struct stat st;
 	bool exists = !look(r, &st);
 	int fd;
@@ -321,16 +326,12 @@ static void open_write(struct request *r)
 	}
 	hps_tracees_settle(r->s, r->c->t);
 	if (exists && S_ISREG(st.st_mode) && !(r->how.flags & O_EXCL))
-		marked = before_writing(r, &st);
+		before_writing(r);
 	if (creates(&r->how))
 		set_umask(r->s, r->c->t);
 	fd = open_through(r, (r->how.flags & KNOWN_FLAGS) | LARGEFILE | O_NOCTTY, creates(&r->how) ? r->how.mode & 07777 : 0);
 	if (fd < 0) {
-		int error = errno;
-
-		if (marked)
-			marked->product = false;
-		refuse(r, error);
+		refuse(r, errno);
 		return;
 	}
 	if (fstat(fd, &st) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) {
@@ -339,8 +340,6 @@ static void open_write(struct request *r)
 		return;
 	}
 	if (hps_supervisor_pseudo(r->s, fd, &st)) {
-		if (marked)
-			marked->product = false;
 		if (strstr(r->name, "/mem"))
 			r->s->memory_untrusted = true;
 		open_pseudo(r, fd, &st);
@@ -349,37 +348,6 @@ static void open_write(struct request *r)
 	if (S_ISREG(st.st_mode))
 		note_product(r, fd, &st);
 	hps_answer_descriptor(r->s, r->c, fd, r->how.flags & O_CLOEXEC, true);
-}
-
-/* ---- under another root or other rights ---- */
-
-static void open_foreign(struct request *r)
-{
-	_cleanup_fd_ int root = openat(r->c->t->task_fd, "../root", O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
-	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_NO_MAGICLINKS };
-	struct hps_file *file;
-	char real[HPS_PATH_CAP];
-	struct stat st;
-
-	hps_gap_note(r->s->gaps, HPS_GAP_FOREIGN);
-	if (r->target.given[0] == '/')
-		how.resolve |= RESOLVE_IN_ROOT;
-	fd = (int)syscall(SYS_openat2, r->target.given[0] == '/' ? root : r->target.base, r->target.given, &how, sizeof how);
-	if (fd < 0 || fstat(fd, &st) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) || hps_supervisor_pseudo(r->s, fd, &st)) {
-		hps_answer_continue(r->s, r->c);
-		return;
-	}
-	hps_supervisor_path(r->s, fd, &st, real);
-	file = hps_files_get(r->s->files, *real ? real : r->name);
-	file->unverified = true;
-	if (writes(&r->how)) {
-		hps_file_change(r->s->files, file, fd, &st);
-		hps_hasher_barrier(r->s->hasher, st.st_dev, st.st_ino);
-		hps_supervisor_wrote(r->s, st.st_ino);
-	} else {
-		hps_file_use(r->s->files, file, fd, &st, HPS_USE_READ);
-	}
-	hps_answer_continue(r->s, r->c);
 }
 
 /* ---- the calls ---- */
@@ -399,6 +367,7 @@ static void open_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 	r.s = s;
 	r.c = c;
 	r.how = *how;
+	r.before_fd = -1;
 	hps_buf_init(&r.joined, 2 * HPS_PATH_CAP);
 	r.name = r.target.given;
 	if (r.target.given[0] != '/') {
@@ -407,13 +376,15 @@ static void open_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 	}
 	r.stable = !c->t->foreign && hps_memory_stable(s, c->t, at, r.target.len + 1);
 	if (c->t->foreign)
-		open_foreign(&r);
+		hps_foreign_open(s, c, &r.target, how->flags, writes(how));
 	else if (how->flags & O_PATH) /* gives no content; ADDFD cannot pass it on */
 		go_on(&r, NULL);
 	else if (writes(how))
 		open_write(&r);
 	else
 		open_read(&r);
+	if (r.before_fd >= 0)
+		close(r.before_fd);
 	hps_buf_release(&r.joined);
 	hps_target_release(&r.target);
 }

@@ -63,6 +63,7 @@ enum hps_gap {
 	HPS_GAP_DESCRIPTORS,
 	HPS_GAP_KERNEL,
 	HPS_GAP_ENDS,
+	HPS_GAP_LINKS,
 	HPS_GAP_COUNT,
 };
 struct hps_gaps {
@@ -108,6 +109,30 @@ void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c); /* until it i
 void hps_hasher_finish(struct hps_hasher *h); /* hashes all that is queued, ends the thread; add() then hashes at once */
 void hps_hasher_free(struct hps_hasher *h);   /* and all contents */
 
+/* ---- inodes.c: files, whatever their names -------------------------------------------------------------------------------- */
+
+/* One file of the file system. The trial changes it under one name and it is changed under all. */
+struct hps_inode {
+	dev_t dev;
+	ino_t ino;
+	int64_t born_ns;	   /* of one that the trial changed, when the file system says it: numbers are given out again */
+	struct hps_content *first; /* before the trial changed it, as far as that was read */
+	struct hps_file *names;	   /* inputs that were this file when first seen */
+	struct hps_inode *older;   /* made before this one */
+	bool made, written, gone;  /* by the trial: created; changed, content or mode; removed under its last name */
+};
+struct hps_inodes {
+	struct hps_inode **slots, *newest;
+	size_t n, n_slots;
+};
+struct hps_inode *hps_inode_find(const struct hps_inodes *t, dev_t dev, ino_t ino); /* NULL: never seen */
+/* Made when it is new. fd is open on it; -1 when it is certain that the number was not given out again. */
+struct hps_inode *hps_inode_get(struct hps_inodes *t, int fd, const struct stat *s);
+void hps_inode_made(struct hps_inodes *t, int fd, const struct stat *s); /* just now, by the trial */
+void hps_inode_written(struct hps_inode *inode, int fd);
+void hps_inode_gone(struct hps_inodes *t, const struct stat *s);
+void hps_inodes_release(struct hps_inodes *t);
+
 /* ---- files.c: every path the trial touched -------------------------------------------------------------------------------- */
 
 enum hps_use {
@@ -121,9 +146,13 @@ enum hps_use {
 };
 /* What a product is when the trial has ended. */
 struct hps_final {
-	bool exists;
+	bool exists, unreadable; /* unreadable: a directory on the way forbids to look */
 	mode_t mode;
-	int64_t size;
+	int64_t size, mtime_ns;
+	dev_t dev;
+	ino_t ino;
+	nlink_t n_links;
+	const char *link;	     /* another path that is this file; NULL: none is known, or this one stands for them */
 	struct hps_content *content; /* of a regular file that could be read */
 	char *target;		     /* of a symlink */
 };
@@ -134,17 +163,35 @@ struct hps_file {
 	int64_t mtime_ns, size;	   /* when first seen */
 	unsigned uses;		   /* enum hps_use, of what was there before; 0: no material */
 	struct hps_content *first; /* what it held before the trial changed it */
+	struct hps_content *again; /* at a later look, when its change time alone had moved */
+	struct hps_inode *inode;   /* the file that it was when first seen; NULL: no regular file, or not known */
+	struct hps_file *next_name; /* of the same inode */
+	const char *link;	   /* path of another input that was the same file; NULL: none */
+	struct hps_inode *link_of; /* by_link: the file that was changed */
 	struct hps_identity now;   /* what was last opened there */
 	char *target;		   /* of a symlink */
 	char *listing;		   /* names, each with its NUL; NULL: not listed */
 	size_t listing_len;
 	char *from;		   /* path it was renamed from */
 	struct hps_final final;
+	int held;		   /* O_PATH, kept because the trial closed the way to it; -1 */
 	unsigned descriptors;	   /* bit n: the command had it open as descriptor n when it started */
 	bool existed;		   /* before the trial's first change of it */
 	bool product, unverified, changed, special;
+	bool gone;		   /* the trial removed the name, or moved it away, and has not made it again */
+	bool by_link;		   /* a product only because it was changed under another name */
+};
+/* A rename that was left to the program. */
+struct hps_expected {
+	struct hps_file *from, *to;
+	dev_t dev;
+	ino_t ino;
+	bool directory;
 };
 struct hps_files {
+	struct hps_inodes inodes;
+	struct hps_expected *expected;
+	size_t n_expected;
 	struct hps_map by_path; /* struct hps_file *; real paths */
 	struct hps_map by_name; /* struct hps_file *; absolute paths as the programs gave them */
 	struct hps_map misses;	/* errno as a pointer; absolute paths */
@@ -158,11 +205,18 @@ struct hps_files {
 struct hps_file *hps_files_get(struct hps_files *f, const char *path);
 /* fd is open on path's content: notes the use, the first state, and queues what must be hashed. */
 void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s, unsigned uses);
-/* Hashes what fd is open on as path's input, before a change of the name moves its change time. */
+/* Hashes what fd is open on, unless that is known, before a change of the name moves its change time or a writer its content. */
 void hps_file_secure(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s);
-/* Before a change: what was there is a material (fd may be -1 when it could not be opened); afterwards it is a product. */
+/* The name changes, or is new: what was there is a material (fd may be -1 when it could not be opened); afterwards it is a product. */
 void hps_file_change(struct hps_files *f, struct hps_file *file, int fd, const struct stat *before);
+/* The content or mode changes, and with it that of every other name of the file. */
+void hps_file_modify(struct hps_files *f, struct hps_file *file, int fd, const struct stat *before);
+void hps_file_made(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s); /* by the trial: no input under any name */
+void hps_file_removed(struct hps_files *f, struct hps_file *file, const struct stat *s); /* after hps_file_change */
 void hps_file_renamed(struct hps_files *f, struct hps_file *from, struct hps_file *to, bool directory);
+void hps_file_exchanged(struct hps_files *f, struct hps_file *a, struct hps_file *b, bool a_directory, bool b_directory);
+/* `was` may come to be called `to`, by a call that somebody else makes: seen at the end. */
+void hps_files_expect_rename(struct hps_files *f, struct hps_file *from, struct hps_file *to, const struct stat *was);
 void hps_files_miss(struct hps_files *f, const char *path, int error);
 /* Names that led through a moved directory or link may lead elsewhere now. */
 void hps_files_forget_names(struct hps_files *f);
@@ -170,7 +224,13 @@ void hps_file_symlink(struct hps_file *file, const struct stat *s, const char *t
 /* Looks at every product as it is now and queues its content. Before hps_hasher_finish(), in the trial's root. */
 void hps_files_settle(struct hps_files *f);
 void hps_files_release(struct hps_files *f);
+bool hps_file_changed(const struct hps_file *file); /* did not keep its content while it was an input? */
 bool hps_path_unpackaged(const char *path); /* where no Debian package puts files: store at once */
+
+/* ---- links.c: which names are one file ------------------------------------------------------------------------------------- */
+
+/* Fills `link` of inputs and of final states, and notes files that the trial changed and of which not every name was seen. */
+void hps_links_find(struct hps_files *f);
 
 /* ---- walk.c: names to real paths ------------------------------------------------------------------------------------------- */
 
@@ -386,6 +446,13 @@ void hps_act_linkat(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_symlink(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_symlinkat(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_truncate(struct hps_supervisor *s, struct hps_call *c);
+
+/* ---- foreign.c: names given under another root, namespace or rights: noted as unverified, and the kernel goes on ---- */
+void hps_foreign_open(struct hps_supervisor *s, struct hps_call *c, const struct hps_target *target, uint64_t flags, bool writes);
+void hps_foreign_change(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at); /* the name, made or removed */
+void hps_foreign_write(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at);  /* what it leads to */
+void hps_foreign_rename(struct hps_supervisor *s, struct hps_call *c, int from_fd, uint64_t from_at, int to_fd, uint64_t to_at);
+void hps_foreign_link(struct hps_supervisor *s, struct hps_call *c, int from_fd, uint64_t from_at, int to_fd, uint64_t to_at);
 
 /* ---- exec.c ---- */
 void hps_act_execve(struct hps_supervisor *s, struct hps_call *c);

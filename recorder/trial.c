@@ -72,8 +72,8 @@ static void use_inherited(struct trial *t)
 			hps_file_use(&t->files, file, fd, &s, HPS_USE_READ);
 		if ((flags & O_ACCMODE) == O_RDONLY)
 			continue;
-		hps_file_change(&t->files, file, fd, &s);
-		hps_hasher_barrier(t->hasher, s.st_dev, s.st_ino);
+		hps_file_secure(&t->files, file, fd, &s);
+		hps_file_modify(&t->files, file, fd, &s);
 		hps_supervisor_wrote(&t->supervisor, s.st_ino);
 	}
 }

@@ -27,6 +27,7 @@ static const struct {
 	{ "an executed program's name or arguments are not certain", HPS_BLIND_INPUTS },
 	{ "the recorder ran out of descriptors or memory", HPS_BLIND_OUTPUTS },
 	{ "an open was left to the kernel", HPS_BLIND_OUTPUTS },
+	{ "a file was changed that has names outside of the record", HPS_BLIND_OUTPUTS },
 };
 
 /* A gap that this version does not know may hide anything. */

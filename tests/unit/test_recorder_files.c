@@ -1,4 +1,4 @@
-/* Contents and paths: digests of what a file held, real paths with the links that led there, the digest cache, the call table. */
+/* Contents and paths: digests of what a file held, real paths with the links that led there, files under several names, the digest cache, the call table. */
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
@@ -217,6 +217,69 @@ static void test_moved_input(void **state)
 	assert_string_equal(hps_files_get(&f->files, "/x/new/made")->from, "/x/old/made");
 }
 
+/* A number is a file until the trial removes its last name, or the file system gives it to another one. */
+static void test_inodes(void **state)
+{
+	struct hps_inodes t = { 0 };
+	struct hps_inode *first, *made;
+	_cleanup_fd_ int fd = -1;
+	struct stat s;
+
+	(void)state;
+	put("f", "text");
+	fd = open("f", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &s), 0);
+	assert_null(hps_inode_find(&t, s.st_dev, s.st_ino));
+	first = hps_inode_get(&t, fd, &s);
+	for (ino_t i = 1; i <= 5000; i++) { /* the table grows, and its entries stay where they are */
+		struct stat other = s;
+
+		other.st_ino += i;
+		assert_int_equal(hps_inode_get(&t, -1, &other)->ino, other.st_ino);
+	}
+	assert_ptr_equal(hps_inode_get(&t, fd, &s), first);
+	hps_inode_written(first, fd);
+	assert_ptr_equal(hps_inode_get(&t, fd, &s), first);
+	if (first->born_ns) {
+		first->born_ns--; /* as if another file had had the number */
+		assert_ptr_not_equal(hps_inode_get(&t, fd, &s), first);
+	}
+	hps_inode_made(&t, fd, &s);
+	made = hps_inode_find(&t, s.st_dev, s.st_ino);
+	assert_true(made->made && !made->written);
+	hps_inode_gone(&t, &s);
+	assert_ptr_not_equal(hps_inode_get(&t, fd, &s), made);
+	hps_inodes_release(&t);
+}
+
+/* Written under one name and read under another: the input is what it was before, and both are products. */
+static void test_links(void **state)
+{
+	struct fixture *f = *state;
+	struct hps_file *a = hps_files_get(&f->files, "/x/a"), *b = hps_files_get(&f->files, "/x/b");
+	_cleanup_fd_ int fd = -1;
+	struct stat s;
+
+	put("a", "before");
+	assert_int_equal(link("a", "b"), 0);
+	fd = open("b", O_RDWR | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &s), 0);
+	hps_file_secure(&f->files, b, fd, &s);
+	hps_file_modify(&f->files, b, fd, &s);
+	assert_int_equal(write(fd, "after it", 8), 8);
+	assert_int_equal(fstat(fd, &s), 0);
+	hps_file_use(&f->files, a, fd, &s, HPS_USE_READ);
+	hps_hasher_finish(f->hasher);
+	assert_digest(a->first, "before");
+	assert_digest(b->first, "before");
+	assert_true(a->product && a->existed && b->product && b->existed);
+	assert_int_equal(a->uses, HPS_USE_READ);
+	assert_int_equal(a->size, 6);
+	hps_links_find(&f->files);
+	assert_string_equal(b->link, "/x/a");
+	assert_null(a->link);
+}
+
 static void test_cache(void **state)
 {
 	struct fixture *f = *state;
@@ -289,6 +352,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sniffing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_walk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_moved_input, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_inodes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_links, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
 		cmocka_unit_test(test_calls),
 	};
