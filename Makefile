@@ -24,7 +24,7 @@ LIBRARIES := libseccomp:libseccomp-dev libelf:libelf-dev sqlite3:libsqlite3-dev 
 	yaml-0.1:libyaml-dev zlib:zlib1g-dev libcurl:libcurl4-openssl-dev
 PACKAGES_BUILD := gcc make libc6-dev pkg-config $(foreach l,$(LIBRARIES),$(lastword $(subst :, ,$(l))))
 PACKAGES_DEMO := $(PACKAGES_BUILD) python3 python3-sklearn
-PACKAGES_CHECK := $(PACKAGES_DEMO) git perl strace mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm
+PACKAGES_CHECK := $(PACKAGES_DEMO) git perl strace mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm chromium
 PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost reprozip cde proot
 PACKAGES_FRESH := mmdebstrap
 
@@ -43,8 +43,9 @@ LDLIBS = $(shell pkg-config --libs $(PC) 2>/dev/null) -lm
 Q := $(if $(V),,@)
 say = @$(if $(V),:,printf '  %-7s %s\n' $(1) $(2))
 
-LIB_SOURCES := $(wildcard core/*.c) $(filter-out ledger/main.c,$(wildcard ledger/*.c))
-TOOL_SOURCES := $(wildcard recorder/*.c search/*.c replay/*.c audit/*.c) ledger/main.c
+LEDGER_TOOL := ledger/main.c $(wildcard ledger/cmd_*.c)
+LIB_SOURCES := $(wildcard core/*.c) $(filter-out $(LEDGER_TOOL),$(wildcard ledger/*.c))
+TOOL_SOURCES := $(wildcard recorder/*.c search/*.c replay/*.c audit/*.c) $(LEDGER_TOOL)
 OBJECTS := $(patsubst %.c,$B/%.o,$(LIB_SOURCES) $(TOOL_SOURCES))
 PROGRAM_FILES := $(PROGRAMS:%=$B/bin/%)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
@@ -83,7 +84,7 @@ $B/libhps.a: $(patsubst %.c,$B/%.o,$(LIB_SOURCES))
 	$Qrm -f $@; ar rcs $@ $^
 
 define program
-$B/bin/$(1): $(patsubst %.c,$B/%.o,$(if $(filter ledger,$(FOLDER_$(1))),ledger/main.c,$(wildcard $(FOLDER_$(1))/*.c))) $B/libhps.a
+$B/bin/$(1): $(patsubst %.c,$B/%.o,$(if $(filter ledger,$(FOLDER_$(1))),$(LEDGER_TOOL),$(wildcard $(FOLDER_$(1))/*.c))) $B/libhps.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$$Q$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LDLIBS)
@@ -92,7 +93,7 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # A unit test may call the inside of one tool; which one its name says (test_recorder_elf.c: recorder/).
 define unit_test
-$(1): $B/tests/unit/$(notdir $(1)).o $(patsubst %.c,$B/%.o,$(filter-out %/main.c,$(wildcard $(word 2,$(subst _, ,$(notdir $(1))))/*.c))) $B/libhps.a
+$(1): $B/tests/unit/$(notdir $(1)).o $(patsubst %.c,$B/%.o,$(filter-out %/main.c ledger/cmd_%,$(wildcard $(word 2,$(subst _, ,$(notdir $(1))))/*.c))) $B/libhps.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$$Q$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $B/libhps.a $$(LDLIBS) -lcmocka

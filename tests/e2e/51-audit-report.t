@@ -66,4 +66,18 @@ status "no room on stdout: 4" 4 sh -c 'hps-audit report --ledger clean --html - 
 echo before >kept.html
 status "no room over an old page: 4" 4 sh -c 'ulimit -f 4; trap "" XFSZ; hps-audit report --ledger clean --html kept.html'
 is "no room: the old page stays" "$(cat kept.html)" before
+# A real browser, without a network: what it shows, and what it complains about (violations of the page's policy among it).
+browse() {
+	unshare -rn chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --user-data-dir="$T/browser" \
+		--enable-logging=stderr --dump-dom "file://$T/$1" >"$T/shown" 2>"$T/browser.err"
+}
+for page in page.html hostile.html; do
+	ok "browser: opens $page" browse $page
+	is "browser: $page has nothing to complain about" "$(grep CONSOLE browser.err)" ""
+	is "browser: … and is read to its end" "$(grep -c '</main>' shown)" 1
+done
+sed 's,</body>,<img src="http://127.0.0.1:9/x"><script>document.title = "ran"</script></body>,' page.html >bad.html
+ok "browser: opens a page that was tampered with" browse bad.html
+is "browser: … and blocks what was put in" "$(grep -c 'CONSOLE.*Content Security Policy' browser.err), $(grep -c '<title>ran' shown)" "2, 0"
+
 done_testing

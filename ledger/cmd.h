@@ -1,0 +1,36 @@
+/* Private header of the program hps-ledger: one command a file (cmd_<name>.c), one table in main.c. Library code (everything else in
+ * this folder) does not include it.
+ *
+ * A command's file has its options struct, its option table, run() and, at the end, `const struct hps_command hps_cmd_<name>`. */
+#ifndef HPS_LEDGER_CMD_H
+#define HPS_LEDGER_CMD_H
+
+#include "ledger/ledger.h"
+
+extern const struct hps_command hps_cmd_append, hps_cmd_init, hps_cmd_list, hps_cmd_show, hps_cmd_verify;
+
+/* Rows that many commands have, for a `struct options` with the members ledger, json, passphrase_fd and passphrase_given. */
+#define LEDGER { "ledger", 0, HPS_OPT_STRING, offsetof(struct options, ledger), "DIR", "the ledger (default: $HPS_LEDGER, else the user's own)", 0 }
+#define JSON { "json", 0, HPS_OPT_FLAG, offsetof(struct options, json), NULL, "one JSON object instead of text", 0 }
+#define PASSPHRASE                                                                                                          \
+	{                                                                                                                   \
+		"key-passphrase-fd", 0, HPS_OPT_I64, offsetof(struct options, passphrase_fd), "N", "read the keys' passphrase from descriptor N", \
+			offsetof(struct options, passphrase_given) + 1                                                      \
+	}
+
+/* ---- cmd_print.c ---- */
+
+void hps_print_json(const json_t *j); /* canonical, on stdout */
+/* Text that may come from a trial, made safe for a terminal. */
+void hps_print_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+const char *hps_entry_text(const struct hps_entry *e, const char *name); /* of its predicate */
+const json_t *hps_entry_at(const struct hps_entry *e, const char *name);
+const char *hps_entry_time(const struct hps_entry *e);
+json_t *hps_entry_json(const struct hps_entry *e);
+char *hps_entry_summary(const struct hps_entry *e); /* what it says, in a few words, by its kind */
+void hps_add_members(struct hps_buf *out, const json_t *object); /* name=value of each, for parameters and metrics */
+void hps_add_words(struct hps_buf *out, const json_t *array);
+void hps_add_exit(struct hps_buf *out, const struct hps_entry *e);
+
+#endif
