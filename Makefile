@@ -24,7 +24,8 @@ LIBRARIES := libseccomp:libseccomp-dev libelf:libelf-dev sqlite3:libsqlite3-dev 
 	yaml-0.1:libyaml-dev zlib:zlib1g-dev libcurl:libcurl4-openssl-dev
 PACKAGES_BUILD := gcc make libc6-dev pkg-config $(foreach l,$(LIBRARIES),$(lastword $(subst :, ,$(l))))
 PACKAGES_DEMO := $(PACKAGES_BUILD) python3 python3-sklearn
-PACKAGES_CHECK := $(PACKAGES_DEMO) git perl strace mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm chromium
+PACKAGES_CHECK := $(PACKAGES_DEMO) git perl strace mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm chromium \
+	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
 PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost reprozip cde proot
 PACKAGES_FRESH := mmdebstrap
 
@@ -78,6 +79,8 @@ $B/%.o: %.c $B/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$Q$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$B/ledger/prove.o: $(wildcard ledger/prove/*)
 
 $B/libhps.a: $(patsubst %.c,$B/%.o,$(LIB_SOURCES))
 	$(call say,AR,$@)

@@ -69,6 +69,7 @@ struct hps_vkey {
 void hps_vkey_release(struct hps_vkey *v);
 int hps_vkey_parse(const char *text, struct hps_vkey *ret, struct hps_error *err) HPS_MUST;
 char *hps_vkey_format(const char *name, const struct hps_key *key); /* Ed25519 */
+char *hps_vkey_format_cosigner(const char *name, const struct hps_key *key); /* of a witness: type 4 */
 bool hps_note_name_ok(const char *name); /* not empty, no white space, no '+' */
 
 /* `text` ends in a line feed; out receives the whole note. */
@@ -77,6 +78,18 @@ int hps_note_sign(const char *text, const char *name, const struct hps_key *key,
  * last line feed. HPS_E_FORMAT, HPS_E_SIGNATURE. */
 int hps_note_open(const char *note, size_t len, const struct hps_vkey *known, size_t n_known, size_t *ret_text_len,
 		  struct hps_error *err) HPS_MUST;
+
+/* The same; ret_times[i] is 0 when known[i] has not signed, the time of its cosignature (the latest, in POSIX seconds), or 1 for a
+ * plain signature. */
+int hps_note_signers(const char *note, size_t len, const struct hps_vkey *known, size_t n_known, uint64_t *ret_times /* n_known */,
+		     size_t *ret_text_len, struct hps_error *err) HPS_MUST;
+/* The bytes of v's signature line (without key id), or HPS_E_NOTFOUND. The note has been opened before. */
+int hps_note_signature(const char *note, size_t len, const struct hps_vkey *v, struct hps_buf *out, struct hps_error *err) HPS_MUST;
+/* SHA-256 of name, algorithm and key, of which a key's id is the beginning; Sigstore names logs by the whole. */
+void hps_note_key_hash(const char *name, uint8_t algorithm, const struct hps_key *key, struct hps_digest *ret);
+/* A witness's signature line over the text of a checkpoint, appended to out (a note, or alone). */
+int hps_note_cosign(const char *text, size_t text_len, const char *name, const struct hps_key *key, uint64_t time, struct hps_buf *out,
+		    struct hps_error *err) HPS_MUST;
 
 /* ---- checkpoint.c: the signed head of the tree (C2SP tlog-checkpoint) ----------------------------------------------------- */
 
@@ -116,6 +129,62 @@ int hps_tile_read(int tilesfd, const struct hps_tile *t, struct hps_buf *ret, st
 void hps_bundle_add(struct hps_buf *bundle, const void *leaf, size_t len);
 /* Takes the entry at *at (offset) of the bundle and moves *at behind it; false: what is left is not an entry. */
 bool hps_bundle_next(const struct hps_buf *bundle, size_t *at, const uint8_t **ret_leaf, size_t *ret_len);
+
+/* A source's node() out of the tiles of a tree of `size` leaves. What it gives is as true as the files: check the proof. */
+struct hps_tiles {
+	int tilesfd;
+	uint64_t size;
+};
+int hps_tiles_node(void *tiles, unsigned level, uint64_t n, struct hps_digest *ret, struct hps_error *err) HPS_MUST;
+/* The leaf of one entry, out of its bundle. */
+int hps_tiles_leaf(const struct hps_tiles *tiles, uint64_t index, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
+
+/* ---- policy.c: which checkpoints are good enough (C2SP tlog-policy) ---------------------------------------------------------- */
+
+#define HPS_POLICY_MAX ((size_t)1 << 20)
+#define HPS_POLICY_KEYS_MAX 256 /* logs and witnesses; and as many groups */
+
+struct hps_policy {
+	struct hps_vkey *keys; /* of logs and witnesses, as they came */
+	char **urls;	       /* one each, or NULL */
+	bool *is_log;
+	size_t n_keys, n_logs;
+	struct hps_policy_name { /* witnesses and groups */
+		char *name;
+		size_t key;	/* of a witness */
+		unsigned k;	/* of a group: how many of its members; 0: a witness */
+		size_t *members, n_members;
+		bool used;
+	} *names;
+	size_t n_names;
+	bool has_quorum, no_quorum; /* a policy that was read has one, or says "none" */
+	size_t quorum;		    /* in names */
+};
+void hps_policy_release(struct hps_policy *p);
+int hps_policy_read(const char *text, size_t len, struct hps_policy *ret, struct hps_error *err) HPS_MUST;
+/* Whether the witnesses with a time of at least `since` (POSIX seconds) make up the quorum; times as hps_note_signers() gives them. */
+bool hps_policy_quorum(const struct hps_policy *p, const uint64_t *times, uint64_t since);
+/* A checkpoint of one of the logs, signed by it and cosigned by the quorum: 0, HPS_E_FORMAT or HPS_E_SIGNATURE. With max_age (seconds;
+ * 0: any age) the quorum must have seen it no longer ago than that before `now`, else HPS_E_FALSE: it may be kept back. */
+int hps_policy_check(const struct hps_policy *p, const char *note, size_t len, uint64_t now, uint64_t max_age, struct hps_checkpoint *ret,
+		     struct hps_error *err) HPS_MUST;
+
+/* ---- proof.c: one entry's way to a checkpoint (C2SP tlog-proof v1) ------------------------------------------------------------- */
+
+struct hps_tlog_proof {
+	struct hps_buf extra; /* not authenticated; has_extra tells an empty one from none */
+	bool has_extra;
+	uint64_t index;
+	struct hps_proof proof;
+	struct hps_buf note; /* the checkpoint with all its signature lines */
+};
+#define HPS_TLOG_PROOF_INIT { HPS_BUF_INIT, false, 0, { 0, { { { 0 } } } }, HPS_BUF_INIT }
+void hps_tlog_proof_release(struct hps_tlog_proof *p);
+void hps_tlog_proof_write(const struct hps_tlog_proof *p, struct hps_buf *out);
+int hps_tlog_proof_read(const char *text, size_t len, struct hps_tlog_proof *ret, struct hps_error *err) HPS_MUST;
+/* The leaf is in a checkpoint that the policy takes. */
+int hps_tlog_proof_check(const struct hps_tlog_proof *p, const struct hps_policy *policy, const void *leaf, size_t len, uint64_t now,
+			 uint64_t max_age, struct hps_checkpoint *ret, struct hps_error *err) HPS_MUST;
 
 /* ---- dsse.c: envelopes (DSSE v1.0.2) ----------------------------------------------------------------------------------------- */
 
@@ -165,6 +234,36 @@ void hps_leaf_release(struct hps_leaf *l);
 void hps_leaf_write(const struct hps_digest *id, const struct hps_buf *signature, const struct hps_key *key, struct hps_buf *out);
 int hps_leaf_read(const void *data, size_t len, struct hps_leaf *ret, struct hps_error *err) HPS_MUST; /* only what hps_leaf_write() makes */
 
+/* ---- sigstore.c: bundles that Sigstore's clients verify (Sigstore bundle v0.3, trusted root v0.1) ----------------------------- */
+
+#define HPS_SIGSTORE_MAX ((size_t)64 << 20)
+
+struct hps_sigstore {
+	struct hps_envelope envelope;
+	struct hps_buf leaf;
+	struct hps_tlog_proof proof;
+};
+#define HPS_SIGSTORE_INIT { HPS_ENVELOPE_INIT, HPS_BUF_INIT, HPS_TLOG_PROOF_INIT }
+void hps_sigstore_release(struct hps_sigstore *s);
+int hps_sigstore_write(const struct hps_sigstore *s, const struct hps_vkey *log, struct hps_buf *out, struct hps_error *err) HPS_MUST;
+/* A bundle with a public key as hint, one log entry and one signature; everything it says twice is compared. Whether the
+ * checkpoint and the signing key are to be trusted is asked afterwards. */
+int hps_sigstore_read(const char *text, size_t len, struct hps_sigstore *ret, struct hps_error *err) HPS_MUST;
+int hps_sigstore_trusted_root(const struct hps_vkey *log, struct hps_buf *out, struct hps_error *err) HPS_MUST;
+
+/* ---- timestamp.c: when a checkpoint existed, said by others (RFC 3161) ------------------------------------------------------------ */
+
+#define HPS_TIMESTAMP_MAX ((size_t)64 << 10)
+
+/* DER of a query for SHA-256 of data, with a nonce, asking for the certificates. */
+int hps_timestamp_query(const void *data, size_t len, struct hps_buf *out, struct hps_error *err) HPS_MUST;
+/* Asks the authority at url; the answer has been compared with the query. */
+int hps_timestamp_fetch(const char *url, const char *ca_file, const void *data, size_t len, struct hps_buf *ret_reply, struct hps_error *err) HPS_MUST;
+/* A stored reply (DER): over data, by an authority whose chain, at the time that the token names, ends in one of the certificates of
+ * `authorities` (PEM). HPS_E_FORMAT, HPS_E_SIGNATURE. */
+int hps_timestamp_check(const void *reply, size_t reply_len, const void *data, size_t len, const char *authorities, size_t authorities_len, int64_t *ret_ns,
+			struct hps_error *err) HPS_MUST;
+
 /* ---- trust.c: who may sign ---------------------------------------------------------------------------------------------------- */
 
 #define HPS_TRUST_FILE "trust.json"
@@ -173,12 +272,58 @@ struct hps_trust {
 	char *origin;
 	struct hps_vkey log;
 	struct hps_key **statement_keys;
+	struct hps_strv *kinds; /* of statements, one list for each statement key; empty: all */
 	size_t n_statement_keys;
+	struct hps_key **root_keys; /* of which root_threshold have to approve a change of keys */
+	size_t n_root_keys, root_threshold;
+	char *policy_text; /* tlog-policy; without one: the log and no witness */
+	struct hps_policy policy;
+	bool closed;	   /* what no quorum has cosigned is not given out */
+	uint64_t max_age;  /* seconds; 0: any */
+	struct hps_buf authorities; /* of timestamps, PEM */
 };
 void hps_trust_release(struct hps_trust *t);
 int hps_trust_read(int dirfd, const char *path, struct hps_trust *ret, struct hps_error *err) HPS_MUST;
 int hps_trust_write(int dirfd, const char *origin, const struct hps_key *log, const struct hps_key *statement, struct hps_error *err) HPS_MUST;
 const struct hps_key *hps_trust_key(const struct hps_trust *t, const char *keyid); /* NULL: not trusted */
+bool hps_trust_kind(const struct hps_trust *t, const char *keyid, const char *kind); /* whether that key may sign statements of that kind */
+
+/* ---- prove.c, check.c: one entry as a folder that verifies without hps ---------------------------------------------------------- */
+
+/* The files of such a folder. NAME.* are of one entry: "entry", and "begin" of a trial. */
+struct hps_evidence {
+	struct hps_evidence_file {
+		char *name;
+		struct hps_buf bytes;
+	} *files;
+	size_t n;
+};
+void hps_evidence_release(struct hps_evidence *e);
+const struct hps_buf *hps_evidence_file(const struct hps_evidence *e, const char *name); /* or NULL */
+/* The files that follow from a bundle: statement, PAE, signature, key, envelope, leaf, proof, bundle. */
+int hps_evidence_entry(struct hps_evidence *e, const char *name, const struct hps_sigstore *s, const struct hps_vkey *log, struct hps_error *err) HPS_MUST;
+/* Those that follow from the trust file and the checkpoint. */
+int hps_evidence_ledger(struct hps_evidence *e, const struct hps_trust *trust, const struct hps_buf *note, struct hps_error *err) HPS_MUST;
+/* Everything about the entry at `index`, and about the begin entry of a trial; each proof has been checked. HPS_E_UNDECIDED when the
+ * policy wants witnesses for what is given out and none has cosigned a checkpoint that covers it. */
+int hps_ledger_prove(struct hps_ledger *l, uint64_t index, struct hps_evidence *ret, struct hps_error *err) HPS_MUST;
+
+struct hps_checked {
+	struct hps_strv lines; /* what holds, in words */
+	struct hps_strv problems;
+	int code; /* of the first problem, 0: none */
+};
+void hps_checked_release(struct hps_checked *c);
+/* A folder of evidence against a trust file. Negative only when it cannot be checked at all. */
+int hps_evidence_check(int dirfd, const struct hps_trust *trust, uint64_t now, uint64_t max_age, struct hps_checked *ret, struct hps_error *err) HPS_MUST;
+
+/* ---- attest.c: what others have signed about checkpoints ------------------------------------------------------------------------ */
+
+#define HPS_ATTESTED_DIR "attested" /* in tiles/: <size>.checkpoint with its cosignatures, <size>.tsr */
+/* The smallest attested checkpoint of more than `index` entries that the policy takes: its note and, if there is one, its
+ * timestamp (else empty). HPS_E_NOTFOUND when there is none. */
+int hps_attested_find(int tilesfd, const struct hps_trust *trust, uint64_t index, struct hps_buf *ret_note, struct hps_buf *ret_timestamp,
+		      struct hps_error *err) HPS_MUST;
 
 /* ---- store.c: ledger.db, the only file that knows SQLite ------------------------------------------------------------------------ */
 

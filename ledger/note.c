@@ -18,17 +18,31 @@ void hps_vkey_release(struct hps_vkey *v)
 }
 
 /* The line feed of the id is what keeps a name from running into a key. */
-static void vkey_id(const char *name, const void *tagged_key, size_t len, uint8_t id[4])
+static void hash_key(const char *name, const void *tagged_key, size_t len, struct hps_digest *ret)
 {
 	struct hps_sha256 *h = hps_sha256_new();
-	struct hps_digest d;
 
 	hps_sha256_update(h, name, strlen(name));
 	hps_sha256_update(h, "\n", 1);
 	hps_sha256_update(h, tagged_key, len);
-	hps_sha256_final(h, &d);
+	hps_sha256_final(h, ret);
 	hps_sha256_free(h);
+}
+
+static void vkey_id(const char *name, const void *tagged_key, size_t len, uint8_t id[4])
+{
+	struct hps_digest d;
+
+	hash_key(name, tagged_key, len, &d);
 	memcpy(id, d.b, 4);
+}
+
+void hps_note_key_hash(const char *name, uint8_t algorithm, const struct hps_key *key, struct hps_digest *ret)
+{
+	uint8_t tagged[33] = { algorithm };
+
+	hps_key_raw(key, tagged + 1);
+	hash_key(name, tagged, sizeof tagged, ret);
 }
 
 /* Unicode white space in UTF-8; a name with any of it would not survive the signature line. */
@@ -59,10 +73,10 @@ bool hps_note_name_ok(const char *name)
 	return *name && !strchr(name, '+') && !has_space(name) && is_text(name, strlen(name));
 }
 
-char *hps_vkey_format(const char *name, const struct hps_key *key)
+static char *format_vkey(const char *name, uint8_t algorithm, const struct hps_key *key)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
-	uint8_t tagged[33] = { HPS_NOTE_ED25519 }, id[4];
+	uint8_t tagged[33] = { algorithm }, id[4];
 	char hex[9];
 
 	hps_key_raw(key, tagged + 1);
@@ -71,6 +85,16 @@ char *hps_vkey_format(const char *name, const struct hps_key *key)
 	hps_buf_addf(&text, "%s+%s+", name, hex);
 	hps_base64(&text, tagged, sizeof tagged);
 	return hps_buf_take(&text);
+}
+
+char *hps_vkey_format(const char *name, const struct hps_key *key)
+{
+	return format_vkey(name, HPS_NOTE_ED25519, key);
+}
+
+char *hps_vkey_format_cosigner(const char *name, const struct hps_key *key)
+{
+	return format_vkey(name, HPS_NOTE_COSIGNATURE, key);
 }
 
 int hps_vkey_parse(const char *text, struct hps_vkey *ret, struct hps_error *err)
@@ -103,26 +127,61 @@ int hps_vkey_parse(const char *text, struct hps_vkey *ret, struct hps_error *err
 
 /* ---- notes ---- */
 
-int hps_note_sign(const char *text, const char *name, const struct hps_key *key, struct hps_buf *out, struct hps_error *err)
+static void add_line(struct hps_buf *out, const char *name, const struct hps_buf *sig)
 {
-	_cleanup_buf_ struct hps_buf sig = HPS_BUF_INIT;
-	uint8_t tagged[33] = { HPS_NOTE_ED25519 }, id[4];
-	int r;
+	hps_buf_addf(out, DASH " %s ", name);
+	hps_base64(out, sig->data, sig->len);
+	hps_buf_addc(out, '\n');
+}
+
+static void add_id(struct hps_buf *sig, const char *name, uint8_t algorithm, const struct hps_key *key)
+{
+	uint8_t tagged[33] = { algorithm }, id[4];
 
 	hps_key_raw(key, tagged + 1);
 	vkey_id(name, tagged, sizeof tagged, id);
-	hps_buf_add(&sig, id, sizeof id);
+	hps_buf_add(sig, id, sizeof id);
+}
+
+int hps_note_sign(const char *text, const char *name, const struct hps_key *key, struct hps_buf *out, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf sig = HPS_BUF_INIT;
+	int r;
+
+	add_id(&sig, name, HPS_NOTE_ED25519, key);
 	r = hps_key_sign(key, text, strlen(text), &sig, err);
 	if (r)
 		return r;
-	hps_buf_addf(out, "%s\n" DASH " %s ", text, name);
-	hps_base64(out, sig.data, sig.len);
-	hps_buf_addc(out, '\n');
+	hps_buf_addf(out, "%s\n", text);
+	add_line(out, name, &sig);
 	return 0;
 }
 
 /* What a cosignature signs: when, and the text. */
-static int verify_cosignature(const struct hps_vkey *v, const char *text, size_t text_len, const uint8_t *sig, size_t len, struct hps_error *err)
+static void cosigned(uint64_t time, const char *text, size_t text_len, struct hps_buf *out)
+{
+	hps_buf_addf(out, "cosignature/v1\ntime %llu\n", (unsigned long long)time);
+	hps_buf_add(out, text, text_len);
+}
+
+int hps_note_cosign(const char *text, size_t text_len, const char *name, const struct hps_key *key, uint64_t time, struct hps_buf *out, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf sig = HPS_BUF_INIT, message = HPS_BUF_INIT;
+	uint64_t big = htobe64(time);
+	int r;
+
+	cosigned(time, text, text_len, &message);
+	add_id(&sig, name, HPS_NOTE_COSIGNATURE, key);
+	hps_buf_add(&sig, &big, sizeof big);
+	r = hps_key_sign(key, message.data, message.len, &sig, err);
+	if (!r)
+		add_line(out, name, &sig);
+	return r;
+}
+
+/* Gives the time, which a verifier has to find plausible: not 0, and what peers can hold. */
+static int verify_cosignature(const struct hps_vkey *v, const char *text, size_t text_len, const uint8_t *sig, size_t len, uint64_t *ret_time,
+			      struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf message = HPS_BUF_INIT;
 	uint64_t time;
@@ -130,8 +189,10 @@ static int verify_cosignature(const struct hps_vkey *v, const char *text, size_t
 	if (len != 72)
 		return hps_error_set(err, HPS_E_SIGNATURE, "reading a note: a cosignature has 72 bytes, not %zu", len);
 	memcpy(&time, sig, sizeof time);
-	hps_buf_addf(&message, "cosignature/v1\ntime %llu\n", (unsigned long long)be64toh(time));
-	hps_buf_add(&message, text, text_len);
+	*ret_time = be64toh(time);
+	if (!*ret_time || *ret_time > INT64_MAX)
+		return hps_error_set(err, HPS_E_SIGNATURE, "reading a note: a cosignature has no time");
+	cosigned(*ret_time, text, text_len, &message);
 	return hps_key_verify(v->key, message.data, message.len, sig + 8, 64, err);
 }
 
@@ -165,20 +226,24 @@ static int parse_line(const char *text, size_t len, struct line *ret)
 }
 
 /* 1: a known key signed; 0: nobody we know; negative: a known key's signature is wrong. */
-static int check_line(const struct line *l, const char *text, size_t text_len, const struct hps_vkey *known, size_t n_known, struct hps_error *err)
+static int check_line(const struct line *l, const char *text, size_t text_len, const struct hps_vkey *known, size_t n_known, uint64_t *times,
+		      struct hps_error *err)
 {
 	for (size_t i = 0; i < n_known; i++) {
 		const struct hps_vkey *v = &known[i];
 		const uint8_t *sig = (const uint8_t *)l->sig.data + 4;
 		size_t len = l->sig.len - 4;
+		uint64_t time = 1;
 		int r;
 
 		if (strcmp(v->name, l->name) != 0 || memcmp(v->id, l->sig.data, sizeof v->id) != 0)
 			continue;
 		if (v->algorithm == HPS_NOTE_COSIGNATURE)
-			r = verify_cosignature(v, text, text_len, sig, len, err);
+			r = verify_cosignature(v, text, text_len, sig, len, &time, err);
 		else
 			r = hps_key_verify(v->key, text, text_len, sig, len, err);
+		if (!r && times && times[i] < time)
+			times[i] = time;
 		return r ? r : 1;
 	}
 	return 0;
@@ -195,9 +260,17 @@ static size_t text_end(const char *note, size_t len)
 
 int hps_note_open(const char *note, size_t len, const struct hps_vkey *known, size_t n_known, size_t *ret_text_len, struct hps_error *err)
 {
+	return hps_note_signers(note, len, known, n_known, NULL, ret_text_len, err);
+}
+
+int hps_note_signers(const char *note, size_t len, const struct hps_vkey *known, size_t n_known, uint64_t *ret_times, size_t *ret_text_len,
+		     struct hps_error *err)
+{
 	size_t text_len, at, n_lines = 0;
 	bool signed_by_known = false;
 
+	if (ret_times)
+		memset(ret_times, 0, n_known * sizeof *ret_times);
 	if (len > HPS_NOTE_MAX)
 		return hps_error_set(err, HPS_E_LIMIT, "reading a note: %zu bytes are more than the %zu allowed", len, HPS_NOTE_MAX);
 	text_len = len ? text_end(note, len) : 0;
@@ -210,7 +283,7 @@ int hps_note_open(const char *note, size_t len, const struct hps_vkey *known, si
 
 		if (++n_lines > HPS_NOTE_SIGNATURES_MAX || parse_line(note + at, (size_t)(end - note) - at, &line))
 			return hps_error_set(err, HPS_E_FORMAT, "reading a note: line %zu of the signatures is not one", n_lines);
-		r = check_line(&line, note, text_len, known, n_known, err);
+		r = check_line(&line, note, text_len, known, n_known, ret_times, err);
 		if (r < 0)
 			return hps_error_set(err, HPS_E_SIGNATURE, "reading a note: the signature of '%s' does not verify", line.name);
 		signed_by_known |= r;
@@ -220,4 +293,23 @@ int hps_note_open(const char *note, size_t len, const struct hps_vkey *known, si
 		return hps_error_set(err, HPS_E_SIGNATURE, "reading a note: no trusted key has signed it");
 	*ret_text_len = text_len;
 	return 0;
+}
+
+int hps_note_signature(const char *note, size_t len, const struct hps_vkey *v, struct hps_buf *out, struct hps_error *err)
+{
+	size_t text_len = len ? text_end(note, len) : 0;
+
+	for (size_t at = text_len + 1; text_len && at < len;) {
+		const char *end = memchr(note + at, '\n', len - at);
+		_cleanup_(release_line) struct line line = { NULL, HPS_BUF_INIT };
+
+		if (!end || parse_line(note + at, (size_t)(end - note) - at, &line))
+			break;
+		if (!strcmp(line.name, v->name) && !memcmp(line.sig.data, v->id, sizeof v->id)) {
+			hps_buf_add(out, line.sig.data + 4, line.sig.len - 4);
+			return 0;
+		}
+		at = (size_t)(end - note) + 1;
+	}
+	return hps_error_set(err, HPS_E_NOTFOUND, "reading a note: '%s' has not signed it", v->name);
 }

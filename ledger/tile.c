@@ -157,3 +157,50 @@ bool hps_bundle_next(const struct hps_buf *bundle, size_t *at, const uint8_t **r
 	*at += 2 + len;
 	return true;
 }
+
+int hps_tiles_node(void *arg, unsigned level, uint64_t n, struct hps_digest *ret, struct hps_error *err)
+{
+	const struct hps_tiles *tiles = arg;
+	unsigned inside = level % 8, count = 1u << inside;
+	uint64_t first = n << inside;
+	struct hps_tile t = { .level = level / 8, .n = first / HPS_TILE_WIDTH };
+	_cleanup_buf_ struct hps_buf hashes = HPS_BUF_INIT;
+	struct hps_merkle tree = { 0 };
+	size_t at = first % HPS_TILE_WIDTH;
+	int r;
+
+	t.width = hps_tile_width(t.level, t.n, tiles->size);
+	if (at + count > t.width)
+		return hps_error_set(err, HPS_E_USAGE, "reading tiles: node %llu of level %u is not complete", (unsigned long long)n, level);
+	r = hps_tile_read(tiles->tilesfd, &t, &hashes, err);
+	if (r)
+		return r;
+	for (size_t i = at; i < at + count; i++) {
+		struct hps_digest hash;
+
+		memcpy(hash.b, hashes.data + i * HPS_DIGEST_LEN, HPS_DIGEST_LEN);
+		hps_merkle_add(&tree, &hash, NULL);
+	}
+	hps_merkle_root(&tree, ret);
+	return 0;
+}
+
+int hps_tiles_leaf(const struct hps_tiles *tiles, uint64_t index, struct hps_buf *ret, struct hps_error *err)
+{
+	struct hps_tile t = { .entries = true, .n = index / HPS_TILE_WIDTH };
+	_cleanup_buf_ struct hps_buf bundle = HPS_BUF_INIT;
+	const uint8_t *leaf = NULL;
+	size_t at = 0, len = 0;
+	int r;
+
+	t.width = hps_tile_width(0, t.n, tiles->size);
+	if (index >= tiles->size)
+		return hps_error_set(err, HPS_E_NOTFOUND, "reading tiles: there is no entry %llu", (unsigned long long)index);
+	r = hps_tile_read(tiles->tilesfd, &t, &bundle, err);
+	for (uint64_t i = 0; !r && i <= index % HPS_TILE_WIDTH; i++)
+		if (!hps_bundle_next(&bundle, &at, &leaf, &len))
+			r = hps_error_set(err, HPS_E_DAMAGED, "reading tiles: the bundle of entry %llu is cut short", (unsigned long long)index);
+	if (!r)
+		hps_buf_add(ret, leaf, len);
+	return r;
+}

@@ -1,0 +1,72 @@
+/* hps-ledger check: evidence that 'prove' wrote, without its ledger. */
+#include "ledger/cmd.h"
+
+#include <fcntl.h>
+#include <time.h>
+
+struct options {
+	const char *trust;
+	uint64_t max_age;
+	bool json;
+};
+
+static json_t *list_of(const struct hps_strv *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->n; i++)
+		hps_json_add(list, json_string(s->v[i]));
+	return list;
+}
+
+static void print(const struct options *o, const struct hps_checked *c)
+{
+	_cleanup_json_ json_t *j = json_object();
+
+	if (o->json) {
+		hps_json_set_text(j, "schema", "hps.checked/1");
+		hps_json_set(j, "holds", json_boolean(!c->problems.n));
+		hps_json_set(j, "found", list_of(&c->lines));
+		hps_json_set(j, "problems", list_of(&c->problems));
+		hps_print_json(j);
+		return;
+	}
+	for (size_t i = 0; i < c->lines.n; i++)
+		hps_print_line("%s", c->lines.v[i]);
+	for (size_t i = 0; i < c->problems.n; i++)
+		hps_print_line("PROBLEM: %s", c->problems.v[i]);
+	hps_print_line("%s", c->problems.n ? "DOES NOT HOLD" : "OK: the evidence holds");
+}
+
+static int run_check(void *arg, int argc, char **argv, struct hps_error *err)
+{
+	const struct options *o = arg;
+	_cleanup_(hps_trust_release) struct hps_trust trust = { 0 };
+	_cleanup_(hps_checked_release) struct hps_checked checked = { HPS_STRV_INIT, HPS_STRV_INIT, 0 };
+	_cleanup_fd_ int fd = -1;
+	int r = hps_dir_open(AT_FDCWD, argv[0], &fd, err);
+
+	(void)argc;
+	if (!r)
+		r = o->trust ? hps_trust_read(AT_FDCWD, o->trust, &trust, err) : hps_trust_read(fd, HPS_TRUST_FILE, &trust, err);
+	if (r)
+		return r;
+	if (!o->trust)
+		hps_note("the keys are those that lie in the folder itself; --trust gives others");
+	r = hps_evidence_check(fd, &trust, (uint64_t)time(NULL), o->max_age, &checked, err);
+	if (r)
+		return r;
+	print(o, &checked);
+	return checked.problems.n ? hps_error_exit(checked.code) : 0;
+}
+
+static const struct hps_option options[] = {
+	{ "trust", 0, HPS_OPT_STRING, offsetof(struct options, trust), "FILE", "trust the keys in FILE instead of those in the folder", 0 },
+	{ "max-age", 0, HPS_OPT_U64, offsetof(struct options, max_age), "SECONDS", "witnesses must have seen the checkpoint within that time", 0 },
+	JSON,
+};
+
+const struct hps_command hps_cmd_check = {
+	"check", "[options] FOLDER", "check evidence that 'prove' wrote, without its ledger",
+	options, ARRAY_SIZE(options), sizeof(struct options), 1, 1, run_check,
+};
