@@ -21,11 +21,12 @@ FOLDER_hps-audit := audit
 
 # What is linked, and the Debian package that has it: one table for the check, the installation and the link line.
 LIBRARIES := libseccomp:libseccomp-dev libelf:libelf-dev sqlite3:libsqlite3-dev openssl:libssl-dev jansson:libjansson-dev \
-	yaml-0.1:libyaml-dev zlib:zlib1g-dev libcurl:libcurl4-openssl-dev
+	yaml-0.1:libyaml-dev zlib:zlib1g-dev libcurl:libcurl4-openssl-dev libzstd:libzstd-dev libpng:libpng-dev hdf5-serial:libhdf5-dev
 PACKAGES_BUILD := gcc make libc6-dev pkg-config $(foreach l,$(LIBRARIES),$(lastword $(subst :, ,$(l))))
 PACKAGES_DEMO := $(PACKAGES_BUILD) python3 python3-sklearn
 PACKAGES_CHECK := $(PACKAGES_DEMO) git perl strace mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm chromium \
 	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
+PACKAGES_CHECK += python3-torch python3-joblib python3-xgboost python3-h5py python3-pil python3-onnx # real writers of the formats of outputs
 PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost reprozip cde proot
 PACKAGES_FRESH := mmdebstrap
 
@@ -37,7 +38,8 @@ CFLAGS ?= -O2 -g
 # -ffp-contract=off: search decisions are the same on every CPU (docs/FORMATS.md).
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(HARDEN) -ffp-contract=off -ffile-prefix-map=$(CURDIR)/= -pthread -Iinclude -I. \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer,) $(CFLAGS)
-ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(if $(SAN),-fsanitize=$(SAN),) $(LDFLAGS)
+# --as-needed: hps-record must not load what only hps-replay reads formats with.
+ALL_LDFLAGS = -pie -Wl,--as-needed,-z,relro,-z,now -pthread $(if $(SAN),-fsanitize=$(SAN),) $(LDFLAGS)
 PC = $(foreach l,$(LIBRARIES),$(firstword $(subst :, ,$(l))))
 LDLIBS = $(shell pkg-config --libs $(PC) 2>/dev/null) -lm
 

@@ -209,24 +209,6 @@ static void help_command(const struct hps_program *p, const struct hps_command *
 	}
 }
 
-static void help_program(const struct hps_program *p)
-{
-	printf("usage: %s COMMAND …\n%s\n\ncommands:\n", p->name, p->summary);
-	for (size_t i = 0; i < p->n_commands; i++)
-		printf("  %-12s %s\n", p->commands[i].name ? p->commands[i].name : p->commands[i].arguments, p->commands[i].summary);
-	printf("\n'%s COMMAND --help' tells more; the manual is '%s'(1).\n", p->name, p->name);
-}
-
-/* ---- running ---- */
-
-/* A descriptor 0..2 that is closed would be given to the next file we open, and our messages would go into it. */
-static void stub_closed(void)
-{
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
-			_exit(125);
-}
-
 static const struct hps_command *find_command(const struct hps_program *p, const char *name)
 {
 	const struct hps_command *nameless = NULL;
@@ -238,6 +220,31 @@ static const struct hps_command *find_command(const struct hps_program *p, const
 			return &p->commands[i];
 	}
 	return nameless;
+}
+
+static void help_program(const struct hps_program *p)
+{
+	const struct hps_command *nameless = find_command(p, NULL);
+
+	if (nameless)
+		help_command(p, nameless);
+	else
+		printf("usage: %s COMMAND …\n%s\n", p->name, p->summary);
+	printf("\ncommands:\n");
+	for (size_t i = 0; i < p->n_commands; i++)
+		if (p->commands[i].name)
+			printf("  %-12s %s\n", p->commands[i].name, p->commands[i].summary);
+	printf("\n'%s COMMAND --help' tells more; the manual is '%s'(1).\n", p->name, p->name);
+}
+
+/* ---- running ---- */
+
+/* A descriptor 0..2 that is closed would be given to the next file we open, and our messages would go into it. */
+static void stub_closed(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
+			_exit(125);
 }
 
 static int no_command(const struct hps_program *p, const char *word, struct hps_error *err)

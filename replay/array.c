@@ -1,8 +1,31 @@
 /* Elements of arrays: where one lies, what it is worth, whether two have the same bits. */
 #include "replay/replay.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
+
+int hps_array_lay_out(struct hps_array *a, bool fortran)
+{
+	size_t stride = a->itemsize, bytes, n = 1;
+	bool empty = false;
+
+	for (size_t i = 0; i < a->n_dimensions; i++)
+		empty = empty || !a->shape[i];
+	for (size_t i = 0; !empty && i < a->n_dimensions; i++)
+		if (__builtin_mul_overflow(n, a->shape[i], &n))
+			return -EOVERFLOW;
+	if (__builtin_mul_overflow(n, a->itemsize, &bytes))
+		return -EOVERFLOW;
+	a->n = empty ? 0 : n;
+	for (size_t i = 0; i < a->n_dimensions; i++) {
+		size_t d = fortran ? i : a->n_dimensions - 1 - i;
+
+		a->strides[d] = stride;
+		stride *= empty ? 1 : a->shape[d];
+	}
+	return 0;
+}
 
 size_t hps_array_offset(const struct hps_array *a, size_t index)
 {
@@ -38,15 +61,17 @@ static double half(uint64_t bits)
 	return bits >> 15 & 1 ? -value : value;
 }
 
-static double real(uint64_t bits, size_t size)
+static double real(uint64_t bits, size_t size, bool bfloat)
 {
 	uint32_t low = (uint32_t)bits;
 	float single;
 	double value;
 
-	if (size == 2)
+	if (size == 2 && bfloat)
+		low <<= 16; /* the upper half of a float32 */
+	else if (size == 2)
 		return half(bits);
-	if (size == 4) {
+	if (size <= 4) {
 		memcpy(&single, &low, sizeof single);
 		return (double)single;
 	}
@@ -81,17 +106,17 @@ double hps_array_value(const struct hps_array *a, size_t index, int part)
 		return (double)extend(bits, a->itemsize);
 	if (a->dtype == HPS_DTYPE_UINT || a->dtype == HPS_DTYPE_BOOL)
 		return (double)bits;
-	return real(bits, part_size(a));
+	return real(bits, part_size(a), a->dtype == HPS_DTYPE_BFLOAT);
 }
 
 bool hps_array_same(const struct hps_array *a, const struct hps_array *b, size_t index)
 {
-	bool floats = a->dtype == HPS_DTYPE_FLOAT || a->dtype == HPS_DTYPE_COMPLEX;
+	bool bfloat = a->dtype == HPS_DTYPE_BFLOAT, floats = a->dtype == HPS_DTYPE_FLOAT || bfloat || a->dtype == HPS_DTYPE_COMPLEX;
 
 	for (int part = 0; part <= (a->dtype == HPS_DTYPE_COMPLEX); part++) {
 		uint64_t x = bits_of(a, index, part), y = bits_of(b, index, part);
 
-		if (x != y && !(floats && isnan(real(x, part_size(a))) && isnan(real(y, part_size(b)))))
+		if (x != y && !(floats && isnan(real(x, part_size(a), bfloat)) && isnan(real(y, part_size(b), bfloat))))
 			return false;
 	}
 	return true;
@@ -131,6 +156,7 @@ void hps_array_type(const struct hps_array *a, struct hps_buf *out)
 	static const char *const names[] = {
 		[HPS_DTYPE_BOOL] = "bool", [HPS_DTYPE_INT] = "int",	    [HPS_DTYPE_UINT] = "uint",
 		[HPS_DTYPE_FLOAT] = "float", [HPS_DTYPE_COMPLEX] = "complex",
+		[HPS_DTYPE_BFLOAT] = "bfloat",
 	};
 
 	hps_buf_addf(out, "%s%zu[", names[a->dtype], a->itemsize * 8);

@@ -7,6 +7,8 @@
 
 #define SHOWN_MAX 120
 
+static const struct hps_tolerance exact = { 0 };
+
 const char *hps_output_verdict_name(enum hps_output_verdict v)
 {
 	static const char *const names[] = {
@@ -24,6 +26,8 @@ void hps_comparison_release(struct hps_comparison *c)
 	free(c->original);
 	free(c->rerun);
 	free(c->note);
+	for (size_t i = 0; i < HPS_MASK_N; i++)
+		free(c->masked_first[i]);
 	*c = (struct hps_comparison){ 0 };
 }
 
@@ -72,28 +76,6 @@ static void differs(struct hps_comparison *c, enum hps_output_verdict v, const c
 
 /* ---- numbers ---- */
 
-/* What two tensors are apart; sums over all elements. */
-struct distance {
-	double difference2, norm2, max_difference, max;
-	uint64_t n_different;
-	size_t first; /* index of the first differing element */
-	bool apart;   /* something that no tolerance covers: NaN against a number, unequal infinities, whole numbers */
-};
-
-static void measure(struct distance *d, double a, double b)
-{
-	double difference = fabs(a - b);
-
-	if (isnan(a) || isnan(b) || isinf(a) || isinf(b)) {
-		d->apart = d->apart || !((isnan(a) && isnan(b)) || (isinf(a) && isinf(b) && signbit(a) == signbit(b)));
-		return;
-	}
-	d->difference2 += difference * difference;
-	d->norm2 += a * a;
-	d->max_difference = fmax(d->max_difference, difference);
-	d->max = fmax(d->max, fabs(a));
-}
-
 static double ratio(double part, double whole)
 {
 	if (part <= 0)
@@ -101,7 +83,7 @@ static double ratio(double part, double whole)
 	return whole > 0 ? part / whole : (double)INFINITY;
 }
 
-static bool judge(struct hps_comparison *c, const struct distance *d, const struct hps_tolerance *t)
+static bool judge(struct hps_comparison *c, const struct hps_distance *d, const struct hps_tolerance *t)
 {
 	double l2 = ratio(sqrt(d->difference2), sqrt(d->norm2)), scaled = ratio(d->max_difference, d->max);
 
@@ -114,10 +96,40 @@ static bool judge(struct hps_comparison *c, const struct distance *d, const stru
 	       ((l2 <= t->rtol && scaled <= t->rtol) || d->max_difference <= t->atol);
 }
 
-static void note_different(struct distance *d, size_t index)
+/* ---- stamps ---- */
+
+/* Two values at one place of two trees. */
+struct pair {
+	const struct hps_tree *a, *b;
+	const char *place;
+	unsigned unmasked;
+};
+
+static void note_masked(struct hps_comparison *c, enum hps_mask m, const char *place)
 {
-	if (!d->n_different++)
-		d->first = index;
+	if (!c->masked[m]++)
+		c->masked_first[m] = hps_strdup(*place ? place : "top");
+}
+
+/* The name that a place ends in: "/run/pid", "row 2, column 3 'seconds'". */
+static enum hps_mask mask_of_place(const struct pair *p)
+{
+	const char *end = p->place + strlen(p->place), *start;
+	enum hps_mask m;
+
+	if (end > p->place && end[-1] == '\'')
+		end--;
+	for (start = end; start > p->place && !strchr("/'.@", start[-1]); start--)
+		;
+	m = hps_mask_of_name(start, (size_t)(end - start));
+	return p->unmasked & HPS_MASK_BIT(m) ? HPS_MASK_NONE : m;
+}
+
+static enum hps_mask number_mask(const struct pair *p, double a, double b)
+{
+	enum hps_mask named = mask_of_place(p), m = hps_mask_number(named, a);
+
+	return m == hps_mask_number(named, b) && !(p->unmasked & HPS_MASK_BIT(m)) ? m : HPS_MASK_NONE;
 }
 
 static char *element_place(const char *place, size_t index, bool scalar)
@@ -125,26 +137,31 @@ static char *element_place(const char *place, size_t index, bool scalar)
 	return scalar ? hps_strdup(place) : hps_format("%s[%zu]", place, index);
 }
 
-static void compare_numbers(const char *place, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t,
-			    struct hps_comparison *c)
+static void compare_numbers(const struct pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t, struct hps_comparison *c)
 {
 	_cleanup_free_ char *where = NULL;
-	struct distance d = { 0 };
+	struct hps_distance d = { 0 };
+	enum hps_mask mask;
 	bool within;
 
 	for (size_t i = 0; i < a->n; i++) {
 		const struct hps_token *x = &a->tokens[i], *y = &b->tokens[i];
 
 		if (!hps_number_same(x, y)) {
-			note_different(&d, i);
+			hps_distance_note(&d, i);
 			d.apart = d.apart || (hps_number_integer(x) && hps_number_integer(y));
 		}
-		measure(&d, hps_number_value(x), hps_number_value(y));
+		hps_distance_measure(&d, hps_number_value(x), hps_number_value(y));
 	}
 	if (!d.n_different)
 		return;
+	mask = a->scalar ? number_mask(p, hps_number_value(a->tokens), hps_number_value(b->tokens)) : HPS_MASK_NONE;
+	if (mask) {
+		note_masked(c, mask, p->place);
+		return;
+	}
 	within = judge(c, &d, t);
-	where = element_place(place, d.first, a->scalar);
+	where = element_place(p->place, d.first, a->scalar);
 	differs(c, within ? HPS_OUTPUT_WITHIN : HPS_OUTPUT_DIVERGED, where, show_text(a->tokens[d.first].text, a->tokens[d.first].len),
 		show_text(b->tokens[d.first].text, b->tokens[d.first].len));
 }
@@ -155,12 +172,6 @@ static bool same_type(const struct hps_array *a, const struct hps_array *b)
 {
 	return a->dtype == b->dtype && a->itemsize == b->itemsize && a->n_dimensions == b->n_dimensions &&
 	       !memcmp(a->shape, b->shape, a->n_dimensions * sizeof a->shape[0]);
-}
-
-static bool same_bytes(const struct hps_array *a, const struct hps_array *b)
-{
-	return a->big_endian == b->big_endian && !memcmp(a->strides, b->strides, a->n_dimensions * sizeof a->strides[0]) &&
-	       (!a->n || !memcmp(a->data, b->data, a->n * a->itemsize));
 }
 
 static char *index_place(const char *place, const struct hps_array *a, size_t index)
@@ -178,28 +189,28 @@ static char *index_place(const char *place, const struct hps_array *a, size_t in
 	return hps_buf_take(&b);
 }
 
-static void compare_arrays(const char *place, const struct hps_array *a, const struct hps_array *b, const struct hps_tolerance *t,
-			   struct hps_comparison *c)
+static void compare_arrays(const struct pair *p, const struct hps_array *a, const struct hps_array *b, const struct hps_tolerance *t, struct hps_comparison *c)
 {
-	bool whole = a->dtype != HPS_DTYPE_FLOAT && a->dtype != HPS_DTYPE_COMPLEX;
+	bool whole = a->dtype != HPS_DTYPE_FLOAT && a->dtype != HPS_DTYPE_BFLOAT && a->dtype != HPS_DTYPE_COMPLEX;
 	_cleanup_buf_ struct hps_buf x = HPS_BUF_INIT, y = HPS_BUF_INIT;
 	_cleanup_free_ char *where = NULL;
-	struct distance d = { 0 };
+	struct hps_distance d = { 0 };
+	enum hps_mask mask;
 	bool within;
 
-	if (same_bytes(a, b))
-		return;
-	for (size_t i = 0; i < a->n; i++) {
-		if (!hps_array_same(a, b, i))
-			note_different(&d, i);
-		for (int part = 0; part <= (a->dtype == HPS_DTYPE_COMPLEX); part++)
-			measure(&d, hps_array_value(a, i, part), hps_array_value(b, i, part));
-	}
+	hps_array_distance(a, b, &p->a->mapping, &p->b->mapping, &d);
 	if (!d.n_different)
 		return;
+	if (a->n == 1) {
+		mask = number_mask(p, hps_array_value(a, 0, 0), hps_array_value(b, 0, 0));
+		if (mask) {
+			note_masked(c, mask, p->place);
+			return;
+		}
+	}
 	d.apart = d.apart || whole;
 	within = judge(c, &d, t);
-	where = index_place(place, a, d.first);
+	where = index_place(p->place, a, d.first);
 	hps_array_show(a, d.first, &x);
 	hps_array_show(b, d.first, &y);
 	differs(c, within ? HPS_OUTPUT_WITHIN : HPS_OUTPUT_DIVERGED, where, hps_buf_take(&x), hps_buf_take(&y));
@@ -223,37 +234,78 @@ static size_t number_at(const char *text, size_t len, size_t at)
 	return n && at + n < len && word_character(text[at + n]) ? 0 : n;
 }
 
-/* Compares two lines whose words are the same and whose numbers may differ. False when the words differ. */
-static bool compare_line(const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t, struct hps_comparison *c, bool *ret_within)
+struct reading { /* two lines, side by side */
+	const struct hps_node *a, *b;
+	size_t i, j;
+	bool differs, apart; /* a number differs; by more than the tolerance */
+};
+
+/* Steps over the same kind of stamp on both sides. */
+static bool skip_stamps(struct reading *r, const struct pair *p, struct hps_comparison *c)
 {
-	size_t i = 0, j = 0;
+	enum hps_mask x, y;
+	size_t n = hps_mask_at(r->a->text, r->a->len, r->i, p->unmasked, &x), m = n ? hps_mask_at(r->b->text, r->b->len, r->j, p->unmasked, &y) : 0;
 
-	*ret_within = true;
-	while (i < a->len && j < b->len) {
-		struct hps_token x = { a->text + i, number_at(a->text, a->len, i) }, y = { b->text + j, number_at(b->text, b->len, j) };
-		struct distance d = { 0 };
-
-		if (!x.len || !y.len) {
-			if (a->text[i++] != b->text[j++])
-				return false;
-			continue;
-		}
-		i += x.len;
-		j += y.len;
-		if (x.len == y.len && !memcmp(x.text, y.text, x.len))
-			continue;
-		note_different(&d, 0);
-		d.apart = hps_number_integer(&x) && hps_number_integer(&y);
-		measure(&d, hps_number_value(&x), hps_number_value(&y));
-		*ret_within = judge(c, &d, t) && *ret_within;
-	}
-	return i == a->len && j == b->len;
+	if (!n || !m || x != y || !hps_mask_alike(x, r->a->text + r->i, n, r->b->text + r->j, m))
+		return false;
+	if (n != m || memcmp(r->a->text + r->i, r->b->text + r->j, n) != 0)
+		note_masked(c, x, p->place);
+	r->i += n;
+	r->j += m;
+	return true;
 }
 
-static void compare_texts(const char *place, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t,
-			  struct hps_comparison *c)
+static bool skip_numbers(struct reading *r, const struct hps_tolerance *t, struct hps_comparison *c)
 {
-	bool within = false;
+	struct hps_token x = { r->a->text + r->i, number_at(r->a->text, r->a->len, r->i) }, y = { r->b->text + r->j, number_at(r->b->text, r->b->len, r->j) };
+	struct hps_distance d = { 0 };
+
+	if (!t->declared || !x.len || !y.len)
+		return false;
+	r->i += x.len;
+	r->j += y.len;
+	if (x.len == y.len && !memcmp(x.text, y.text, x.len))
+		return true;
+	hps_distance_note(&d, 0);
+	d.apart = hps_number_integer(&x) && hps_number_integer(&y);
+	hps_distance_measure(&d, hps_number_value(&x), hps_number_value(&y));
+	r->differs = true;
+	r->apart = !judge(c, &d, t) || r->apart;
+	return true;
+}
+
+/* Compares two lines whose words are the same and whose numbers and stamps may differ. */
+static enum hps_output_verdict compare_line(const struct pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t,
+					    struct hps_comparison *c)
+{
+	struct reading r = { .a = a, .b = b };
+
+	while (r.i < a->len && r.j < b->len) {
+		if (skip_stamps(&r, p, c) || skip_numbers(&r, t, c))
+			continue;
+		if (a->text[r.i++] != b->text[r.j++])
+			return HPS_OUTPUT_DIVERGED;
+	}
+	if (r.i != a->len || r.j != b->len || r.apart)
+		return HPS_OUTPUT_DIVERGED;
+	return r.differs ? HPS_OUTPUT_WITHIN : HPS_OUTPUT_SAME_VALUES;
+}
+
+/* A text that is named as one: "/host", "/run_id". */
+static bool masked_by_name(const struct pair *p, const struct hps_node *a, const struct hps_node *b, struct hps_comparison *c)
+{
+	enum hps_mask m = a->len && b->len ? mask_of_place(p) : HPS_MASK_NONE;
+
+	if (m != HPS_MASK_HOST && m != HPS_MASK_ID)
+		return false;
+	note_masked(c, m, p->place);
+	return true;
+}
+
+static void compare_texts(const struct pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t, struct hps_comparison *c)
+{
+	bool line = a->type == HPS_TEXT_LINE || a->type == HPS_TEXT_STRING;
+	enum hps_output_verdict v = HPS_OUTPUT_DIVERGED;
 	size_t at = 0;
 
 	if (a->len == b->len && (!a->len || !memcmp(a->text, b->text, a->len)))
@@ -262,14 +314,17 @@ static void compare_texts(const char *place, const struct hps_node *a, const str
 		while (at < a->len && at < b->len && a->text[at] == b->text[at])
 			at++;
 		c->n_different++;
-		differs(c, HPS_OUTPUT_DIVERGED, place, hps_format("%zu bytes, differing from byte %zu", a->len, at), hps_format("%zu bytes", b->len));
+		differs(c, HPS_OUTPUT_DIVERGED, p->place, hps_format("%zu bytes, differing from byte %zu", a->len, at), hps_format("%zu bytes", b->len));
 		return;
 	}
-	if (a->type != HPS_TEXT_LINE || !t->declared || !compare_line(a, b, t, c, &within)) {
-		c->n_different++;
-		within = false;
-	}
-	differs(c, within ? HPS_OUTPUT_WITHIN : HPS_OUTPUT_DIVERGED, place, show_text(a->text, a->len), show_text(b->text, b->len));
+	if (line && !masked_by_name(p, a, b, c))
+		v = compare_line(p, a, b, a->type == HPS_TEXT_LINE ? t : &exact, c);
+	else if (line)
+		v = HPS_OUTPUT_SAME_VALUES;
+	if (v == HPS_OUTPUT_SAME_VALUES)
+		return;
+	c->n_different += v == HPS_OUTPUT_DIVERGED;
+	differs(c, v, p->place, show_text(a->text, a->len), show_text(b->text, b->len));
 }
 
 /* ---- trees ---- */
@@ -286,10 +341,9 @@ static const struct hps_tolerance *own_tolerance(const struct hps_tolerance *gen
 	return own || !slash ? own : hps_map_get(general->by_place, slash + 1);
 }
 
-static void compare_nodes(const char *place, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *general,
-			  struct hps_comparison *c)
+static void compare_nodes(const struct pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *general, struct hps_comparison *c)
 {
-	const struct hps_tolerance *own = own_tolerance(general, place), *t = own ? own : general;
+	const struct hps_tolerance *own = own_tolerance(general, p->place), *t = own ? own : general;
 	bool alike = a->kind == b->kind;
 
 	c->n_values += a->kind == HPS_NODE_TEXT ? 1 : a->n;
@@ -300,38 +354,68 @@ static void compare_nodes(const char *place, const struct hps_node *a, const str
 	else if (alike)
 		alike = same_type(&a->array, &b->array);
 	if (!alike)
-		differs(c, HPS_OUTPUT_STRUCTURE, place, show_kind(a), show_kind(b));
+		differs(c, HPS_OUTPUT_STRUCTURE, p->place, show_kind(a), show_kind(b));
 	else if (a->kind == HPS_NODE_TEXT)
-		compare_texts(place, a, b, t, c);
+		compare_texts(p, a, b, t, c);
 	else if (a->kind == HPS_NODE_NUMBERS)
-		compare_numbers(place, a, b, t, c);
+		compare_numbers(p, a, b, t, c);
 	else
-		compare_arrays(place, &a->array, &b->array, t, c);
+		compare_arrays(p, &a->array, &b->array, t, c);
+}
+
+/* What the decoder knows to be a stamp: the value does not matter, unless masks of its kind are off. */
+static bool skip_stamp_node(const struct pair *p, const struct hps_node *a, const struct hps_node *b, struct hps_comparison *c)
+{
+	_cleanup_comparison_ struct hps_comparison aside = { .verdict = HPS_OUTPUT_SAME_VALUES };
+
+	if (!a->stamp || (b && b->stamp != a->stamp) || p->unmasked & HPS_MASK_BIT(a->stamp))
+		return false;
+	if (b)
+		compare_nodes(p, a, b, &exact, &aside);
+	if (!b || aside.verdict > HPS_OUTPUT_SAME_VALUES)
+		note_masked(c, a->stamp, p->place);
+	return true;
 }
 
 void hps_compare_trees(const struct hps_tree *a, const struct hps_tree *b, const struct hps_tolerance *tolerance, struct hps_comparison *ret)
 {
+	struct pair p = { a, b, "", tolerance->unmasked };
+
 	ret->verdict = HPS_OUTPUT_SAME_VALUES;
 	for (size_t i = 0; i < a->n; i++) {
-		const char *place = hps_tree_place(a, i);
-		const struct hps_node *other = hps_tree_find(b, place);
+		const struct hps_node *other;
 
+		p.place = hps_tree_place(a, i);
+		other = hps_tree_find(b, p.place);
+		if (skip_stamp_node(&p, &a->nodes[i], other, ret))
+			continue;
 		if (other)
-			compare_nodes(place, &a->nodes[i], other, tolerance, ret);
+			compare_nodes(&p, &a->nodes[i], other, tolerance, ret);
 		else
-			differs(ret, HPS_OUTPUT_STRUCTURE, place, show_kind(&a->nodes[i]), hps_strdup("nothing"));
+			differs(ret, HPS_OUTPUT_STRUCTURE, p.place, show_kind(&a->nodes[i]), hps_strdup("nothing"));
 	}
-	for (size_t i = 0; i < b->n && ret->verdict < HPS_OUTPUT_STRUCTURE; i++)
-		if (!hps_tree_find(a, hps_tree_place(b, i)))
-			differs(ret, HPS_OUTPUT_STRUCTURE, hps_tree_place(b, i), hps_strdup("nothing"), show_kind(&b->nodes[i]));
+	for (size_t i = 0; i < b->n && ret->verdict < HPS_OUTPUT_STRUCTURE; i++) {
+		p.place = hps_tree_place(b, i);
+		if (!hps_tree_find(a, p.place) && !skip_stamp_node(&p, &b->nodes[i], NULL, ret))
+			differs(ret, HPS_OUTPUT_STRUCTURE, p.place, hps_strdup("nothing"), show_kind(&b->nodes[i]));
+	}
 }
 
 /* ---- files ---- */
 
 /* In this order; the first that fits both and reads both decides. */
 static const struct hps_format *const formats[] = {
-	&hps_format_npy, &hps_format_zip, &hps_format_json, &hps_format_csv, &hps_format_text,
+	&hps_format_npy,	 &hps_format_torch, &hps_format_zip, &hps_format_pickle, &hps_format_safetensors,
+	&hps_format_json, &hps_format_csv,   &hps_format_text,
 };
+
+const struct hps_format *hps_format_named(const char *name)
+{
+	for (size_t i = 0; name && i < ARRAY_SIZE(formats); i++)
+		if (!strcmp(formats[i]->name, name))
+			return formats[i];
+	return NULL;
+}
 
 static bool fits(const struct hps_format *f, const char *path, const struct hps_buf *a)
 {
@@ -345,12 +429,17 @@ static void give_up(struct hps_comparison *c, const struct hps_format *f, const 
 }
 
 /* True when this format has decided. */
-static bool try_format(const struct hps_format *f, const struct hps_buf *a, const struct hps_buf *b, const struct hps_tolerance *t,
-		       struct hps_comparison *c)
+static bool try_format(const struct hps_format *f, const struct hps_buf *a, const struct hps_buf *b, const struct hps_mapping *of_a,
+		       const struct hps_mapping *of_b, const struct hps_tolerance *t, struct hps_comparison *c)
 {
 	_cleanup_error_ struct hps_error err_a = HPS_ERROR_INIT, err_b = HPS_ERROR_INIT;
 	_cleanup_tree_ struct hps_tree x = HPS_TREE_INIT, y = HPS_TREE_INIT;
-	int r = f->decode(a->data ? a->data : "", a->len, &x, &err_a), s = f->decode(b->data ? b->data : "", b->len, &y, &err_b);
+	int r, s;
+
+	x.mapping = *of_a;
+	y.mapping = *of_b;
+	r = f->decode(a->data ? a->data : "", a->len, &x, &err_a);
+	s = f->decode(b->data ? b->data : "", b->len, &y, &err_b);
 
 	if (r)
 		give_up(c, f, "the original's", &err_a);
@@ -379,14 +468,22 @@ static void opaque(const struct hps_buf *a, const struct hps_buf *b, struct hps_
 	c->rerun = at < b->len ? hps_format("0x%02x of %zu bytes", (unsigned char)b->data[at], b->len) : hps_format("the end (%zu bytes)", b->len);
 }
 
+void hps_compare_mapped(const char *path, const struct hps_buf *a, const struct hps_buf *b, const struct hps_mapping *of_a,
+			const struct hps_mapping *of_b, const struct hps_tolerance *tolerance, struct hps_comparison *ret)
+{
+	*ret = (struct hps_comparison){ .verdict = HPS_OUTPUT_IDENTICAL };
+	if (a->len == b->len && hps_bytes_same(a->data, b->data, a->len, of_a, of_b))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+		if (fits(formats[i], path, a) && fits(formats[i], path, b) && try_format(formats[i], a, b, of_a, of_b, tolerance, ret))
+			return;
+	opaque(a, b, ret);
+}
+
 void hps_compare_data(const char *path, const struct hps_buf *a, const struct hps_buf *b, const struct hps_tolerance *tolerance,
 		      struct hps_comparison *ret)
 {
-	*ret = (struct hps_comparison){ .verdict = HPS_OUTPUT_IDENTICAL };
-	if (a->len == b->len && (!a->len || !memcmp(a->data, b->data, a->len)))
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
-		if (fits(formats[i], path, a) && fits(formats[i], path, b) && try_format(formats[i], a, b, tolerance, ret))
-			return;
-	opaque(a, b, ret);
+	static const struct hps_mapping none = { NULL, 0 };
+
+	hps_compare_mapped(path, a, b, &none, &none, tolerance, ret);
 }

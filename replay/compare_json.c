@@ -64,26 +64,6 @@ static const char *place(const struct reader *r)
 
 /* ---- strings ---- */
 
-static int add_utf8(struct reader *r, struct hps_buf *out, uint32_t c)
-{
-	if (c < 0x80) {
-		hps_buf_addc(out, (char)c);
-	} else if (c < 0x800) {
-		hps_buf_addc(out, (char)(0xc0 | c >> 6));
-		hps_buf_addc(out, (char)(0x80 | (c & 0x3f)));
-	} else if (c < 0x10000) {
-		hps_buf_addc(out, (char)(0xe0 | c >> 12));
-		hps_buf_addc(out, (char)(0x80 | (c >> 6 & 0x3f)));
-		hps_buf_addc(out, (char)(0x80 | (c & 0x3f)));
-	} else {
-		hps_buf_addc(out, (char)(0xf0 | c >> 18));
-		hps_buf_addc(out, (char)(0x80 | (c >> 12 & 0x3f)));
-		hps_buf_addc(out, (char)(0x80 | (c >> 6 & 0x3f)));
-		hps_buf_addc(out, (char)(0x80 | (c & 0x3f)));
-	}
-	return out->full ? bad(r, "a string is too long") : 0;
-}
-
 static int read_hex(struct reader *r, uint32_t *ret)
 {
 	uint32_t c = 0;
@@ -122,7 +102,8 @@ static int read_unicode(struct reader *r, struct hps_buf *out)
 		else
 			r->at = back;
 	}
-	return add_utf8(r, out, c);
+	hps_utf8_add(out, c);
+	return out->full ? bad(r, "a string is too long") : 0;
 }
 
 static int read_escape(struct reader *r, struct hps_buf *out)

@@ -134,8 +134,7 @@ static const struct {
 	{ 'f', HPS_DTYPE_FLOAT, { 2, 4, 8 } }, { 'c', HPS_DTYPE_COMPLEX, { 8, 16 } },
 };
 
-/* True when descr is one of the types above: '<f8' and kin, with a byte order where there is one. */
-static bool read_type(const char *descr, struct hps_array *a)
+bool hps_npy_type(const char *descr, struct hps_array *a)
 {
 	const char *p = descr + 1;
 	size_t size = 0;
@@ -158,32 +157,6 @@ static bool read_type(const char *descr, struct hps_array *a)
 				return true;
 	}
 	return false;
-}
-
-static int count(const struct header *h, size_t *ret, struct hps_error *err)
-{
-	*ret = 1;
-	for (size_t i = 0; i < h->n_dimensions; i++)
-		if (!h->shape[i]) {
-			*ret = 0;
-			return 0;
-		}
-	for (size_t i = 0; i < h->n_dimensions; i++)
-		if (__builtin_mul_overflow(*ret, h->shape[i], ret))
-			return bad(err, "more elements than a file can hold");
-	return 0;
-}
-
-static void set_strides(const struct header *h, struct hps_array *a)
-{
-	size_t stride = a->itemsize;
-
-	for (size_t i = 0; i < h->n_dimensions; i++) {
-		size_t d = h->fortran ? i : h->n_dimensions - 1 - i;
-
-		a->strides[d] = stride;
-		stride *= a->n ? h->shape[d] : 1; /* below n * itemsize, which is the file's size */
-	}
 }
 
 /* Version 1 has a 16-bit header length, versions 2 and 3 a 32-bit one, all little-endian. */
@@ -211,24 +184,25 @@ int hps_npy_decode(const char *data, size_t len, const char *place, struct hps_t
 	_cleanup_free_ char *described = NULL;
 	struct hps_array a = { 0 };
 	struct header h;
-	size_t bytes, body;
+	size_t body;
 	int r = find_header(data, len, &h, err);
 
 	r = r ? r : read_header(&h, err);
-	r = r ? r : count(&h, &a.n, err);
 	if (r)
 		return r;
 	body = (size_t)(data + len - h.end);
-	if (!read_type(h.descr, &a)) {
+	a.itemsize = 1;
+	a.n_dimensions = h.n_dimensions;
+	memcpy(a.shape, h.shape, sizeof a.shape);
+	if (hps_array_lay_out(&a, h.fortran))
+		return bad(err, "more elements than a file can hold");
+	if (!hps_npy_type(h.descr, &a)) {
 		described = hps_format("%s (%s)", place, h.descr);
 		return hps_tree_add_text(ret, described, HPS_TEXT_BYTES, data, len, err); /* with the header: it holds the shape */
 	}
-	if (__builtin_mul_overflow(a.n, a.itemsize, &bytes) || bytes != body)
-		return hps_error_set(err, HPS_E_FORMAT, "its array has %zu bytes where the shape asks for %s%zu", body, a.n ? "" : "no more than ", bytes);
-	a.n_dimensions = h.n_dimensions;
-	memcpy(a.shape, h.shape, sizeof a.shape);
+	if (hps_array_lay_out(&a, h.fortran) || a.n * a.itemsize != body)
+		return hps_error_set(err, HPS_E_FORMAT, "its array has %zu bytes, which is not what its shape asks for", body);
 	a.data = (const uint8_t *)h.end;
-	set_strides(&h, &a);
 	return hps_tree_add_array(ret, place, &a, err);
 }
 

@@ -8,8 +8,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,7 +42,7 @@ static int close_in(void)
 	return r;
 }
 
-static void limit(void)
+static void limit(size_t mapped)
 {
 	static const struct {
 		__rlimit_resource_t resource;
@@ -53,8 +55,11 @@ static void limit(void)
 		{ RLIMIT_CORE, 0 },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
-		(void)!setrlimit(limits[i].resource, &(struct rlimit){ limits[i].most, limits[i].most });
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		rlim_t most = limits[i].most + (limits[i].resource == RLIMIT_AS ? mapped : 0);
+
+		(void)!setrlimit(limits[i].resource, &(struct rlimit){ most, most });
+	}
 }
 
 /* ---- the answer ---- */
@@ -90,6 +95,7 @@ static void answer(const struct hps_comparison *c, int fd)
 	set_bits(j, "relativeL2", c->relative_l2);
 	set_bits(j, "scaledMax", c->scaled_max);
 	set_bits(j, "maxDifference", c->max_difference);
+	hps_json_set(j, "masked", hps_masked_json(c));
 	if (!hps_json_canonical(j, &text, NULL))
 		(void)!hps_write_all(fd, text.data, text.len);
 }
@@ -110,20 +116,25 @@ static double get_bits(const json_t *j, const char *name)
 	return text && !hps_parse_double(text, &x) ? x : (double)INFINITY;
 }
 
-/* Names of formats are constants; the answer only says which. */
-static const char *known_format(const char *name)
+static void get_masked(const json_t *list, struct hps_comparison *ret)
 {
-	static const struct hps_format *const formats[] = { &hps_format_json, &hps_format_csv, &hps_format_npy, &hps_format_zip, &hps_format_text };
+	const json_t *item;
+	size_t i;
 
-	for (size_t i = 0; name && i < ARRAY_SIZE(formats); i++)
-		if (!strcmp(formats[i]->name, name))
-			return formats[i]->name;
-	return NULL;
+	json_array_foreach((json_t *)(uintptr_t)list, i, item) {
+		enum hps_mask m = hps_mask_named(hps_json_text(item, "kind") ? hps_json_text(item, "kind") : "");
+
+		if (!m || ret->masked_first[m])
+			continue;
+		ret->masked[m] = (uint64_t)hps_json_int(item, "count", 0);
+		ret->masked_first[m] = get_path(item, "first");
+	}
 }
 
 static bool read_answer(const char *text, size_t len, struct hps_comparison *ret)
 {
 	_cleanup_json_ json_t *j = NULL;
+	const struct hps_format *format;
 	int64_t verdict;
 
 	if (!len || hps_json_parse(text, len, &j, NULL))
@@ -131,9 +142,10 @@ static bool read_answer(const char *text, size_t len, struct hps_comparison *ret
 	verdict = hps_json_int(j, "verdict", -1);
 	if (verdict < HPS_OUTPUT_IDENTICAL || verdict > HPS_OUTPUT_OPAQUE)
 		return false;
+	format = hps_format_named(hps_json_text(j, "format"));
 	*ret = (struct hps_comparison){
 		.verdict = (enum hps_output_verdict)verdict,
-		.format = known_format(hps_json_text(j, "format")),
+		.format = format ? format->name : NULL,
 		.place = get_path(j, "place"),
 		.original = get_path(j, "original"),
 		.rerun = get_path(j, "rerun"),
@@ -144,19 +156,27 @@ static bool read_answer(const char *text, size_t len, struct hps_comparison *ret
 		.scaled_max = get_bits(j, "scaledMax"),
 		.max_difference = get_bits(j, "maxDifference"),
 	};
+	get_masked(json_object_get(j, "masked"), ret);
 	return true;
 }
 
 /* ---- the process ---- */
 
-static _Noreturn void compare_inside(const char *path, const struct hps_buf *a, const struct hps_buf *b, const struct hps_tolerance *t, int fd)
+struct sides {
+	const char *path;
+	const struct hps_buf *a, *b;
+	struct hps_mapping of_a, of_b;
+	const struct hps_tolerance *tolerance;
+};
+
+static _Noreturn void compare_inside(const struct sides *s, int fd)
 {
 	struct hps_comparison c;
 
-	limit();
+	limit(s->of_a.len + s->of_b.len);
 	if (close_in())
 		_exit(1);
-	hps_compare_data(path, a, b, t, &c);
+	hps_compare_mapped(s->path, s->a, s->b, &s->of_a, &s->of_b, s->tolerance, &c);
 	answer(&c, fd);
 	_exit(0);
 }
@@ -164,20 +184,16 @@ static _Noreturn void compare_inside(const char *path, const struct hps_buf *a, 
 static void gave_no_answer(struct hps_comparison *ret, const char *why)
 {
 	*ret = (struct hps_comparison){ .verdict = HPS_OUTPUT_OPAQUE, .n_different = 1 };
-	ret->note = hps_format("the bytes differ, and the comparison gave no answer: %s", why);
+	ret->note = hps_format("the comparison gave no answer: %s", why);
 }
 
-void hps_compare_confined(const char *path, const struct hps_buf *a, const struct hps_buf *b, const struct hps_tolerance *tolerance,
-			  struct hps_comparison *ret)
+static void compare_outside(const struct sides *s, struct hps_comparison *ret)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	_cleanup_fd_ int in = -1, out = -1;
 	int ends[2], status = 0;
 	pid_t pid;
 
-	*ret = (struct hps_comparison){ .verdict = HPS_OUTPUT_IDENTICAL };
-	if (a->len == b->len && (!a->len || !memcmp(a->data, b->data, a->len)))
-		return;
 	if (pipe(ends)) {
 		gave_no_answer(ret, strerror(errno));
 		return;
@@ -187,7 +203,7 @@ void hps_compare_confined(const char *path, const struct hps_buf *a, const struc
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		compare_inside(path, a, b, tolerance, in);
+		compare_inside(s, in);
 	hps_cleanup_fd(&in);
 	in = -1;
 	if (pid < 0 || hps_file_read_fd(out, ANSWER_MAX, &text, NULL))
@@ -196,4 +212,56 @@ void hps_compare_confined(const char *path, const struct hps_buf *a, const struc
 		;
 	if (!read_answer(text.data, text.len, ret))
 		gave_no_answer(ret, pid < 0 ? "no process" : WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "its process ended");
+}
+
+void hps_compare_confined(const char *path, const struct hps_buf *a, const struct hps_buf *b, const struct hps_tolerance *tolerance,
+			  struct hps_comparison *ret)
+{
+	const struct sides s = { .path = path, .a = a, .b = b, .tolerance = tolerance };
+
+	*ret = (struct hps_comparison){ .verdict = HPS_OUTPUT_IDENTICAL };
+	if (a->len != b->len || (a->len && memcmp(a->data, b->data, a->len) != 0))
+		compare_outside(&s, ret);
+}
+
+static int map(int fd, struct hps_mapping *ret)
+{
+	struct stat st;
+	void *p;
+
+	if (fstat(fd, &st))
+		return -errno;
+	*ret = (struct hps_mapping){ NULL, (size_t)st.st_size };
+	if (!st.st_size)
+		return 0;
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	ret->start = p;
+	return 0;
+}
+
+/* A file that shrinks meanwhile kills the child alone. */
+void hps_compare_confined_fds(const char *path, int a, int b, const struct hps_tolerance *tolerance, struct hps_comparison *ret)
+{
+	struct sides s = { .path = path, .tolerance = tolerance };
+	struct hps_buf x = HPS_BUF_INIT, y = HPS_BUF_INIT;
+	int r = map(a, &s.of_a);
+
+	r = r ? r : map(b, &s.of_b);
+	if (r) {
+		gave_no_answer(ret, strerror(-r));
+	} else {
+		x.data = (char *)(uintptr_t)s.of_a.start; /* read-only, like all that comparators see */
+		y.data = (char *)(uintptr_t)s.of_b.start;
+		x.len = s.of_a.len;
+		y.len = s.of_b.len;
+		s.a = &x;
+		s.b = &y;
+		compare_outside(&s, ret);
+	}
+	if (s.of_a.start)
+		munmap((void *)(uintptr_t)s.of_a.start, s.of_a.len);
+	if (s.of_b.start)
+		munmap((void *)(uintptr_t)s.of_b.start, s.of_b.len);
 }

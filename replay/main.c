@@ -148,9 +148,11 @@ static const struct hps_option options[] = {
 };
 static const struct hps_command command = { NULL,    "[options] ID", "Rebuild a recorded trial, run it again, compare its outputs, append a signed verdict.",
 					    options, ARRAY_SIZE(options), sizeof(struct options), 1, 1, run };
-static const struct hps_program program = { "hps-replay", "rebuild, rerun and judge a recorded trial", &command, 1 };
 
 int main(int argc, char **argv)
 {
+	const struct hps_command commands[] = { command, hps_command_compare };
+	const struct hps_program program = { "hps-replay", "rebuild, rerun and judge a recorded trial", commands, ARRAY_SIZE(commands) };
+
 	return hps_main(&program, argc, argv);
 }

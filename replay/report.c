@@ -56,7 +56,7 @@ static char *describe(const struct hps_comparison *c)
 	return hps_strdup(c->note ? c->note : "");
 }
 
-static void print_outputs(FILE *out, const struct hps_outputs *o)
+void hps_report_outputs(const struct hps_outputs *o, FILE *out)
 {
 	struct hps_table t = { .cells = HPS_STRV_INIT, .columns = 3 };
 
@@ -91,7 +91,7 @@ void hps_report_print(const struct hps_judgement *j, FILE *out)
 	if (j->rerun->root_fd >= 0)
 		fprintf(out, "  rebuilt %llu files (%llu stored, %llu of this system) in %.2f s, reran in %.2f s\n", (unsigned long long)v->n_files,
 			(unsigned long long)v->n_store, (unsigned long long)v->n_system, seconds(j->rerun->build_ns), seconds(j->rerun->run_ns));
-	print_outputs(out, &j->outputs);
+	hps_report_outputs(&j->outputs, out);
 	print_holes(out, "missing or changed:", &v->problems, false);
 	print_holes(out, "not as it was:", &j->holes, true);
 	if (*j->id)

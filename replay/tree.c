@@ -77,6 +77,11 @@ int hps_tree_add_array(struct hps_tree *t, const char *place, const struct hps_a
 	return 0;
 }
 
+void hps_tree_mark(struct hps_tree *t, enum hps_mask stamp)
+{
+	t->nodes[t->n - 1].stamp = stamp;
+}
+
 const struct hps_node *hps_tree_find(const struct hps_tree *t, const char *place)
 {
 	size_t index = (size_t)hps_map_get(&t->places, place);

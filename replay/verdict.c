@@ -256,6 +256,7 @@ static void set_double(json_t *o, const char *name, double x)
 static json_t *output_json(const struct hps_output *o)
 {
 	const struct hps_comparison *c = &o->comparison;
+	_cleanup_json_ json_t *masked = NULL;
 	json_t *j = json_object();
 
 	hps_json_set_text(j, "path", o->path);
@@ -270,6 +271,9 @@ static json_t *output_json(const struct hps_output *o)
 	}
 	if (c->note)
 		hps_json_set(j, "note", hps_path_json(c->note));
+	masked = hps_masked_json(c);
+	if (json_array_size(masked))
+		hps_json_set(j, "masked", json_incref(masked));
 	if (c->n_values) {
 		hps_json_set_int(j, "values", (int64_t)c->n_values);
 		hps_json_set_int(j, "different", (int64_t)c->n_different);
@@ -282,7 +286,7 @@ static json_t *output_json(const struct hps_output *o)
 	return j;
 }
 
-static json_t *outputs_json(const struct hps_outputs *o)
+json_t *hps_outputs_json(const struct hps_outputs *o)
 {
 	json_t *list = json_array();
 
@@ -373,7 +377,7 @@ json_t *hps_judgement_statement(const struct hps_judgement *j)
 	hps_json_set_text(p, "hps_level", level);
 	if (j->reason)
 		hps_json_set(p, "hps_reason", hps_path_json(j->reason));
-	hps_json_set(p, "hps_outputs", outputs_json(&j->outputs));
+	hps_json_set(p, "hps_outputs", hps_outputs_json(&j->outputs));
 	hps_json_set(p, "hps_missing", holes_json(&j->rerun->view.problems, "path"));
 	hps_json_set(p, "hps_holes", holes_json(&j->holes, "what"));
 	hps_json_set(p, "hps_tolerance", tolerance_json(j));
@@ -393,7 +397,7 @@ json_t *hps_judgement_json(const struct hps_judgement *j)
 	hps_json_set_text(o, "level", level);
 	if (j->reason)
 		hps_json_set(o, "reason", hps_path_json(j->reason));
-	hps_json_set(o, "outputs", outputs_json(&j->outputs));
+	hps_json_set(o, "outputs", hps_outputs_json(&j->outputs));
 	hps_json_set(o, "missing", holes_json(&j->rerun->view.problems, "path"));
 	hps_json_set(o, "holes", holes_json(&j->holes, "what"));
 	hps_json_set(o, "tolerance", tolerance_json(j));
