@@ -4,28 +4,11 @@
 #include <string.h>
 
 struct options {
-	const char *ledger, *rtol, *atol, *keep;
+	const char *ledger, *keep;
+	struct hps_strv rtol, atol, unmasked;
 	int64_t passphrase_fd;
 	bool json, plan, network, verbose, have_passphrase;
 };
-
-static int read_tolerance(const struct options *o, struct hps_tolerance *ret, struct hps_error *err)
-{
-	const struct {
-		const char *name, *text;
-		double *value;
-	} given[] = { { "rtol", o->rtol, &ret->rtol }, { "atol", o->atol, &ret->atol } };
-
-	*ret = (struct hps_tolerance){ 0 };
-	for (size_t i = 0; i < ARRAY_SIZE(given); i++) {
-		if (!given[i].text)
-			continue;
-		if (hps_parse_double(given[i].text, given[i].value) || *given[i].value < 0)
-			return hps_error_set(err, HPS_E_USAGE, "option --%s: '%s' is no tolerance: a number that is not negative", given[i].name, given[i].text);
-		ret->declared = true;
-	}
-	return 0;
-}
 
 static int print_json(json_t *value, struct hps_error *err)
 {
@@ -96,8 +79,11 @@ static int replay(const struct options *o, struct hps_ledger *l, const struct hp
 	struct hps_rerun_options options = { .passphrase = passphrase, .network = o->network, .verbose = o->verbose };
 	struct hps_rerun rerun = HPS_RERUN_INIT;
 	struct hps_judgement j = { .original = original, .rerun = &rerun };
+	struct hps_map by_place = HPS_MAP_INIT;
 	_cleanup_error_ struct hps_error why = HPS_ERROR_INIT;
-	int r = read_tolerance(o, &j.tolerance, err);
+	int r = hps_tolerance_read(&o->rtol, &o->atol, &j.tolerance, &by_place, err);
+
+	r = r ? r : hps_unmasked_read(&o->unmasked, &j.tolerance.unmasked, err);
 
 	if (o->network)
 		hps_hole_add(&j.holes, "network", "the rerun could use this machine's; what came over it may differ");
@@ -106,6 +92,7 @@ static int replay(const struct options *o, struct hps_ledger *l, const struct hp
 		r = give_verdict(o, l, &j, plan, r ? &why : NULL, err);
 	}
 	hps_judgement_release(&j);
+	hps_tolerances_release(&by_place);
 	hps_rerun_release(&rerun);
 	return r;
 }
@@ -138,8 +125,9 @@ static int run(void *options, int argc, char **argv, struct hps_error *err)
 static const struct hps_option options[] = {
 	{ "ledger", 'l', HPS_OPT_STRING, FIELD(ledger), "DIR", "the ledger (default: HPS_LEDGER, else the state directory)", 0 },
 	{ "json", 0, HPS_OPT_FLAG, FIELD(json), NULL, "print the verdict as JSON (hps.verdict/1)", 0 },
-	{ "rtol", 0, HPS_OPT_STRING, FIELD(rtol), "X", "call numbers equal within this relative tolerance", 0 },
-	{ "atol", 0, HPS_OPT_STRING, FIELD(atol), "X", "call numbers equal within this absolute tolerance", 0 },
+	{ "rtol", 0, HPS_OPT_STRINGS, FIELD(rtol), "[NAME=]X", "call numbers equal within this relative tolerance", 0 },
+	{ "atol", 0, HPS_OPT_STRINGS, FIELD(atol), "[NAME=]X", "call numbers equal within this absolute tolerance", 0 },
+	{ "no-mask", 0, HPS_OPT_STRINGS, FIELD(unmasked), "KIND", "let stamps of this kind count as values ('all': of every kind)", 0 },
 	{ "plan", 0, HPS_OPT_FLAG, FIELD(plan), NULL, "only say which files would be used and which are missing", 0 },
 	{ "keep", 0, HPS_OPT_STRING, FIELD(keep), "DIR", "copy what the rerun left, and its output, to DIR", 0 },
 	{ "network", 0, HPS_OPT_FLAG, FIELD(network), NULL, "let the rerun use this machine's network", 0 },

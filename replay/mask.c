@@ -263,9 +263,10 @@ static const struct {
 	const char *word;
 	enum hps_mask mask;
 } keys[] = {
-	{ "time", HPS_MASK_TIME },	   { "timestamp", HPS_MASK_TIME },   { "ts", HPS_MASK_TIME },	      { "date", HPS_MASK_TIME },
+	{ "time", HPS_MASK_DURATION },	   { "timestamp", HPS_MASK_TIME },   { "ts", HPS_MASK_TIME },	      { "date", HPS_MASK_TIME },
 	{ "datetime", HPS_MASK_TIME },	   { "started", HPS_MASK_TIME },     { "finished", HPS_MASK_TIME },   { "created", HPS_MASK_TIME },
-	{ "created_at", HPS_MASK_TIME },   { "saved_at", HPS_MASK_TIME },    { "updated_at", HPS_MASK_TIME }, { "elapsed", HPS_MASK_DURATION },
+	{ "created_at", HPS_MASK_TIME },   { "saved_at", HPS_MASK_TIME },    { "updated_at", HPS_MASK_TIME }, { "epoch", HPS_MASK_TIME },
+	{ "mtime", HPS_MASK_TIME },	   { "elapsed", HPS_MASK_DURATION },
 	{ "duration", HPS_MASK_DURATION }, { "took", HPS_MASK_DURATION },    { "runtime", HPS_MASK_DURATION }, { "walltime", HPS_MASK_DURATION },
 	{ "wallclock", HPS_MASK_DURATION }, { "seconds", HPS_MASK_DURATION }, { "pid", HPS_MASK_PID },	      { "ppid", HPS_MASK_PID },
 	{ "tid", HPS_MASK_PID },	   { "host", HPS_MASK_HOST },	     { "hostname", HPS_MASK_HOST },   { "nodename", HPS_MASK_HOST },
@@ -273,8 +274,24 @@ static const struct {
 	{ "session_id", HPS_MASK_ID },	   { "job_id", HPS_MASK_ID },	     { "jobid", HPS_MASK_ID },
 };
 
-enum hps_mask hps_mask_of_name(const char *name, size_t len)
+/* epoch_s, elapsed_ms: without its unit. */
+static size_t without_unit(const char *name, size_t len)
 {
+	static const char *const units[] = { "_s", "_sec", "_secs", "_ms", "_us", "_ns", "_utc", "_min" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		size_t n = strlen(units[i]);
+
+		if (len > n && !memcmp(name + len - n, units[i], n))
+			return len - n;
+	}
+	return len;
+}
+
+enum hps_mask hps_mask_of_name(const char *name, size_t given)
+{
+	size_t len = without_unit(name, given);
+
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		size_t n = strlen(keys[i].word);
 		char before;
@@ -297,12 +314,14 @@ static bool is_epoch(double x)
 	return false;
 }
 
+/* "time" may be either: by its value. */
 enum hps_mask hps_mask_number(enum hps_mask named, double x)
 {
-	if (named == HPS_MASK_TIME)
-		return is_epoch(x) ? HPS_MASK_TIME : x >= 0 && x < 946684800 ? HPS_MASK_DURATION : HPS_MASK_NONE;
-	if (named == HPS_MASK_DURATION)
-		return x >= 0 && x < 946684800 ? named : HPS_MASK_NONE;
+	if (named == HPS_MASK_TIME || named == HPS_MASK_DURATION) {
+		if (is_epoch(x))
+			return HPS_MASK_TIME;
+		return named == HPS_MASK_DURATION && x >= 0 && x < 946684800 ? named : HPS_MASK_NONE;
+	}
 	return named == HPS_MASK_PID && x > 0 && x <= 4194304 ? named : HPS_MASK_NONE;
 }
 
@@ -325,6 +344,21 @@ static enum hps_mask named_before(const char *text, size_t at)
 static bool ends_well(const struct text *t)
 {
 	return t->at == t->end || !(isalnum((unsigned char)*t->at) || *t->at == '_' || (unsigned char)*t->at >= 0x80);
+}
+
+/* "[10002]" in a line that starts with a time: a log's process. */
+static bool take_logged_pid(const char *text, size_t at, struct text *t)
+{
+	struct text line = { text, text + at }, back;
+	size_t n = 0;
+
+	take_char(&line, "[");
+	back = line;
+	if (!at || text[at - 1] != '[' || !take_time(&back))
+		return false;
+	while (n < 8 && take_digits(t, 1, 0, 9))
+		n++;
+	return n && n < 8 && t->at < t->end && *t->at == ']';
 }
 
 static enum hps_mask by_name(const char *text, size_t at, struct text *t)
@@ -357,6 +391,8 @@ size_t hps_mask_at(const char *text, size_t len, size_t at, unsigned unmasked, e
 			found = take_time(&t);
 		else if (m == HPS_MASK_DURATION)
 			found = take_duration(&t);
+		else if (m == HPS_MASK_PID)
+			found = take_logged_pid(text, at, &t);
 		else if (m == HPS_MASK_ID)
 			found = take_uuid(&t);
 		else if (m == HPS_MASK_ADDRESS)

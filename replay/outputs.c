@@ -199,7 +199,8 @@ int hps_outputs_compare(struct hps_ledger *l, const struct hps_original *o, cons
 			      .of_metrics = &of_metrics,
 			      .outputs = ret };
 
-	of_metrics.by_place = tolerance->declared ? NULL : metric_tolerances;
+	if (!tolerance->declared && !tolerance->by_place)
+		of_metrics.by_place = metric_tolerances;
 	compare_files(&c, o->products, products);
 	return compare_metrics(&c, hps_json_at(o->trial.statement, "predicate", "metrics", NULL),
 			       hps_json_at(rerun->statement, "predicate", "metrics", NULL), err);

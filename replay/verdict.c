@@ -301,23 +301,32 @@ static void set_tolerance(json_t *o, const struct hps_tolerance *t)
 	set_double(o, "atol", t->atol);
 }
 
-static json_t *tolerance_json(const struct hps_judgement *judgement)
+static json_t *places_json(const struct hps_map *by_place)
 {
-	const struct hps_map *of_metrics = &judgement->metric_tolerances;
-	json_t *j = json_object(), *metrics = json_object();
+	json_t *places = json_object();
 
-	hps_json_set_text(j, "source", judgement->tolerance.declared ? "declared" : of_metrics->n ? "study" : "bits");
-	if (judgement->tolerance.declared)
-		set_tolerance(j, &judgement->tolerance);
-	for (size_t i = 0; i < of_metrics->n && !judgement->tolerance.declared; i++) {
+	for (size_t i = 0; i < by_place->n; i++) {
 		json_t *one = json_object();
 
-		set_tolerance(one, of_metrics->items[i].value);
-		hps_json_set(metrics, of_metrics->items[i].key, one);
+		set_tolerance(one, by_place->items[i].value);
+		hps_json_set(places, by_place->items[i].key, one);
 	}
-	if (json_object_size(metrics))
-		hps_json_set(j, "metrics", json_incref(metrics));
-	json_decref(metrics);
+	return places;
+}
+
+static json_t *tolerance_json(const struct hps_judgement *judgement)
+{
+	const struct hps_tolerance *t = &judgement->tolerance;
+	const struct hps_map *of_metrics = &judgement->metric_tolerances;
+	json_t *j = json_object();
+
+	hps_json_set_text(j, "source", t->declared || t->by_place ? "declared" : of_metrics->n ? "study" : "bits");
+	if (t->declared)
+		set_tolerance(j, t);
+	if (t->by_place)
+		hps_json_set(j, "places", places_json(t->by_place));
+	else if (!t->declared && of_metrics->n)
+		hps_json_set(j, "metrics", places_json(of_metrics));
 	return j;
 }
 
