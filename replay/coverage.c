@@ -26,6 +26,7 @@ static const struct {
 	{ "facts about the machine were not gathered", HPS_BLIND_NOTHING },
 	{ "an executed program's name or arguments are not certain", HPS_BLIND_INPUTS },
 	{ "the recorder ran out of descriptors or memory", HPS_BLIND_OUTPUTS },
+	{ "how a process ended was not seen", HPS_BLIND_NOTHING },
 	{ "an open was left to the kernel", HPS_BLIND_OUTPUTS },
 	{ "a file was changed that has names outside of the record", HPS_BLIND_OUTPUTS },
 };

@@ -169,7 +169,8 @@ static uint64_t draw(uint64_t *seed)
 	return *seed;
 }
 
-/* Two writers at once; when both are at work one is killed after a random time, the other when it has had a moment alone. */
+/* Two writers at once; when both are at work (every other time: and an entry is acknowledged) one is killed after a random time,
+ * the other when it has had a moment alone. */
 static void kill_round(int round, uint64_t *seed, bool early, struct ack **acks, size_t *n)
 {
 	int ends[2], ready[2];
@@ -189,6 +190,8 @@ static void kill_round(int round, uint64_t *seed, bool early, struct ack **acks,
 	close(ends[1]);
 	assert_int_equal(read(ready[0], &c, 1), 1);
 	assert_int_equal(read(ready[0], &c, 1), 1);
+	if (round % 2)
+		assert_int_equal(poll(&(struct pollfd){ .fd = ends[0], .events = POLLIN }, 1, -1), 1);
 	for (int w = 0; w < 2; w++) {
 		struct timespec t = { 0, (long)(draw(seed) % 25000000) };
 
