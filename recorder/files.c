@@ -125,11 +125,16 @@ static void note_parents(struct hps_files *f, const char *path)
 	}
 }
 
+static enum hps_keep keep_of(const struct hps_file *file, bool store)
+{
+	return hps_rule_path(file->path) ? HPS_KEEP_SECRET : store ? HPS_KEEP_CONTENT : HPS_KEEP_DIGEST;
+}
+
 static struct hps_content *content_of(struct hps_files *f, const struct hps_file *file, int fd, const struct stat *s)
 {
-	bool store = f->capture && !f->rerun && hps_path_unpackaged(file->path) && !hps_redact_path_is_secret(file->path);
+	bool store = f->capture && !f->rerun && hps_path_unpackaged(file->path);
 
-	return hps_hasher_add(f->hasher, fd, s, store, false);
+	return hps_hasher_add(f->hasher, fd, s, keep_of(file, store), false);
 }
 
 /* ---- one file under several names ---- */
@@ -427,7 +432,6 @@ static void settle(struct hps_files *f, struct hps_file *file)
 	char target[HPS_PATH_CAP];
 	struct stat s;
 	ssize_t n;
-	bool store;
 
 	at = find_product(file, &s);
 	if (at < 0) {
@@ -447,8 +451,7 @@ static void settle(struct hps_files *f, struct hps_file *file)
 		file->final.target = hps_strndup(target, (size_t)n);
 	if (!S_ISREG(s.st_mode))
 		return;
-	store = f->capture && s.st_size <= PRODUCT_STORE_MAX && !hps_redact_path_is_secret(file->path);
-	file->final.content = hps_hasher_add(f->hasher, at, &s, store, true);
+	file->final.content = hps_hasher_add(f->hasher, at, &s, keep_of(file, f->capture && s.st_size <= PRODUCT_STORE_MAX), true);
 }
 
 void hps_files_settle(struct hps_files *f)

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "recorder/redact.h"
+
 #define CHUNK (256 << 10)
 #define STORE_MAX (256ll << 20)
 #define N_BUCKETS (1u << 14)
@@ -32,6 +34,9 @@ struct hps_hasher {
 	bool end, asleep;
 	_Atomic size_t n_open; /* descriptors held for the queue */
 	size_t max_open;
+	const struct hps_redactor *redactor;
+	struct hps_digest *withheld; /* of credentials: what has the same bytes is a copy */
+	size_t n_withheld;
 	struct hps_content *buckets[N_BUCKETS];
 };
 
@@ -51,7 +56,26 @@ static void sniff(struct hps_content *c, const char *block, size_t n)
 	c->shared_object = n >= 18 && !memcmp(block, "\177ELF", 4) && block[16] == 3;
 	n = n < 4096 ? n : 4096;
 	key = memmem(block, n, begin, sizeof begin - 1);
-	c->secret = key && memmem(key, n - (size_t)(key - block), end, sizeof end - 1);
+	if (key && memmem(key, n - (size_t)(key - block), end, sizeof end - 1))
+		c->secret = c->guessable = true;
+}
+
+/* Credentials, a copy of them, or a file that holds what is secret? */
+static bool withhold(struct hps_hasher *h, struct hps_content *c)
+{
+	enum hps_content_secret found = HPS_CONTENT_CLEAN;
+
+	for (size_t i = 0; i < h->n_withheld && !c->guessable; i++)
+		c->secret = c->guessable = hps_digest_equal(&h->withheld[i], &c->digest);
+	if (c->guessable) {
+		h->withheld = hps_grow(h->withheld, h->n_withheld, sizeof *h->withheld);
+		h->withheld[h->n_withheld++] = c->digest;
+	} else if (c->store && h->objects && c->id.size <= STORE_MAX) {
+		found = hps_redact_content(h->redactor, c->fd);
+	}
+	c->secret |= found != HPS_CONTENT_CLEAN;
+	c->guessable |= found == HPS_CONTENT_GUESSABLE;
+	return c->secret;
 }
 
 static void store(struct hps_hasher *h, struct hps_content *c)
@@ -92,8 +116,9 @@ static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 		state = verdict(c);
 	if (state == HPS_CONTENT_DONE) {
 		pthread_mutex_lock(&h->store_lock);
-		store(h, c);
-		if (h->cache && !c->cached)
+		if (!withhold(h, c))
+			store(h, c);
+		if (h->cache && !c->cached && !c->secret)
 			hps_cache_put(h->cache, c->fd, &c->id, &(struct hps_cached){ c->digest, c->shared_object, c->secret });
 		pthread_mutex_unlock(&h->store_lock);
 	} else {
@@ -259,7 +284,7 @@ static bool known(struct hps_hasher *h, struct hps_content *c, int fd)
 		return false;
 	c->digest = found.digest;
 	c->shared_object = found.shared_object;
-	c->secret = found.secret;
+	c->secret = c->guessable = found.secret;
 	c->cached = true;
 	if (!c->store || c->secret || !h->objects || c->id.size > STORE_MAX)
 		return true;
@@ -267,7 +292,7 @@ static bool known(struct hps_hasher *h, struct hps_content *c, int fd)
 	return c->stored;
 }
 
-struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, bool store_it, bool again)
+struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, enum hps_keep keep, bool again)
 {
 	struct hps_identity id;
 	struct hps_content *c, **bucket;
@@ -278,11 +303,12 @@ struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct st
 		return c;
 	c = hps_alloc(sizeof *c);
 	c->id = id;
-	c->store = store_it;
+	c->store = keep == HPS_KEEP_CONTENT;
+	c->secret = c->guessable = keep == HPS_KEEP_SECRET;
 	bucket = &h->buckets[bucket_of(id.dev, id.ino)];
 	c->next = *bucket;
 	*bucket = c;
-	if (!again && known(h, c, fd)) {
+	if (!again && !c->secret && known(h, c, fd)) {
 		c->fd = -1;
 		atomic_store(&c->state, HPS_CONTENT_DONE);
 		return c;
@@ -309,6 +335,11 @@ void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino)
 }
 
 /* ---- life ---- */
+
+void hps_hasher_redact(struct hps_hasher *h, const struct hps_redactor *redactor)
+{
+	h->redactor = redactor;
+}
 
 struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, struct hps_cache *cache, struct hps_gaps *gaps)
 {
@@ -370,5 +401,6 @@ void hps_hasher_free(struct hps_hasher *h)
 	pthread_cond_destroy(&h->work);
 	pthread_cond_destroy(&h->progress);
 	free(h->queue);
+	free(h->withheld);
 	free(h);
 }

@@ -5,6 +5,7 @@
 #define HPS_RECORDER_IDENTITY_H
 
 #include "core/core.h"
+#include "recorder/redact.h"
 
 /* ---- identity.c: the rows ---- */
 /* How far a value can be believed, best first. */
@@ -65,26 +66,8 @@ int hps_dataset_digest(const char *path, struct hps_dataset *ret, struct hps_err
 
 /* ---- identity_seed.c: seeds and where they came from ---- */
 /* seed_option: of --seed, or NULL. The trial's `seeds` array. */
+bool hps_seed_valid(const char *text); /* a whole number: decimal, perhaps negative, or 0x and hexadecimal digits; 80 characters at most */
 json_t *hps_seeds(char *const *argv, char *const *envp, const char *seed_option);
-
-/* ---- redact.c: what may be written down ---- */
-struct hps_redactor {
-	uint8_t key[32];	     /* of this ledger; wiped by release */
-	const struct hps_strv *more; /* names of --allow-env; may be NULL */
-};
-void hps_redactor_release(struct hps_redactor *r);
-/* "hmac:<32 hex digits>" of the value under its class (the variable's or option's name). */
-char *hps_redact_tag(const struct hps_redactor *r, const char *class, const char *value);
-bool hps_redact_name_is_secret(const char *name);   /* API_KEY, db.password, … */
-bool hps_redact_value_is_secret(const char *value); /* known token shapes, PEM private keys, JWTs */
-/* Clear values of the allow-list go to `clear`, tags of all others to `tags`. */
-void hps_redact_environment(const struct hps_redactor *r, char *const *envp, json_t *clear, json_t *tags);
-/* One argument; `previous` is the one before it ("--password", …) or NULL. Heap, redacted where needed. */
-char *hps_redact_argument(const struct hps_redactor *r, const char *previous, const char *argument);
-/* User information and token-like query values of URLs inside text are replaced. Heap. */
-char *hps_redact_text(const struct hps_redactor *r, const char *text);
-/* Files whose content is never stored: .netrc, .ssh/, .aws/, tokens, PEM private keys … */
-bool hps_redact_path_is_secret(const char *path);
 
 /* ---- metrics.c: what the trial reported ---- */
 /* JSON object (nested names joined by '.') or JSON lines (the last value of each name wins) into `metrics`, values as decimal strings.

@@ -40,12 +40,22 @@ static bool is_seed_name(const char *word, size_t len)
 	return false;
 }
 
-/* A value: a whole number, as every framework wants it. */
+/* As every framework wants it; NumPy's have up to 128 bits, PyTorch's may be negative. */
+bool hps_seed_valid(const char *text)
+{
+	const char *digits = text + (*text == '-');
+	size_t n;
+
+	if (!strncmp(digits, "0x", 2))
+		n = strspn(digits + 2, "0123456789abcdefABCDEF") + 2;
+	else
+		n = strspn(digits, "0123456789");
+	return n && !digits[n] && n <= 80 && strcmp(digits, "0x") != 0;
+}
+
 static bool is_number(const char *value)
 {
-	int64_t unused;
-
-	return value && hps_parse_i64(value, INT64_MIN, INT64_MAX, &unused) == 0;
+	return value && hps_seed_valid(value);
 }
 
 /* --seed 7, --seed=7, seed=7, +trainer.seed=7 */

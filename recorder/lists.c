@@ -95,14 +95,15 @@ static void set_package(json_t *item, const json_t *owner)
 		hps_json_set(item, "pristine", json_incref(json_object_get(owner, "pristine")));
 }
 
-static void set_content(json_t *item, const struct hps_file *file, const json_t *owner)
+static void set_content(const struct hps_record *r, json_t *item, const struct hps_file *file, const json_t *owner)
 {
 	const struct hps_content *c = file->first;
 
-	hps_json_set_int(item, "size", c ? c->id.size : file->size);
+	if (!hps_shape_withheld(file->path, c))
+		hps_json_set_int(item, "size", c ? c->id.size : file->size);
 	hps_json_set(item, "uses", uses_json(file->uses | (is_library(file) ? HPS_USE_LIBRARY : 0)));
 	if (has_digest(c))
-		hps_json_set(item, "digest", hps_shape_digest(&c->digest));
+		hps_shape_content(r, item, "digest", file->path, c);
 	if (c && c->stored)
 		hps_json_set(item, "stored", json_true());
 	if (hps_file_changed(file))
@@ -114,7 +115,7 @@ static void set_content(json_t *item, const struct hps_file *file, const json_t 
 	set_package(item, owner);
 }
 
-static json_t *material_json(const struct hps_file *file, const json_t *owner)
+static json_t *material_json(const struct hps_record *r, const struct hps_file *file, const json_t *owner)
 {
 	json_t *item = json_object();
 	const char *type = file->special ? "other" : type_of(file->mode);
@@ -130,7 +131,7 @@ static json_t *material_json(const struct hps_file *file, const json_t *owner)
 	hps_shape_octal(item, "mode", file->mode);
 	set_i64_text(item, "mtime", file->mtime_ns);
 	if (S_ISREG(file->mode))
-		set_content(item, file, owner);
+		set_content(r, item, file, owner);
 	if (file->listing)
 		hps_json_set(item, "listing", listing_json(file));
 	return item;
@@ -158,11 +159,13 @@ static void store_unowned(struct hps_record *r, struct hps_file *file)
 	size_t n = strlen(file->path);
 
 	if (!c || c->stored || c->secret || atomic_load(&c->state) != HPS_CONTENT_DONE || c->id.size > STORE_MAX || !r->objects ||
-	    hps_redact_path_is_secret(file->path) || (!strncmp(file->path, "/usr/", 5) && n > 4 && !strcmp(file->path + n - 4, ".pyc")))
+	    (!strncmp(file->path, "/usr/", 5) && n > 4 && !strcmp(file->path + n - 4, ".pyc")))
 		return;
 	root = open(r->o->root ? r->o->root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	fd = (int)syscall(SYS_openat2, root, file->path, &how, sizeof how);
-	if (fd >= 0 && hps_objects_put_fd(r->objects, fd, &c->digest, NULL, NULL, NULL) == 0)
+	if (fd >= 0 && hps_redact_content(r->redactor, fd))
+		c->secret = true;
+	else if (fd >= 0 && hps_objects_put_fd(r->objects, fd, &c->digest, NULL, NULL, NULL) == 0)
 		c->stored = true;
 	else
 		hps_gap_note(r->gaps, HPS_GAP_STORE);
@@ -172,7 +175,7 @@ static int write_materials(struct hps_record *r, struct hps_file **list, size_t 
 {
 	struct hps_manifest m;
 
-	hps_manifest_begin(&m, "materials");
+	hps_manifest_begin(&m, r, "materials");
 	for (size_t i = 0; i < n; i++) {
 		struct hps_file *file = list[i];
 		const json_t *owner = NULL;
@@ -187,7 +190,7 @@ static int write_materials(struct hps_record *r, struct hps_file **list, size_t 
 				hps_gap_note(r->gaps, HPS_GAP_CHANGED);
 			r->n_read++;
 		}
-		hps_manifest_add(&m, material_json(file, owner));
+		hps_manifest_add(&m, material_json(r, file, owner));
 	}
 	return hps_manifest_end(&m, r, ret, err);
 }
@@ -197,7 +200,7 @@ static int write_libraries(struct hps_record *r, struct hps_file **list, size_t 
 	const json_t *owners = json_object_get(answer, "packages"), *elf = json_object_get(answer, "elf");
 	struct hps_manifest m;
 
-	hps_manifest_begin(&m, "libraries");
+	hps_manifest_begin(&m, r, "libraries");
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_json_ json_t *path = NULL;
 		const json_t *facts;
@@ -210,7 +213,7 @@ static int write_libraries(struct hps_record *r, struct hps_file **list, size_t 
 		item = json_object();
 		hps_json_set(item, "path", json_incref(path));
 		if (has_digest(list[i]->first))
-			hps_json_set(item, "digest", hps_shape_digest(&list[i]->first->digest));
+			hps_shape_content(r, item, "digest", list[i]->path, list[i]->first);
 		json_object_update(item, (json_t *)(uintptr_t)facts); /* soname, buildId, version, packageNote */
 		set_package(item, at_path(owners, list[i]->path));
 		hps_manifest_add(&m, item);
@@ -240,7 +243,7 @@ static bool is_product(const struct hps_file *file)
 	return file->product && !file->special && (file->final.exists || file->final.unreadable || file->existed) && !untouched(file);
 }
 
-static json_t *product_json(const struct hps_file *file)
+static json_t *product_json(const struct hps_record *r, const struct hps_file *file)
 {
 	json_t *item = json_object();
 	const struct hps_final *final = &file->final;
@@ -251,7 +254,7 @@ static json_t *product_json(const struct hps_file *file)
 	hps_json_set_text(item, "type", type_of(mode));
 	hps_json_set_text(item, "state", state);
 	if (file->existed && has_digest(file->first))
-		hps_json_set(item, "before", hps_shape_digest(&file->first->digest));
+		hps_shape_content(r, item, "before", file->path, file->first);
 	if (file->unverified)
 		hps_json_set(item, "unverified", json_true());
 	if (!final->exists)
@@ -265,10 +268,10 @@ static json_t *product_json(const struct hps_file *file)
 	if (S_ISLNK(mode))
 		return item;
 	hps_shape_octal(item, "mode", mode);
-	if (S_ISREG(mode))
+	if (S_ISREG(mode) && !hps_shape_withheld(file->path, final->content))
 		hps_json_set_int(item, "size", final->content ? final->content->id.size : final->size);
 	if (has_digest(final->content))
-		hps_json_set(item, "digest", hps_shape_digest(&final->content->digest));
+		hps_shape_content(r, item, "digest", file->path, final->content);
 	if (final->content && final->content->stored)
 		hps_json_set(item, "stored", json_true());
 	return item;
@@ -281,18 +284,18 @@ static int write_products(struct hps_record *r, struct hps_file **list, size_t n
 	json_t *descriptor;
 	int error;
 
-	hps_manifest_begin(&m, "products");
+	hps_manifest_begin(&m, r, "products");
 	for (size_t i = 0; i < n; i++) {
 		const struct hps_file *file = list[i];
 		json_t *named;
 
 		if (!is_product(file))
 			continue;
-		hps_manifest_add(&m, product_json(file));
+		hps_manifest_add(&m, product_json(r, file));
 		if (!S_ISREG(file->final.mode) || !has_digest(file->final.content))
 			continue;
 		r->n_written++;
-		if (json_array_size(items) >= SUBJECTS_MAX)
+		if (json_array_size(items) >= SUBJECTS_MAX || hps_shape_withheld(file->path, file->final.content))
 			continue;
 		named = json_object();
 		hps_json_set(named, "name", hps_path_json(file->path));
@@ -324,7 +327,7 @@ static int write_misses(struct hps_record *r, json_t **ret, struct hps_error *er
 	for (size_t i = 0; i < misses->n; i++)
 		list[i] = &misses->items[i];
 	qsort(list, misses->n, sizeof *list, by_key);
-	hps_manifest_begin(&m, "misses");
+	hps_manifest_begin(&m, r, "misses");
 	for (size_t i = 0; i < misses->n; i++) {
 		json_t *item = json_object();
 
@@ -337,13 +340,8 @@ static int write_misses(struct hps_record *r, json_t **ret, struct hps_error *er
 
 static json_t *packed_arguments(const struct hps_record *r, const struct hps_execution *e)
 {
-	_cleanup_free_ char **argv = NULL;
-	size_t n = 0;
+	_cleanup_free_ char **argv = hps_shape_words(e);
 
-	argv = hps_realloc(NULL, e->argv_len + 1, sizeof *argv);
-	for (size_t at = 0; at < e->argv_len; at += strlen(e->argv + at) + 1)
-		argv[n++] = e->argv + at;
-	argv[n] = NULL;
 	return hps_shape_arguments(r, argv);
 }
 
@@ -376,7 +374,7 @@ static int write_processes(struct hps_record *r, json_t **ret, struct hps_error 
 
 	for (size_t i = 0; i < r->reaper->n; i++)
 		ends[r->reaper->exits[i].index] = &r->reaper->exits[i];
-	hps_manifest_begin(&m, "processes");
+	hps_manifest_begin(&m, r, "processes");
 	for (size_t i = 0; i < s->n_executions; i++)
 		hps_manifest_add(&m, process_json(r, i, ends[s->executions[i].tracee]));
 	return hps_manifest_end(&m, r, ret, err);
@@ -387,7 +385,7 @@ static int write_python(struct hps_record *r, const json_t *answer, json_t **ret
 	const json_t *items = json_object_get(answer, "python");
 	struct hps_manifest m;
 
-	hps_manifest_begin(&m, "python");
+	hps_manifest_begin(&m, r, "python");
 	for (size_t i = 0; i < json_array_size(items); i++)
 		hps_manifest_add(&m, json_deep_copy(json_array_get(items, i)));
 	return hps_manifest_end(&m, r, ret, err);

@@ -4,8 +4,11 @@
 
 #include <string.h>
 
-void hps_manifest_begin(struct hps_manifest *m, const char *name)
+#include "recorder/redact.h"
+
+void hps_manifest_begin(struct hps_manifest *m, const struct hps_record *r, const char *name)
 {
+	m->redactor = r->redactor;
 	m->name = name;
 	m->n = 0;
 	m->error = 0;
@@ -19,6 +22,7 @@ void hps_manifest_add(struct hps_manifest *m, json_t *item)
 
 	if (m->n++)
 		hps_buf_addc(&m->text, ',');
+	hps_redact_json(m->redactor, own);
 	if (!m->error)
 		m->error = hps_json_canonical(own, &m->text, NULL);
 }

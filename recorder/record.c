@@ -60,9 +60,10 @@ json_t *hps_record_begin(const struct hps_record *r)
 	hps_json_add(json_object_get(statement, "subject"), subject);
 	hps_json_set(predicate, "command", command);
 	hps_json_set(predicate, "cwd", hps_shape_text(r, r->cwd));
-	hps_json_set(predicate, "params", hps_shape_params(r));
+	hps_json_set(predicate, "params", hps_shape_named(r, r->params));
 	hps_json_set(predicate, "recorder", recorder_json());
 	set_trial(r, predicate);
+	hps_redact_json(r->redactor, statement);
 	return statement;
 }
 
@@ -115,7 +116,7 @@ static json_t *external_json(const struct hps_record *r)
 
 	hps_json_set(external, "command", hps_shape_arguments(r, r->argv));
 	hps_json_set(external, "cwd", hps_shape_text(r, r->cwd));
-	hps_json_set(external, "params", hps_shape_params(r));
+	hps_json_set(external, "params", hps_shape_named(r, r->params));
 	hps_redact_environment(r->redactor, r->envp, clear, tags);
 	hps_json_set(external, "environment", clear);
 	hps_json_set(external, "environmentDigests", tags);
@@ -204,7 +205,7 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 	set_trial(r, predicate);
 	hps_json_set_text(predicate, "state", WIFSIGNALED(r->status) ? "killed" : WEXITSTATUS(r->status) ? "failed" : "complete");
 	hps_json_set(predicate, "exit", hps_shape_exit(r->status));
-	hps_json_set(predicate, "metrics", json_deep_copy(r->metrics));
+	hps_json_set(predicate, "metrics", hps_shape_named(r, r->metrics));
 	hps_json_set(predicate, "metricsPath", hps_path_json(r->metrics_path));
 	hps_json_set(predicate, "buildDefinition", definition);
 	hps_json_set(predicate, "runDetails", run_json(r));
@@ -212,6 +213,7 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 	hps_json_set(predicate, "identities", rows);
 	hps_json_set(predicate, "coverage", hps_gaps_json(r->gaps));
 	hps_json_set(predicate, "resources", resources_json(r));
+	hps_redact_json(r->redactor, statement);
 	*ret = hps_take(statement);
 	return 0;
 }

@@ -87,7 +87,9 @@ struct hps_content {
 	_Atomic int state; /* enum hps_content_state */
 	_Atomic bool wanted; /* somebody waits: the hasher hands the job over after its chunk */
 	bool store;	     /* its bytes belong into the content store */
-	bool stored, shared_object, secret; /* results, valid when DONE */
+	bool stored, shared_object; /* results, valid when DONE */
+	bool secret;	     /* credentials, or holds some: never stored */
+	bool guessable;	     /* a secret whose digest is not written down either */
 	bool cached;	     /* the digest came from the cache */
 	struct hps_digest digest;
 	int fd; /* a description of our own, until the job has ended; then -1 */
@@ -97,12 +99,15 @@ struct hps_content {
 };
 
 struct hps_hasher;
+struct hps_redactor;
 /* objects may be NULL (nothing is stored). The thread starts at once, at idle priority. */
 struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, struct hps_cache *cache, struct hps_gaps *gaps);
+void hps_hasher_redact(struct hps_hasher *h, const struct hps_redactor *redactor); /* looks for its secrets in what is stored; before the first add */
+enum hps_keep { HPS_KEEP_DIGEST, HPS_KEEP_CONTENT, HPS_KEEP_SECRET }; /* the last: credentials; copies of them are not stored either */
 /* The content that fd holds now; queued for hashing when it is new, or `again` (stores through a mapping move no clock). fd is
  * not kept: it is opened again, for a duplicate would share the offset and the locks with the program. Call from one thread
  * at a time. */
-struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, bool store, bool again);
+struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, enum hps_keep keep, bool again);
 /* Returns when no content of this inode waits to be hashed: a writer may pass. */
 void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino);
 void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c); /* until it is hashed; does it here if it is not begun */
@@ -591,23 +596,29 @@ int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies,
 
 /* ---- shape.c: small shapes of JSON ---- */
 json_t *hps_shape_digest(const struct hps_digest *d);
+/* The content of a file: `name` with its digest; of credentials "<name>Tag" (keyed) and "withheld" with the reason. */
+void hps_shape_content(const struct hps_record *r, json_t *item, const char *name, const char *path, const struct hps_content *c);
+/* Why the digest of this file's content is not written down; NULL: it is. */
+const char *hps_shape_withheld(const char *path, const struct hps_content *c);
 void hps_shape_octal(json_t *object, const char *name, mode_t mode);
 void hps_shape_seconds(json_t *object, const char *name, int64_t ns); /* as a decimal string */
 json_t *hps_shape_exit(int status);
+char **hps_shape_words(const struct hps_execution *e); /* its arguments, and a NULL; heap, the strings are e's */
 json_t *hps_shape_arguments(const struct hps_record *r, char *const *argv); /* redacted */
 json_t *hps_shape_text(const struct hps_record *r, const char *text);	    /* redacted */
-json_t *hps_shape_params(const struct hps_record *r);			    /* redacted */
+json_t *hps_shape_named(const struct hps_record *r, const json_t *values);  /* object of strings under a user's names: redacted */
 
 /* ---- manifest.c: long lists as objects ------------------------------------------------------------------------------------------------------------------ */
 
 struct hps_manifest {
+	const struct hps_redactor *redactor;
 	const char *name;
 	struct hps_buf text;
 	size_t n;
 	int error;
 };
-void hps_manifest_begin(struct hps_manifest *m, const char *name);
-void hps_manifest_add(struct hps_manifest *m, json_t *item); /* takes item; items come sorted */
+void hps_manifest_begin(struct hps_manifest *m, const struct hps_record *r, const char *name);
+void hps_manifest_add(struct hps_manifest *m, json_t *item); /* takes item and redacts it; items come sorted */
 /* Stores it and gives its resource descriptor {name, digest, mediaType}. */
 int hps_manifest_end(struct hps_manifest *m, struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST;
 

@@ -2,6 +2,7 @@
 #include "recorder/recorder.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "recorder/identity.h"
@@ -14,6 +15,27 @@ json_t *hps_shape_digest(const struct hps_digest *d)
 	hps_digest_hex(d, hex);
 	hps_json_set_text(set, "sha256", hex);
 	return set;
+}
+
+const char *hps_shape_withheld(const char *path, const struct hps_content *c)
+{
+	const char *class = hps_rule_path(path);
+
+	return class ? class : c && c->guessable ? "content" : NULL;
+}
+
+void hps_shape_content(const struct hps_record *r, json_t *item, const char *name, const char *path, const struct hps_content *c)
+{
+	const char *withheld = hps_shape_withheld(path, c);
+	_cleanup_free_ char *member = hps_format("%sTag", name), *tag = NULL;
+
+	if (!withheld) {
+		hps_json_set(item, name, hps_shape_digest(&c->digest));
+		return;
+	}
+	tag = hps_redact_tag(r->redactor, "content", (const char *)c->digest.b, sizeof c->digest.b);
+	hps_json_set_text(item, member, tag);
+	hps_json_set_text(item, "withheld", withheld);
 }
 
 void hps_shape_octal(json_t *object, const char *name, mode_t mode)
@@ -44,18 +66,20 @@ json_t *hps_shape_exit(int status)
 	return e;
 }
 
+char **hps_shape_words(const struct hps_execution *e)
+{
+	char **argv = hps_realloc(NULL, e->argv_len + 1, sizeof *argv);
+	size_t n = 0;
+
+	for (size_t at = 0; at < e->argv_len; at += strlen(e->argv + at) + 1)
+		argv[n++] = e->argv + at;
+	argv[n] = NULL;
+	return argv;
+}
+
 json_t *hps_shape_arguments(const struct hps_record *r, char *const *argv)
 {
-	json_t *list = json_array();
-	const char *previous = NULL;
-
-	for (; *argv; argv++) {
-		_cleanup_free_ char *clean = hps_redact_argument(r->redactor, previous, *argv);
-
-		hps_json_add(list, hps_path_json(clean));
-		previous = *argv;
-	}
-	return list;
+	return hps_redact_arguments(r->redactor, argv);
 }
 
 json_t *hps_shape_text(const struct hps_record *r, const char *text)
@@ -65,16 +89,15 @@ json_t *hps_shape_text(const struct hps_record *r, const char *text)
 	return hps_path_json(clean);
 }
 
-/* By the shape of the values alone: a parameter's name is what the search is about, and may well be "key" or "token". */
-json_t *hps_shape_params(const struct hps_record *r)
+json_t *hps_shape_named(const struct hps_record *r, const json_t *values)
 {
 	json_t *clean = json_object(), *value;
 	const char *name;
 
-	json_object_foreach(r->params, name, value) {
-		_cleanup_free_ char *text = hps_redact_text(r->redactor, json_string_value(value));
+	json_object_foreach((json_t *)(uintptr_t)values, name, value) {
+		_cleanup_free_ char *safe = hps_redact_text(r->redactor, name), *text = hps_redact_named(r->redactor, name, json_string_value(value));
 
-		hps_json_set_text(clean, name, text);
+		hps_json_set_text(clean, safe, text);
 	}
 	return clean;
 }

@@ -248,6 +248,8 @@ static int open_ledger(struct trial *t, struct hps_error *err)
 		r = hps_lease_sweep(t->ledger, NULL, err);
 	if (r)
 		return r;
+	hps_redactor_learn(&t->redactor, t->record.argv, t->record.envp);
+	hps_redactor_learn(&t->redactor, t->o->params.v, NULL);
 	t->record.objects = hps_ledger_objects(t->ledger);
 	if (t->files.capture && t->record.objects) {
 		objects = hps_format("%s/objects", hps_ledger_dir(t->ledger));
@@ -268,6 +270,7 @@ static int prepare(struct trial *t, const sigset_t *watched, struct hps_error *e
 		return r;
 	t->cache = hps_cache_open();
 	t->hasher = hps_hasher_new(t->supervisor.proc_fd, t->store, t->cache, &t->gaps);
+	hps_hasher_redact(t->hasher, &t->redactor);
 	t->files.hasher = t->supervisor.hasher = t->hasher;
 	r = hps_launcher_new(&t->launch, &t->gaps, &t->launcher, err);
 	if (r)
@@ -361,6 +364,16 @@ static void forget_stored(struct trial *t)
 	}
 }
 
+/* A secret of an inner command line may be part of a file's name, and files come first. */
+static void learn_executions(struct trial *t)
+{
+	for (size_t i = 0; i < t->supervisor.n_executions; i++) {
+		_cleanup_free_ char **argv = hps_shape_words(&t->supervisor.executions[i]);
+
+		hps_redactor_learn(&t->redactor, argv, NULL);
+	}
+}
+
 /* The trial has run: from here on nothing changes its status, and what fails is said. */
 static void write_record(struct trial *t)
 {
@@ -374,6 +387,7 @@ static void write_record(struct trial *t)
 		hps_error_release(&err);
 		forget_stored(t);
 	}
+	learn_executions(t);
 	if (hps_record_trial(&t->record, &statement, &err)) {
 		hps_note("%s: this trial has no record", err.message);
 		return;
@@ -486,6 +500,8 @@ static int check_options(const struct hps_trial_options *o, struct hps_error *er
 		if (access(equals ? equals + 1 : o->datasets.v[i], R_OK))
 			return hps_error_errno(err, "--dataset '%s'", o->datasets.v[i]);
 	}
+	if (o->seed && !hps_seed_valid(o->seed))
+		return hps_error_set(err, HPS_E_USAGE, "--seed '%s': a seed is a whole number (decimal, or hexadecimal with 0x)", o->seed);
 	if (o->has_lock_fd && fcntl((int)o->lock_fd, F_SETFD, FD_CLOEXEC))
 		return hps_error_errno(err, "--lock-fd %d", (int)o->lock_fd);
 	if (o->has_passphrase_fd && fcntl((int)o->passphrase_fd, F_SETFD, FD_CLOEXEC))

@@ -4,46 +4,82 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "recorder/identity.h"
+#include "recorder/redact.h"
+#include "tests/unit/ordinary_commands.h"
 
 static const struct hps_redactor redactor = { .key = "0123456789abcdef0123456789abcde" };
 
 static void test_names(void **state)
 {
-	static const char *const secret[] = { "API_KEY", "apiKey", "WANDB_API_KEY", "db.password", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "authHeader", "session-id", "OPENAI_APIKEY", "PGPASSWORD" };
-	static const char *const harmless[] = { "TOKENIZERS_PARALLELISM", "max_tokens", "key_dim", "keyboard", "monkey", "author", "passenger", "lr", "hidden_size", "compass", "tokenizer" };
+	static const char *const secret[] = { "API_KEY", "apiKey", "WANDB_API_KEY", "db.password", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "authHeader", "session-id", "OPENAI_APIKEY", "PGPASSWORD", "MYTOKEN", "DB_PWD", "X-Amz-Signature" };
+	static const char *const harmless[] = { "TOKENIZERS_PARALLELISM", "max_tokens", "mask_token", "keyboard", "monkey", "author", "passenger", "lr", "hidden_size", "compass", "tokenizer", "PWD" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(secret); i++) {
-		if (!hps_redact_name_is_secret(secret[i]))
+		if (!hps_rule_name(secret[i], strlen(secret[i])))
 			print_error("%s\n", secret[i]);
-		assert_true(hps_redact_name_is_secret(secret[i]));
+		assert_int_not_equal(hps_rule_name(secret[i], strlen(secret[i])), HPS_PLAIN);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++) {
-		if (hps_redact_name_is_secret(harmless[i]))
+		if (hps_rule_name(harmless[i], strlen(harmless[i])))
 			print_error("%s\n", harmless[i]);
-		assert_false(hps_redact_name_is_secret(harmless[i]));
+		assert_int_equal(hps_rule_name(harmless[i], strlen(harmless[i])), HPS_PLAIN);
 	}
 }
 
-/* Tokens are put together here, so that no scanner finds one in this file. */
-static void test_values(void **state)
+/* What is written for `text` has nothing of `secret`, and a tag. */
+static void check_withheld(const char *text, const char *secret)
 {
-	static const char *const prefixes[] = { "ghp_", "hf_", "AKIA", "glpat-", "sk-", "npm_" };
-	static const char *const harmless[] = { "sk-learn", "hf_hub", "0123456789abcdef0123456789abcdef01234567", "risk-0123456789abcdef0123456789", "model.bin", "epoch=3" };
+	_cleanup_free_ char *clean = hps_redact_text(&redactor, text), *again = hps_redact_text(&redactor, clean);
+
+	if (strstr(clean, secret) || !strstr(clean, "hmac:"))
+		print_error("%s -> %s\n", text, clean);
+	assert_null(strstr(clean, secret));
+	assert_non_null(strstr(clean, "hmac:"));
+	if (strcmp(clean, again) != 0)
+		print_error("%s -> %s -> %s\n", text, clean, again);
+	assert_string_equal(clean, again);
+}
+
+static void check_kept(const char *text)
+{
+	_cleanup_free_ char *clean = hps_redact_text(&redactor, text);
+
+	if (strcmp(clean, text) != 0)
+		print_error("%s -> %s\n", text, clean);
+	assert_string_equal(clean, text);
+}
+
+/* Tokens are put together here, so that no scanner finds one in this file. */
+static void test_shapes(void **state)
+{
+	static const char *const prefixes[] = { "ghp_", "hf_", "glpat-", "sk-", "sk-proj-", "npm_", "xoxb-", "AIza", "gho_", "github_pat_", "pypi-", "dapi", "nvapi-", "hvs.", "r8_", "gsk_", "GOCSPX-", "sk_live_" };
+	static const char *const harmless[] = { "sk-learn", "hf_hub", "0123456789abcdef0123456789abcdef01234567", "risk-0123456789abcdef0123456789", "model.bin", "epoch=3", "sk-learn-random-forest-experiment-2", "npm_config_registry", "dapicall" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
 		_cleanup_free_ char *token = hps_format("%s%s", prefixes[i], "0A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r");
 		_cleanup_free_ char *text = hps_format("before=%s after", token), *clean = hps_redact_text(&redactor, text);
 
-		assert_true(hps_redact_value_is_secret(token));
-		assert_null(strstr(clean, token + 6));
-		assert_non_null(strstr(clean, "hmac:"));
+		check_withheld(text, token + strlen(prefixes[i]));
 		assert_non_null(strstr(clean, " after"));
 	}
+	check_withheld("id " "AKIA" "0123456789ABCDEF x", "0123456789ABCDEF");
+	check_withheld("x=" "eyJ" "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P", "dozjgNryP4J3");
 	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
-		assert_false(hps_redact_value_is_secret(harmless[i]));
+		check_kept(harmless[i]);
+}
+
+static void test_keys(void **state)
+{
+	_cleanup_free_ char *pem = hps_format("a\n-----BEGIN RSA %s KEY-----\nMIIEpAIBAAKCAQEA\nabc\n-----END RSA %s KEY-----\nrest", "PRIVATE", "PRIVATE");
+	_cleanup_free_ char *public = hps_format("-----BEGIN %s KEY-----\nMIIBIjANBgkqhkiG9w0B\n-----END %s KEY-----\n", "PUBLIC", "PUBLIC");
+	_cleanup_free_ char *clean = hps_redact_text(&redactor, pem);
+
+	(void)state;
+	check_withheld(pem, "MIIEpAIBAAKCAQEA");
+	assert_non_null(strstr(clean, "\nrest"));
+	check_kept(public);
 }
 
 static void test_urls(void **state)
@@ -55,28 +91,159 @@ static void test_urls(void **state)
 	assert_null(strstr(clean, "swordfish"));
 	assert_non_null(strstr(clean, "@example.org/a?lr=1&token=hmac:"));
 	assert_non_null(strstr(clean, "&x=2#y"));
+	check_withheld("https://account.blob.core.windows.net/c/b?sv=2020-08-04&se=2025&sr=b&sig=aB3%2Bxyz%2F9k%3D&x=1", "aB3%2Bxyz");
+	check_withheld("https://b.s3.amazonaws.com/k?X-Amz-Date=20240101T000000Z&X-Amz-Signature=fe5f80f77d5fa3bec", "fe5f80f77d5fa3bec");
+	check_withheld("postgresql://me:pss/w0rd@db.example.org:5432/x", "ss/w0rd");
+	check_withheld("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=Zm9vYmFy;EndpointSuffix=core.windows.net", "Zm9vYmFy");
+	check_kept("https://example.org/a?lr=1&x=2#y");
+	check_kept("http://host:8080/path@v1");
+	check_kept("ssh://git@github.com/a/b");
 }
 
-static void check_argument(const char *previous, const char *argument, bool kept)
+static void test_texts(void **state)
 {
-	_cleanup_free_ char *clean = hps_redact_argument(&redactor, previous, argument);
-
-	if (kept)
-		assert_string_equal(clean, argument);
-	else
-		assert_non_null(strstr(clean, "hmac:"));
+	(void)state;
+	check_withheld("Authorization: Bearer swordfish-is-long", "swordfish");
+	check_withheld("{\"lr\": 0.1, \"api_key\": \"sword\\\"fish\", \"n\": 3}", "sword");
+	check_withheld("{\"lr\": 0.1, \"api_key\": \"sword\\\"fish\", \"n\": 3}", "fish");
+	check_withheld("{\\\"api_key\\\":\\\"swordfish\\\"}", "swordfish");
+	check_withheld("lr: 0.1\npassword: my secret phrase\nn: 3\n", "secret phrase");
+	check_withheld("[db]\nuser = me\npassword = sort,fish;x\nport = 1\n", "sort,fish;x");
+	check_withheld("+password: swordfish\n-password: swordfisher\n", "swordfish");
+	check_withheld("curl -H \"X-Api-Key: swordfish\" https://example.org", "swordfish");
+	check_withheld("curl -u user:swordfish https://example.org", "swordfish");
+	check_withheld("env MYTOKEN=swordfish python train.py", "swordfish");
+	check_withheld("python train.py --api-key swordfish --lr 0.1", "swordfish");
+	check_withheld("mysql -uroot -pswordfish db", "swordfish");
+	check_withheld("Set-Cookie: sid=swordfish; Path=/", "swordfish");
+	check_withheld("wandb login 0123456789abcdef0123456789abcdef01234567", "0123456789abcdef01");
+	check_withheld("machine example.org login me password swordfish12", "swordfish12");
+	check_withheld("aws configure set aws_secret_access_key wJalrXUtnFEMIK7MDENGbPxRfiCY1", "wJalrXUtn");
+	check_withheld("{\"secrets\": [\"swordfish\", \"x\"]}", "swordfish");
 }
+
+/* One argument of a command line: of `argv` the last is withheld, or stays. */
+static void check_arguments(const char *const *argv, bool kept)
+{
+	_cleanup_strv_ struct hps_strv list = list_of(argv);
+	_cleanup_json_ json_t *clean = hps_redact_arguments(&redactor, list.v);
+	const char *last = json_string_value(json_array_get(clean, list.n - 1));
+
+	if (kept ? strcmp(last, list.v[list.n - 1]) != 0 : !strstr(last, "hmac:") || strstr(last, "hunter2"))
+		print_error("%s -> %s\n", list.v[list.n - 1], last);
+	if (kept)
+		assert_string_equal(last, list.v[list.n - 1]);
+	else
+		assert_true(strstr(last, "hmac:") && !strstr(last, "hunter2"));
+}
+#define WITHHELD(...) check_arguments((const char *const[]){ __VA_ARGS__, NULL }, false)
+#define KEPT(...) check_arguments((const char *const[]){ __VA_ARGS__, NULL }, true)
 
 static void test_arguments(void **state)
 {
 	(void)state;
-	check_argument("--api-key", "hunter2", false);
-	check_argument(NULL, "--api-key=hunter2", false);
-	check_argument(NULL, "db.password=hunter2", false);
-	check_argument("--lr", "0.1", true);
-	check_argument("--max-tokens", "512", true);
-	check_argument("--use-token", "--lr", true);
-	check_argument(NULL, "data/key=1/part", true);
+	WITHHELD("x", "--api-key", "hunter2");
+	WITHHELD("x", "--api-key=hunter2");
+	WITHHELD("x", "db.password=hunter2");
+	WITHHELD("x", "+logger.api_key=hunter2 hunter2");
+	WITHHELD("x", "--password", "my hunter2 phrase");
+	WITHHELD("env", "MYTOKEN=hunter2");
+	WITHHELD("curl", "-u", "user:hunter2");
+	WITHHELD("true", "-u", "user:hunter2");
+	WITHHELD("curl", "-H", "Authorization: Bearer hunter2");
+	WITHHELD("curl", "-H", "X-Auth-Token: hunter2");
+	WITHHELD("/usr/bin/mysql", "-phunter2");
+	WITHHELD("true", "-phunter2a9Bx0c7");
+	WITHHELD("sshpass", "-p", "hunter2");
+	WITHHELD("docker", "login", "-p", "hunter2");
+	WITHHELD("x", "--json", "{\"api_key\": \"hunter2\"}");
+	WITHHELD("sh", "-c", "API_KEY=hunter2 python train.py");
+	KEPT("x", "--lr", "0.1");
+	KEPT("x", "--max-tokens", "512");
+	KEPT("x", "--use-token", "--lr");
+	KEPT("x", "data/key=1/part");
+	KEPT("x", "-p", "8080");
+	KEPT("gcc", "-pthread");
+	KEPT("docker", "run", "-u", "1000:1000");
+	{
+		_cleanup_strv_ struct hps_strv argv = LIST_OF("sh", "-c", "API_KEY=hunter2 python train.py --lr 0.1");
+		_cleanup_json_ json_t *clean = hps_redact_arguments(&redactor, argv.v);
+
+		assert_non_null(strstr(json_string_value(json_array_get(clean, 2)), " python train.py --lr 0.1"));
+	}
+}
+
+/* The words of a line as a shell gives them; quotes that are part of a word stay. */
+static struct hps_strv shell_words(const char *line)
+{
+	struct hps_strv list = HPS_STRV_INIT;
+	_cleanup_buf_ struct hps_buf word = HPS_BUF_INIT;
+	bool any = false;
+
+	for (char quote = 0;; line++) {
+		if (!*line || (*line == ' ' && !quote)) {
+			if (any)
+				hps_strv_add(&list, word.data ? word.data : "");
+			hps_buf_reset(&word);
+			any = false;
+			if (!*line)
+				return list;
+		} else if (*line == '\'' && (!quote || quote == *line)) {
+			quote = quote ? 0 : *line;
+			any = true;
+		} else {
+			hps_buf_addc(&word, *line);
+			any = true;
+		}
+	}
+}
+
+/* 100 and more ordinary command lines come out unchanged: as arguments, as one text, and word by word. */
+static void test_ordinary(void **state)
+{
+	size_t wrong = 0;
+
+	(void)state;
+	assert_true(ARRAY_SIZE(ordinary_commands) >= 100);
+	for (size_t i = 0; i < ARRAY_SIZE(ordinary_commands); i++) {
+		const char *line = ordinary_commands[i];
+		_cleanup_strv_ struct hps_strv argv = shell_words(line);
+		_cleanup_json_ json_t *clean = hps_redact_arguments(NULL, argv.v);
+		_cleanup_free_ char *text = hps_redact_text(NULL, line);
+
+		for (size_t k = 0; k < argv.n; k++) {
+			_cleanup_json_ json_t *same = hps_path_json(argv.v[k]);
+			_cleanup_free_ char *alone = hps_redact_text(NULL, argv.v[k]);
+
+			if (!json_equal(same, json_array_get(clean, k)) || strcmp(alone, argv.v[k]) != 0) {
+				print_error("%s: %s -> %s, %s\n", line, argv.v[k], json_string_value(json_array_get(clean, k)), alone);
+				wrong++;
+			}
+		}
+		if (strcmp(text, line) != 0) {
+			print_error("%s -> %s\n", line, text);
+			wrong++;
+		}
+	}
+	assert_int_equal(wrong, 0);
+}
+
+static void test_files(void **state)
+{
+	static const char *const secret[] = { "/home/a/.netrc", "/w/.env", "/w/.env.local", "/w/prod.env", "/w/token.json", "/w/kaggle.json", "/w/secrets.yaml", "/w/credentials.json", "/home/a/.ssh/id_ed25519", "/root/.kube/config", "/home/a/.cache/huggingface/token", "/run/secrets/db", "/x/client_secret_123.json" };
+	static const char *const harmless[] = { "/w/.env.example", "/w/tokenizer.json", "/usr/lib/python3.11/secrets.py", "/w/tokens.json", "/w/environment.yml", "/w/id_rsa.pub", "/w/key.npy", "/etc/ssl/certs/ca-certificates.crt", "/w/credentials.py" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(secret); i++) {
+		if (!hps_rule_path(secret[i]))
+			print_error("%s\n", secret[i]);
+		assert_non_null(hps_rule_path(secret[i]));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++) {
+		if (hps_rule_path(harmless[i]))
+			print_error("%s\n", harmless[i]);
+		assert_null(hps_rule_path(harmless[i]));
+	}
 }
 
 static void test_environment(void **state)
@@ -96,16 +263,41 @@ static void test_environment(void **state)
 	assert_null(strstr(text.data, "hello"));
 }
 
+/* A secret that was seen under a name is found without one, in each of its forms, and always leaves the same tag. */
+static void test_known(void **state)
+{
+	static const char *const forms[] = {
+		"out/Sw0rd+F\"sh/9x.txt", "Sw0rd%2BF%22sh%2F9x", "Sw0rd%2bF%22sh/9x", "53773072642b46227368", "5377307264 53773072642B462273682F3978",
+		"dXNlcjpTdzByZCtGInNoLzl4", "U3cwcmQrRiJzaC85eA==", "{\"x\": \"Sw0rd+F\\\"sh\\/9x\"}", "'Sw0rd+F\"sh/9x'",
+	};
+	struct hps_redactor r = redactor;
+	_cleanup_strv_ struct hps_strv envp = LIST_OF("SERVICE_PASSWORD=Sw0rd+F\"sh/9x");
+	_cleanup_free_ char *tag = hps_redact_tag(&r, "SERVICE_PASSWORD", "Sw0rd+F\"sh/9x", 13);
+
+	(void)state;
+	hps_redactor_learn(&r, NULL, envp.v);
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		_cleanup_free_ char *clean = hps_redact_text(&r, forms[i]);
+
+		if (i == 3)
+			continue; /* the beginning alone */
+		if (!strstr(clean, tag))
+			print_error("%s -> %s\n", forms[i], clean);
+		assert_non_null(strstr(clean, tag));
+	}
+	hps_redactor_release(&r);
+}
+
 /* Equal values under one key and name are equal, and nothing else is. */
 static void test_tags(void **state)
 {
 	struct hps_redactor other = redactor;
-	_cleanup_free_ char *a = hps_redact_tag(&redactor, "X", "value"), *b = hps_redact_tag(&redactor, "X", "value");
-	_cleanup_free_ char *c = hps_redact_tag(&redactor, "Y", "value"), *d = hps_redact_tag(&redactor, "X", "valuf"), *e = NULL;
+	_cleanup_free_ char *a = hps_redact_tag(&redactor, "X", "value", 5), *b = hps_redact_tag(&redactor, "X", "value", 5);
+	_cleanup_free_ char *c = hps_redact_tag(&redactor, "Y", "value", 5), *d = hps_redact_tag(&redactor, "X", "valuf", 5), *e = NULL;
 
 	(void)state;
 	other.key[0] ^= 1;
-	e = hps_redact_tag(&other, "X", "value");
+	e = hps_redact_tag(&other, "X", "value", 5);
 	assert_string_equal(a, b);
 	assert_string_not_equal(a, c);
 	assert_string_not_equal(a, d);
@@ -115,8 +307,9 @@ static void test_tags(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),	  cmocka_unit_test(test_values),      cmocka_unit_test(test_urls),
-		cmocka_unit_test(test_arguments), cmocka_unit_test(test_environment), cmocka_unit_test(test_tags),
+		cmocka_unit_test(test_names), cmocka_unit_test(test_shapes),   cmocka_unit_test(test_keys),	     cmocka_unit_test(test_urls),
+		cmocka_unit_test(test_texts), cmocka_unit_test(test_arguments), cmocka_unit_test(test_ordinary),    cmocka_unit_test(test_files),
+		cmocka_unit_test(test_known), cmocka_unit_test(test_tags),	cmocka_unit_test(test_environment),
 	};
 
 	return cmocka_run_group_tests_name("recorder_redact", tests, NULL, NULL);

@@ -1,0 +1,100 @@
+/* Private header of the redactor: what may be written down. One mechanism for arguments, environment, URLs, texts, paths, parameters
+ * and metrics; what it knows about secrets is rows of tables (redact_rules.c). A value that is withheld leaves
+ * "hmac:<32 hex digits>", keyed by the ledger's redaction key, so that its owner can tell equal values and nobody else can guess
+ * them. Deciding what is a secret is heuristic: docs/THREATS.md says what is recognised. */
+#ifndef HPS_RECORDER_REDACT_H
+#define HPS_RECORDER_REDACT_H
+
+#include "core/core.h"
+
+/* ---- redact_rules.c: the tables ---- */
+
+/* What a name says about its value. */
+enum hps_secrecy {
+	HPS_PLAIN,
+	HPS_WEAK,   /* key, session, …: withheld when the value looks random, or stands in the query of a URL */
+	HPS_STRONG, /* token, cookie, …: withheld unless it is a number, a truth value or a reference ($NAME) */
+	HPS_STRICT, /* password, secret, API key: numbers, too */
+};
+enum hps_secrecy hps_rule_name(const char *name, size_t len);
+/* Does a value under a name of this secrecy have to be withheld? */
+bool hps_rule_value(enum hps_secrecy secrecy, const char *value, size_t len);
+bool hps_rule_opaque(const char *value, size_t len); /* looks random: a long unbroken run of letters and digits, well mixed */
+bool hps_rule_tag(const char *value, size_t len);    /* one of our own tags */
+/* Length of the token of a known shape (also a PEM private key) that begins at s, or 0; its class goes to *ret. */
+size_t hps_rule_token(const char *s, size_t len, const char **ret);
+void hps_rule_token_pairs(uint8_t pairs[8192]); /* sets the bit of each two bytes that a token begins with: (first << 8 | second) */
+/* The class of a file that holds credentials, by its path; NULL: none is known. */
+const char *hps_rule_path(const char *path);
+bool hps_rule_environment(const char *name); /* allow-listed: decides what a run computes */
+bool hps_rule_settings(const char *path);    /* a file of settings by its suffix: JSON, YAML, INI, … */
+
+/* How programs take a secret that no name announces. */
+enum hps_place {
+	HPS_NEXT,     /* -p SECRET */
+	HPS_ATTACHED, /* -pSECRET */
+	HPS_COLON,    /* -u user:SECRET */
+	HPS_PERCENT,  /* -U user%SECRET */
+};
+struct hps_rule_option {
+	const char *program; /* NULL: any, and then the value must look like it */
+	const char *option;
+	enum hps_place place;
+};
+extern const struct hps_rule_option hps_rule_options[];
+extern const size_t hps_n_rule_options;
+bool hps_rule_announces(const char *word, size_t len); /* Bearer, login, …: what follows may be a secret */
+
+/* ---- redact_known.c: secrets that were seen, in their usual encodings ---- */
+
+struct hps_known;
+struct hps_known *hps_known_new(void);
+/* Remembers value (8 bytes to 16 KiB; others are ignored) under class, with its forms in hex, base64 at each offset, percent
+ * encoding, JSON escapes, our own path escapes and UTF-16. */
+void hps_known_add(struct hps_known *k, const char *class, const char *value, size_t len);
+struct hps_known_secret {
+	char *class, *value;
+	size_t len;
+	bool opaque; /* nobody can guess it */
+};
+/* The longest form of a known secret that begins at s: its length, or 0. */
+size_t hps_known_at(const struct hps_known *k, const char *s, size_t len, const struct hps_known_secret **ret);
+void hps_known_pairs(const struct hps_known *k, uint8_t pairs[8192]); /* as hps_rule_token_pairs() */
+bool hps_known_none(const struct hps_known *k);
+void hps_known_free(struct hps_known *k); /* and wipes */
+
+/* ---- redact.c: the mechanism ---- */
+
+enum hps_content_secret {
+	HPS_CONTENT_CLEAN,
+	HPS_CONTENT_HOLDS,     /* a secret that nobody can guess: the digest of the whole says nothing about it */
+	HPS_CONTENT_GUESSABLE, /* credentials, or a secret that may be short: nor is the digest written down */
+};
+struct hps_redactor {
+	uint8_t key[32];	     /* of this ledger */
+	const struct hps_strv *more; /* names of --allow-env; may be NULL */
+	struct hps_known *known;     /* NULL: none are remembered */
+};
+void hps_redactor_release(struct hps_redactor *r); /* wipes */
+/* Remembers the secrets of a command and its environment, to find them wherever else they turn up. Not while another thread redacts. */
+void hps_redactor_learn(struct hps_redactor *r, char *const *argv, char *const *envp);
+/* "hmac:<32 hex digits>" of the value under its class (the variable's or option's name); "[redacted]" when r is NULL. */
+char *hps_redact_tag(const struct hps_redactor *r, const char *class, const char *value, size_t len);
+/* Clear values of the allow-list go to `clear`, tags of all others to `tags`. */
+void hps_redact_environment(const struct hps_redactor *r, char *const *envp, json_t *clear, json_t *tags);
+json_t *hps_redact_arguments(const struct hps_redactor *r, char *const *argv); /* array of strings, escaped as paths are */
+/* Secrets inside text: URLs, headers, JSON, YAML, INI, command lines, known shapes and values. Heap. */
+char *hps_redact_text(const struct hps_redactor *r, const char *text);
+enum hps_content_secret hps_redact_find(const struct hps_redactor *r, const char *text); /* of a file */
+/* A value under a name that a user chose (a parameter, a metric). Heap. */
+char *hps_redact_named(const struct hps_redactor *r, const char *name, const char *value);
+/* The door: every text inside `value`, in place, before it is written. Names of members and what can only be ours (digests,
+ * nonces, ids) stay. */
+void hps_redact_json(const struct hps_redactor *r, json_t *value);
+
+/* ---- redact_content.c: files whose content is not stored ---- */
+
+/* By what is in it: shapes of tokens, known secrets, and in files of settings names. The descriptor's offset is not moved. */
+enum hps_content_secret hps_redact_content(const struct hps_redactor *r, int fd);
+
+#endif

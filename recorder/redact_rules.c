@@ -1,0 +1,457 @@
+/* What is known about secrets, as tables: names, token shapes, files, options. Sources: the services' own documentation of their
+ * token formats, and the tools' manuals. */
+#include "recorder/redact.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* ---- names ---- */
+
+#define SEGMENTS_MAX 16
+
+enum match { WHOLE, ENDS, INSIDE };
+static const struct {
+	const char *word; /* a name is cut into words at anything but letters, and where small letters turn to capitals */
+	enum match match;
+	enum hps_secrecy secrecy;
+} words[] = {
+	{ "password", INSIDE, HPS_STRICT },   { "passwd", INSIDE, HPS_STRICT },	 { "passphrase", INSIDE, HPS_STRICT }, { "passwort", INSIDE, HPS_STRICT },
+	{ "secret", INSIDE, HPS_STRICT },     { "apikey", INSIDE, HPS_STRICT },	 { "credential", INSIDE, HPS_STRICT }, { "pwd", ENDS, HPS_STRICT },
+	{ "authorization", WHOLE, HPS_STRICT }, { "bearer", WHOLE, HPS_STRICT }, { "accesskey", INSIDE, HPS_STRICT },  { "privatekey", INSIDE, HPS_STRICT },
+	{ "token", ENDS, HPS_STRONG },	      { "cookie", WHOLE, HPS_STRONG },	 { "dsn", WHOLE, HPS_STRONG },	       { "cred", WHOLE, HPS_STRONG },
+	{ "creds", WHOLE, HPS_STRONG },	      { "jwt", WHOLE, HPS_STRONG },	 { "sessionid", WHOLE, HPS_STRONG },   { "authtoken", INSIDE, HPS_STRONG },
+	{ "key", WHOLE, HPS_WEAK },	      { "pass", WHOLE, HPS_WEAK },	 { "auth", WHOLE, HPS_WEAK },	       { "session", WHOLE, HPS_WEAK },
+	{ "private", WHOLE, HPS_WEAK },	      { "sig", WHOLE, HPS_WEAK },	 { "signature", WHOLE, HPS_WEAK },     { "pat", WHOLE, HPS_WEAK },
+};
+/* With one of these a "key" is none of a dictionary. */
+static const char *const key_of[] = {
+	"api", "access", "secret", "account", "auth", "signing", "encryption", "encrypt", "decryption", "service", "client", "master", "ssh", "shared", "storage",
+	"subscription", "deploy", "license", "consumer", "app", "application", "admin", "private", "hmac", "webhook", "wandb", "comet", "neptune", "openai", "huggingface", "hf",
+	"aws", "azure", "gcp", "google", "kaggle", "github", "gitlab", "slack", "stripe", "twilio", "sendgrid", "datadog", "sentry", "clearml", "ngc", "vault", "db", "database",
+	"redis", "pinecone", "cohere", "mistral", "replicate", "groq", "serpapi", "langchain", "langsmith",
+};
+/* With one of these a "token" is a piece of text or a count. */
+static const char *const token_of[] = {
+	"bos", "eos", "pad", "unk", "cls", "sep", "mask", "masked", "special", "placeholder", "initializer", "trigger", "image", "video", "audio", "speech", "vision", "visual",
+	"start", "end", "stop", "begin", "decoder", "encoder", "forced", "prefix", "suffix", "max", "min", "num", "per", "total", "input", "output", "context", "prompt",
+	"completion", "vocab", "word", "subword", "char", "byte", "text", "label", "target", "source", "src", "tgt", "register", "latent", "query", "patch", "memory", "global",
+	"soft", "class", "time", "think", "next", "last", "first", "dropout", "drop", "type", "level", "embedding", "embed", "dim", "count", "budget", "length", "limit",
+	"mixing", "merging", "pruning", "reduction", "ids", "size", "rate", "pattern", "delimiter", "separator", "classification", "shift", "mixer", "ratio", "loss", "weight",
+};
+/* A name that begins so is a switch, one that ends so is about the secret, not the secret: then it must look like one. */
+static const char *const switches[] = { "use", "no", "enable", "disable", "with", "without", "has", "is", "allow", "require", "skip", "show", "hide", "print", "save", "trust", "verify", "num" };
+static const char *const about[] = {
+	"file", "path", "dir", "sock", "socket", "name", "id", "env", "var", "type", "count", "len", "length", "size", "index", "column", "col", "field", "dim", "format", "mode",
+	"heads", "weight", "rate", "ratio", "loss", "scheme", "method", "class", "manager", "provider", "ref", "sharing", "threshold", "bits",
+};
+static const char *const harmless[] = { "PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "TOKENIZERS_PARALLELISM", "token_type_ids" };
+
+struct segment {
+	const char *s;
+	size_t len;
+};
+
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_upper(char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+
+/* Letters of one case, or a capital followed by small letters. */
+static size_t segment_length(const char *s, size_t len)
+{
+	bool capitals = len > 1 && is_upper(s[0]) && is_upper(s[1]);
+	size_t n = 1;
+
+	if (!is_letter(s[0]))
+		return 0;
+	while (n < len && is_letter(s[n]) && is_upper(s[n]) == capitals)
+		n++;
+	return n;
+}
+
+static size_t split_name(const char *name, size_t len, struct segment *ret)
+{
+	size_t n = 0;
+
+	for (size_t at = 0; at < len && n < SEGMENTS_MAX;) {
+		size_t one = segment_length(name + at, len - at);
+
+		if (one)
+			ret[n++] = (struct segment){ name + at, one };
+		at += one ? one : 1;
+	}
+	return n;
+}
+
+static bool segment_is(const struct segment *g, const char *word)
+{
+	return strlen(word) == g->len && !strncasecmp(g->s, word, g->len);
+}
+
+static bool segment_in(const struct segment *g, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (segment_is(g, list[i]))
+			return true;
+	return false;
+}
+
+static bool any_in(const struct segment *g, size_t n, const char *const *list, size_t n_list)
+{
+	for (size_t i = 0; i < n; i++)
+		if (segment_in(&g[i], list, n_list))
+			return true;
+	return false;
+}
+
+static bool matches(const struct segment *g, const char *word, enum match match)
+{
+	size_t len = strlen(word);
+
+	if (match == WHOLE || g->len <= len)
+		return segment_is(g, word);
+	if (match == ENDS)
+		return !strncasecmp(g->s + g->len - len, word, len);
+	for (size_t at = 0; at + len <= g->len; at++)
+		if (!strncasecmp(g->s + at, word, len))
+			return true;
+	return false;
+}
+
+static enum hps_secrecy secrecy_of(const struct segment *g, size_t n)
+{
+	enum hps_secrecy most = HPS_PLAIN;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(words); k++) {
+			enum hps_secrecy one = words[k].secrecy;
+
+			if (!matches(&g[i], words[k].word, words[k].match))
+				continue;
+			if (one == HPS_WEAK && segment_is(&g[i], "key") && any_in(g, n, key_of, ARRAY_SIZE(key_of)))
+				one = HPS_STRICT;
+			if (one == HPS_STRONG && segment_is(&g[i], "token") && any_in(g, n, token_of, ARRAY_SIZE(token_of)))
+				one = HPS_PLAIN;
+			most = one > most ? one : most;
+		}
+	return most;
+}
+
+enum hps_secrecy hps_rule_name(const char *name, size_t len)
+{
+	struct segment g[SEGMENTS_MAX];
+	size_t n = split_name(name, len, g);
+	enum hps_secrecy secrecy;
+
+	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
+		if (strlen(harmless[i]) == len && !strncasecmp(name, harmless[i], len))
+			return HPS_PLAIN;
+	secrecy = secrecy_of(g, n);
+	if (secrecy > HPS_WEAK && n > 1 && (segment_in(&g[0], switches, ARRAY_SIZE(switches)) || segment_in(&g[n - 1], about, ARRAY_SIZE(about))))
+		return HPS_WEAK;
+	return secrecy;
+}
+
+/* ---- values ---- */
+
+static const char *const trivial_words[] = { "true", "false", "none", "null", "nil", "yes", "no", "on", "off", "auto", "default", "required", "optional", "~", "[redacted]" };
+
+bool hps_rule_tag(const char *value, size_t len)
+{
+	if (len != 37 || memcmp(value, "hmac:", 5) != 0)
+		return false;
+	for (size_t i = 5; i < len; i++)
+		if (!strchr("0123456789abcdef", value[i]))
+			return false;
+	return true;
+}
+
+/* $NAME, ${…}, $(…): the shell's word for a secret, not the secret. */
+static bool is_reference(const char *value, size_t len)
+{
+	if (len < 2 || value[0] != '$')
+		return false;
+	if ((value[1] == '{' && value[len - 1] == '}') || (value[1] == '(' && value[len - 1] == ')'))
+		return true;
+	for (size_t i = 1; i < len; i++)
+		if (!is_upper(value[i]) && value[i] != '_' && (i == 1 || value[i] < '0' || value[i] > '9'))
+			return false;
+	return true;
+}
+
+static bool is_trivial(const char *value, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(trivial_words); i++)
+		if (strlen(trivial_words[i]) == len && !strncasecmp(value, trivial_words[i], len))
+			return true;
+	return !len || hps_rule_tag(value, len) || is_reference(value, len);
+}
+
+static bool is_number(const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!strchr("0123456789+-.eE_", value[i]))
+			return false;
+	return len > 0;
+}
+
+bool hps_rule_value(enum hps_secrecy secrecy, const char *value, size_t len)
+{
+	if (secrecy == HPS_PLAIN || is_trivial(value, len))
+		return false;
+	if (secrecy == HPS_WEAK)
+		return hps_rule_opaque(value, len);
+	return secrecy == HPS_STRICT || !is_number(value, len);
+}
+
+static int kind_of(char c)
+{
+	if (c >= '0' && c <= '9')
+		return 1;
+	if (is_letter(c))
+		return is_upper(c) ? 2 : 3;
+	return strchr("_-./:, \t\n", c) ? 0 : 4; /* strchr finds the NUL as well */
+}
+
+/* 12 characters without a separator, with digits and letters that change places at least four times. */
+bool hps_rule_opaque(const char *value, size_t len)
+{
+	size_t run = 0, digits = 0, changes = 0;
+	int last = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		int kind = kind_of(value[i]);
+
+		if (!kind) {
+			run = digits = changes = 0;
+		} else {
+			run++;
+			digits += kind == 1;
+			changes += last && kind != last;
+		}
+		if (run >= 12 && digits >= 2 && run - digits >= 2 && changes >= 4)
+			return true;
+		last = kind;
+	}
+	return false;
+}
+
+/* ---- shapes of tokens ---- */
+
+/* Characters that may follow: A capitals and digits, a letters and digits, w those with _ and -, b those with . + / =. */
+static const struct {
+	const char *class, *prefix;
+	char set;
+	unsigned char least; /* of the characters that follow */
+} tokens[] = {
+	{ "aws", "AKIA", 'A', 16 },	  { "aws", "ASIA", 'A', 16 },	    { "aws", "ABIA", 'A', 16 },		{ "aws", "ACCA", 'A', 16 },
+	{ "huggingface", "hf_", 'a', 20 }, { "huggingface", "api_org_", 'a', 20 },
+	{ "github", "ghp_", 'a', 30 },	  { "github", "gho_", 'a', 30 },    { "github", "ghs_", 'w', 30 },	{ "github", "ghu_", 'a', 30 },
+	{ "github", "ghr_", 'a', 30 },	  { "github", "github_pat_", 'w', 20 },
+	{ "gitlab", "glpat-", 'w', 16 },  { "gitlab", "gldt-", 'w', 16 },   { "gitlab", "glrt-", 'w', 16 },	{ "gitlab", "glptt-", 'w', 16 },
+	{ "gitlab", "glcbt-", 'w', 16 },  { "gitlab", "glsoat-", 'w', 16 },
+	{ "slack", "xoxb-", 'w', 10 },	  { "slack", "xoxp-", 'w', 10 },    { "slack", "xoxa-", 'w', 10 },	{ "slack", "xoxr-", 'w', 10 },
+	{ "slack", "xoxs-", 'w', 10 },	  { "slack", "xapp-", 'w', 10 },    { "slack", "hooks.slack.com/services/", 'b', 20 },
+	{ "secret-key", "sk-", 'w', 20 }, { "stripe", "sk_live_", 'a', 16 }, { "stripe", "sk_test_", 'a', 16 }, { "stripe", "rk_live_", 'a', 16 },
+	{ "stripe", "whsec_", 'b', 16 },
+	{ "google", "AIza", 'w', 30 },	  { "google", "ya29.", 'b', 20 },   { "google", "GOCSPX-", 'w', 20 },
+	{ "databricks", "dapi", 'a', 30 }, { "npm", "npm_", 'a', 30 },	    { "pypi", "pypi-", 'w', 30 },	{ "docker", "dckr_pat_", 'w', 20 },
+	{ "nvidia", "nvapi-", 'w', 20 },  { "groq", "gsk_", 'a', 30 },	    { "replicate", "r8_", 'a', 30 },	{ "vault", "hvs.", 'w', 20 },
+	{ "vault", "hvb.", 'w', 20 },	  { "sendgrid", "SG.", 'b', 30 },   { "digitalocean", "dop_v1_", 'a', 30 }, { "shopify", "shpat_", 'a', 30 },
+	{ "grafana", "glsa_", 'w', 30 },  { "pinecone", "pcsk_", 'w', 30 }, { "tavily", "tvly-", 'w', 20 },	{ "age", "AGE-SECRET-KEY-1", 'A', 40 },
+	{ "jwt", "eyJ", 'j', 20 },	  { "private-key", "-----BEGIN ", 'p', 10 },
+};
+
+static bool in_set(char set, char c)
+{
+	bool digit = c >= '0' && c <= '9';
+
+	if (digit || is_upper(c))
+		return true;
+	if (set == 'A')
+		return false;
+	if (c >= 'a' && c <= 'z')
+		return true;
+	return set != 'a' && (c == '_' || c == '-' || (set == 'b' && (c == '.' || c == '+' || c == '/' || c == '=')));
+}
+
+/* Two parts and a signature, each after a dot. */
+static size_t jwt_length(const char *s, size_t len)
+{
+	size_t n = 0, dots = 0, part = 0;
+
+	for (; n < len && (in_set('w', s[n]) || (s[n] == '.' && part >= 8 && dots < 2)); n++) {
+		part = s[n] == '.' ? 0 : part + 1;
+		dots += s[n] == '.';
+	}
+	return dots == 2 && part >= 8 ? n : 0;
+}
+
+/* To the end of the block, or of the text when it has none. A public key or certificate is no secret. */
+static size_t pem_length(const char *s, size_t len)
+{
+	static const char begins[] = "PRIVATE KEY", ends[] = "-----END ", closes[] = "-----";
+	const char *title = s + 11, *line = memmem(title, len - 11, closes, 5), *end;
+
+	if (!line || line - title > 60 || !memmem(title, (size_t)(line - title), begins, sizeof begins - 1))
+		return 0;
+	end = memmem(line, len - (size_t)(line - s), ends, sizeof ends - 1);
+	end = end ? memmem(end + 9, len - (size_t)(end + 9 - s), closes, 5) : NULL;
+	return end ? (size_t)(end + 5 - s) : len;
+}
+
+size_t hps_rule_token(const char *s, size_t len, const char **ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tokens); i++) {
+		size_t prefix = strlen(tokens[i].prefix), n = 0;
+
+		if (len < prefix + tokens[i].least || memcmp(s, tokens[i].prefix, prefix) != 0)
+			continue;
+		*ret = tokens[i].class;
+		if (tokens[i].set == 'j')
+			return jwt_length(s, len);
+		if (tokens[i].set == 'p')
+			return pem_length(s, len);
+		while (prefix + n < len && in_set(tokens[i].set, s[prefix + n]))
+			n++;
+		if (n < tokens[i].least || (tokens[i].set == 'w' && !hps_rule_opaque(s + prefix, n)))
+			continue;
+		return prefix + n;
+	}
+	return 0;
+}
+
+void hps_rule_token_pairs(uint8_t pairs[8192])
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tokens); i++) {
+		unsigned pair = (unsigned)tokens[i].prefix[0] << 8 | (unsigned)tokens[i].prefix[1];
+
+		pairs[pair >> 3] |= (uint8_t)(1 << (pair & 7));
+	}
+}
+
+/* ---- files ---- */
+
+enum where { PART, NAME, BEGIN, SUFFIX };
+static const struct {
+	const char *class;
+	enum where where; /* PART anywhere in the path; the others of its last name */
+	const char *text;
+} files[] = {
+	{ "ssh", PART, "/.ssh/" },	    { "ssh", BEGIN, "id_rsa" },		   { "ssh", BEGIN, "id_ed25519" },	  { "ssh", BEGIN, "id_ecdsa" },
+	{ "gnupg", PART, "/.gnupg/" },	    { "netrc", BEGIN, ".netrc" },	   { "netrc", NAME, "_netrc" },
+	{ "aws", PART, "/.aws/" },	    { "gcloud", PART, "/.config/gcloud/" }, { "gcloud", NAME, "application_default_credentials.json" },
+	{ "azure", PART, "/.azure/" },	    { "oci", PART, "/.oci/" },		   { "s3", NAME, ".s3cfg" },		  { "s3", NAME, ".boto" },
+	{ "rclone", NAME, "rclone.conf" },  { "kube", PART, "/.kube/" },	   { "kube", NAME, "kubeconfig" },	  { "kube", NAME, "kubeconfig.yaml" },
+	{ "mounted", PART, "/run/secrets/" }, { "docker", PART, "/.docker/config.json" }, { "docker", NAME, ".dockercfg" }, { "git", NAME, ".git-credentials" },
+	{ "github", PART, "/.config/gh/" }, { "github", PART, "/.config/hub" },	   { "gitlab", PART, "/.config/glab-cli/" },
+	{ "huggingface", PART, "/huggingface/token" }, { "huggingface", PART, "/.huggingface/token" }, { "huggingface", PART, "/huggingface/stored_tokens" },
+	{ "kaggle", NAME, "kaggle.json" },  { "pypi", NAME, ".pypirc" },	   { "npm", NAME, ".npmrc" },		  { "yarn", NAME, ".yarnrc.yml" },
+	{ "postgres", NAME, ".pgpass" },    { "mysql", NAME, ".my.cnf" },	   { "mysql", NAME, ".mylogin.cnf" },	  { "databricks", NAME, ".databrickscfg" },
+	{ "snowflake", PART, "/.snowsql/" }, { "clearml", NAME, "clearml.conf" },   { "comet", NAME, ".comet.config" },	  { "mlflow", PART, "/.mlflow/credentials" },
+	{ "vault", NAME, ".vault-token" },  { "vault", NAME, ".vault_pass" },	   { "terraform", NAME, "credentials.tfrc.json" },
+	{ "system", NAME, "shadow" },	    { "system", NAME, "gshadow" },	   { "system", PART, "/etc/ssl/private/" },
+	{ "environment", NAME, ".env" },    { "environment", BEGIN, ".env." },	   { "environment", SUFFIX, ".env" },
+	{ "secrets", BEGIN, "secrets." },   { "secrets", BEGIN, "secret." },	   { "secrets", NAME, "token.json" },	  { "secrets", NAME, "token.txt" },
+	{ "secrets", NAME, "tokens.yaml" }, { "secrets", NAME, "credentials" },	   { "secrets", BEGIN, "credentials." },  { "secrets", BEGIN, "client_secret" },
+	{ "secrets", BEGIN, "service-account" }, { "secrets", BEGIN, "service_account" }, { "secrets", NAME, "password.txt" }, { "secrets", NAME, "passwords.txt" },
+	{ "secrets", NAME, "cookies.txt" }, { "keystore", SUFFIX, ".p12" },	   { "keystore", SUFFIX, ".pfx" },	  { "keystore", SUFFIX, ".jks" },
+	{ "keystore", SUFFIX, ".keystore" }, { "keystore", SUFFIX, ".kdbx" },	   { "keystore", SUFFIX, ".ppk" },	  { "keystore", SUFFIX, ".agekey" },
+	{ "hps", PART, "/keys/redact.key" }, { "hps", PART, "/keys/log.pem" },	   { "hps", PART, "/keys/statement.pem" },
+};
+/* Templates without values, and code: Python's own secrets.py. */
+static const char *const no_credentials[] = { ".example", ".sample", ".template", ".dist", ".py", ".pyc", ".pub", ".so", ".h", ".c", ".md", ".d.ts", ".js" };
+static const char *const settings[] = { ".json", ".yaml", ".yml", ".ini", ".toml", ".cfg", ".conf", ".env", ".properties", ".config", "/.git/config" };
+
+static bool ends_with(const char *text, const char *suffix)
+{
+	size_t n = strlen(text), k = strlen(suffix);
+
+	return n >= k && !strcmp(text + n - k, suffix);
+}
+
+static bool ends_in(const char *text, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ends_with(text, list[i]))
+			return true;
+	return false;
+}
+
+const char *hps_rule_path(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		const char *text = files[i].text;
+		bool hit = files[i].where == PART	? strstr(path, text) != NULL
+			   : files[i].where == NAME	? !strcmp(name, text)
+			   : files[i].where == BEGIN	? !strncmp(name, text, strlen(text))
+							: ends_with(name, text);
+
+		if (hit && (files[i].where == PART || !ends_in(name, no_credentials, ARRAY_SIZE(no_credentials))))
+			return files[i].class;
+	}
+	return NULL;
+}
+
+bool hps_rule_settings(const char *path)
+{
+	return ends_in(path, settings, ARRAY_SIZE(settings));
+}
+
+/* ---- environment ---- */
+
+/* An asterisk ends a prefix. */
+static const char *const allowed[] = {
+	"PATH", "LANG", "LC_*", "TZ", "TERM", "SHELL", "HOME", "PWD", "OLDPWD", "TMPDIR", "USER", "LOGNAME", "SHLVL", "_",
+	"LD_LIBRARY_PATH", "LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_*",
+	"PYTHON*", "VIRTUAL_ENV", "CONDA_DEFAULT_ENV", "CONDA_PREFIX", "R_HOME", "R_LIBS*", "JULIA_*",
+	"OMP_*", "GOMP_*", "KMP_*", "MKL_*", "OPENBLAS_*", "GOTO_*", "BLIS_*", "NUMEXPR_*", "VECLIB_*", "NPY_*", "ONEDNN_*", "DNNL_*", "ATEN_*", "JOBLIB_*", "LOKY_*", "NUMBA_*",
+	"CUDA_*", "NVIDIA_*", "CUBLAS_*", "CUDNN_*", "NCCL_*", "HIP_*", "ROCR_*", "HSA_*", "MIOPEN_*", "XLA_*", "JAX_*", "TF_*", "TORCH_*", "PYTORCH_*", "PL_*", "SEED", "RANDOM_SEED", "GLOBAL_SEED",
+	"SLURM_*", "PBS_*", "HPS_*", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "EPOCHS", "CC", "CFLAGS", "DEBIAN_FRONTEND", "HOSTNAME",
+};
+
+bool hps_rule_environment(const char *name)
+{
+	if (hps_rule_name(name, strlen(name)) != HPS_PLAIN)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++) {
+		size_t len = strlen(allowed[i]);
+		bool prefix = allowed[i][len - 1] == '*';
+
+		if (prefix ? !strncmp(name, allowed[i], len - 1) : !strcmp(name, allowed[i]))
+			return true;
+	}
+	return false;
+}
+
+/* ---- options without a name ---- */
+
+const struct hps_rule_option hps_rule_options[] = {
+	{ "sshpass", "-p", HPS_NEXT },	 { "sshpass", "-p", HPS_ATTACHED }, { "mysql", "-p", HPS_ATTACHED },	 { "mysqldump", "-p", HPS_ATTACHED },
+	{ "mysqladmin", "-p", HPS_ATTACHED }, { "mariadb", "-p", HPS_ATTACHED }, { "7z", "-p", HPS_ATTACHED },	 { "7za", "-p", HPS_ATTACHED },
+	{ "unrar", "-p", HPS_ATTACHED }, { "unzip", "-P", HPS_NEXT },	    { "zip", "-P", HPS_NEXT },		 { "redis-cli", "-a", HPS_NEXT },
+	{ "login", "-p", HPS_NEXT },	 { "mongo", "-p", HPS_NEXT },	    { "mongosh", "-p", HPS_NEXT },	 { "mongodump", "-p", HPS_NEXT },
+	{ "twine", "-p", HPS_NEXT },	 { "ldapsearch", "-w", HPS_NEXT },  { "smbclient", "-U", HPS_PERCENT },	 { "sqlcmd", "-P", HPS_NEXT },
+	{ "bcp", "-P", HPS_NEXT },	 { "lftp", "-u", HPS_COLON },	    { "curl", "-b", HPS_NEXT },		 { "http", "-a", HPS_COLON },
+	{ "https", "-a", HPS_COLON },	 { "openssl", "pass:", HPS_ATTACHED },
+	{ NULL, "-u", HPS_COLON },	 { NULL, "--user", HPS_COLON },	    { NULL, "--proxy-user", HPS_COLON }, { NULL, "-U", HPS_COLON },
+	{ NULL, "--auth", HPS_COLON },	 { NULL, "--basic-auth", HPS_COLON }, { NULL, "-p", HPS_ATTACHED },	 { NULL, "-p", HPS_NEXT },
+};
+const size_t hps_n_rule_options = ARRAY_SIZE(hps_rule_options);
+
+bool hps_rule_announces(const char *word, size_t len)
+{
+	static const char *const list[] = { "bearer", "basic", "login", "auth", "authenticate", "authtoken", "add-authtoken" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+		if (strlen(list[i]) == len && !strncasecmp(word, list[i], len))
+			return true;
+	return false;
+}
