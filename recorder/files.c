@@ -14,6 +14,7 @@
 
 #define LISTING_MAX (8u << 20)
 #define MISSES_MAX 200000u
+#define HELD_MAX 1000u
 
 struct hps_file *hps_files_get(struct hps_files *f, const char *path)
 {
@@ -381,6 +382,40 @@ void hps_file_exchanged(struct hps_files *f, struct hps_file *a, struct hps_file
 	aside->product = false;
 }
 
+void hps_file_hold(struct hps_files *f, struct hps_file *file)
+{
+	bool regular;
+	struct stat s;
+
+	if (file->held >= 0) {
+		close(hps_take_fd(&file->held));
+		f->n_held--;
+	}
+	if (lstat(file->path, &s)) {
+		file->gone = file->gone || errno == ENOENT || errno == ENOTDIR;
+		return;
+	}
+	if (f->n_held >= HELD_MAX)
+		return;
+	regular = S_ISREG(s.st_mode);
+	file->held = open(file->path, (regular ? O_RDONLY : O_PATH) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (file->held < 0 && regular)
+		file->held = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	f->n_held += file->held >= 0;
+}
+
+void hps_files_hold_below(struct hps_files *f, const char *directory)
+{
+	size_t n = strlen(directory);
+
+	for (size_t i = 0; i < f->by_path.n; i++) {
+		struct hps_file *file = f->by_path.items[i].value;
+
+		if (file->product && !file->special && !strncmp(file->path, directory, n) && file->path[n] == '/')
+			hps_file_hold(f, file);
+	}
+}
+
 void hps_files_expect_rename(struct hps_files *f, struct hps_file *from, struct hps_file *to, const struct stat *was)
 {
 	f->expected = hps_grow(f->expected, f->n_expected, sizeof *f->expected);
@@ -413,7 +448,7 @@ static int find_product(struct hps_file *file, struct stat *ret)
 	int fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0 && errno != ENOENT && errno != ENOTDIR && file->held >= 0)
-		fd = hps_take_fd(&file->held);
+		fd = dup(file->held);
 	if (fd >= 0 && fstat(fd, ret)) {
 		close(fd);
 		return -1;
@@ -424,6 +459,14 @@ static int find_product(struct hps_file *file, struct stat *ret)
 		return -1;
 	}
 	return fd;
+}
+
+/* What was kept open before its mode forbade to read it. */
+static bool holds(const struct hps_file *file, const struct stat *s)
+{
+	struct stat held;
+
+	return file->held >= 0 && !fstat(file->held, &held) && held.st_ino == s->st_ino && held.st_dev == s->st_dev;
 }
 
 static void settle(struct hps_files *f, struct hps_file *file)
@@ -447,11 +490,14 @@ static void settle(struct hps_files *f, struct hps_file *file)
 	file->final.dev = s.st_dev;
 	file->final.ino = s.st_ino;
 	file->final.n_links = s.st_nlink;
+	file->final.uid = s.st_uid;
+	file->final.gid = s.st_gid;
 	if (S_ISLNK(s.st_mode) && (n = readlinkat(at, "", target, sizeof target)) > 0)
 		file->final.target = hps_strndup(target, (size_t)n);
 	if (!S_ISREG(s.st_mode))
 		return;
-	file->final.content = hps_hasher_add(f->hasher, at, &s, keep_of(file, f->capture && s.st_size <= PRODUCT_STORE_MAX), true);
+	file->final.content =
+		hps_hasher_add(f->hasher, holds(file, &s) ? file->held : at, &s, keep_of(file, f->capture && s.st_size <= PRODUCT_STORE_MAX), true);
 }
 
 void hps_files_settle(struct hps_files *f)

@@ -143,6 +143,25 @@ void hps_foreign_write(struct hps_supervisor *s, struct hps_call *c, int dirfd, 
 	change(s, c, dirfd, at, true);
 }
 
+void hps_foreign_write_descriptor(struct hps_supervisor *s, struct hps_call *c, int fd)
+{
+	char link[32], real[HPS_PATH_CAP];
+	struct named n = { .fd = -1 };
+
+	hps_gap_note(s->gaps, HPS_GAP_FOREIGN);
+	snprintf(link, sizeof link, "../fd/%d", fd);
+	n.fd = openat(c->t->task_fd, link, O_PATH | O_CLOEXEC);
+	if (n.fd >= 0 && fstat(n.fd, &n.st) == 0 && n.st.st_nlink && (S_ISREG(n.st.st_mode) || S_ISDIR(n.st.st_mode)) &&
+	    !hps_supervisor_pseudo(s, n.fd, &n.st)) {
+		n.exists = true;
+		hps_supervisor_path(s, n.fd, &n.st, real);
+		n.file = *real ? hps_files_get(s->files, real) : NULL;
+		note_change(s, &n, true);
+	}
+	named_release(&n);
+	hps_answer_continue(s, c);
+}
+
 void hps_foreign_rename(struct hps_supervisor *s, struct hps_call *c, int from_fd, uint64_t from_at, int to_fd, uint64_t to_at)
 {
 	struct named from, to;

@@ -249,15 +249,21 @@ static struct hps_content *find(struct hps_hasher *h, const struct hps_identity 
 	return c;
 }
 
-/* A description of our own, from offset 0, that leaves the access time alone where we may. */
+/* A description of our own, from offset 0, that leaves the access time alone where we may. A mode that forbids it does not
+ * forbid to use what is open for reading. */
 static int reopen(const struct hps_hasher *h, int fd)
 {
 	char link[48];
-	int own;
+	int own, flags;
 
 	snprintf(link, sizeof link, "self/fd/%d", fd);
 	own = openat(h->proc_fd, link, O_RDONLY | O_CLOEXEC | O_NOATIME | O_NONBLOCK);
-	return own >= 0 || errno != EPERM ? own : openat(h->proc_fd, link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (own < 0 && errno == EPERM)
+		own = openat(h->proc_fd, link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (own >= 0 || errno != EACCES)
+		return own;
+	flags = fcntl(fd, F_GETFL);
+	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) != O_WRONLY ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 }
 
 static void enqueue(struct hps_hasher *h, struct hps_content *c)

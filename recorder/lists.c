@@ -243,6 +243,23 @@ static bool is_product(const struct hps_file *file)
 	return file->product && !file->special && (file->final.exists || file->final.unreadable || file->existed) && !untouched(file);
 }
 
+static void set_attributes(json_t *item, const struct hps_file *file)
+{
+	static const char *const names[] = { "mode", "owner", "times", "extended" };
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (file->set >> i & 1)
+			hps_json_add(list, json_string(names[i]));
+	hps_json_set(item, "set", list);
+	if (file->set & HPS_SET_TIMES)
+		set_i64_text(item, "mtime", file->final.mtime_ns);
+	if (!(file->set & HPS_SET_OWNER))
+		return;
+	hps_json_set_int(item, "uid", file->final.uid);
+	hps_json_set_int(item, "gid", file->final.gid);
+}
+
 static json_t *product_json(const struct hps_record *r, const struct hps_file *file)
 {
 	json_t *item = json_object();
@@ -265,6 +282,8 @@ static json_t *product_json(const struct hps_record *r, const struct hps_file *f
 		hps_json_set(item, "target", hps_path_json(final->target));
 	if (final->link)
 		hps_json_set(item, "link", hps_path_json(final->link));
+	if (file->set)
+		set_attributes(item, file);
 	if (S_ISLNK(mode))
 		return item;
 	hps_shape_octal(item, "mode", mode);

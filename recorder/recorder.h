@@ -149,6 +149,13 @@ enum hps_use {
 	HPS_USE_PARENT = 1 << 5, /* a directory on the way; not written down */
 	HPS_USE_LOADER = 1 << 6, /* an ELF interpreter: mapped, too; written down as library */
 };
+/* What else than its content the trial set; written down as `set`. */
+enum hps_attribute {
+	HPS_SET_MODE = 1 << 0,
+	HPS_SET_OWNER = 1 << 1,
+	HPS_SET_TIMES = 1 << 2,
+	HPS_SET_EXTENDED = 1 << 3,
+};
 /* What a product is when the trial has ended. */
 struct hps_final {
 	bool exists, unreadable; /* unreadable: a directory on the way forbids to look */
@@ -157,6 +164,8 @@ struct hps_final {
 	dev_t dev;
 	ino_t ino;
 	nlink_t n_links;
+	uid_t uid;
+	gid_t gid;
 	const char *link;	     /* another path that is this file; NULL: none is known, or this one stands for them */
 	struct hps_content *content; /* of a regular file that could be read */
 	char *target;		     /* of a symlink */
@@ -179,7 +188,8 @@ struct hps_file {
 	size_t listing_len;
 	char *from;		   /* path it was renamed from */
 	struct hps_final final;
-	int held;		   /* O_PATH, kept because the trial closed the way to it; -1 */
+	unsigned set;		   /* enum hps_attribute */
+	int held;		   /* kept open because the trial closed the way to it; -1 */
 	unsigned descriptors;	   /* bit n: the command had it open as descriptor n when it started */
 	bool existed;		   /* before the trial's first change of it */
 	bool product, unverified, changed, special;
@@ -196,7 +206,7 @@ struct hps_expected {
 struct hps_files {
 	struct hps_inodes inodes;
 	struct hps_expected *expected;
-	size_t n_expected;
+	size_t n_expected, n_held;
 	struct hps_map by_path; /* struct hps_file *; real paths */
 	struct hps_map by_name; /* struct hps_file *; absolute paths as the programs gave them */
 	struct hps_map misses;	/* errno as a pointer; absolute paths */
@@ -218,6 +228,9 @@ void hps_file_change(struct hps_files *f, struct hps_file *file, int fd, const s
 void hps_file_modify(struct hps_files *f, struct hps_file *file, int fd, const struct stat *before);
 void hps_file_made(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s); /* by the trial: no input under any name */
 void hps_file_removed(struct hps_files *f, struct hps_file *file, const struct stat *s); /* after hps_file_change */
+/* The trial is about to close the way to it: it is kept open, if it is a product or becomes one. */
+void hps_file_hold(struct hps_files *f, struct hps_file *file);
+void hps_files_hold_below(struct hps_files *f, const char *directory);
 void hps_file_renamed(struct hps_files *f, struct hps_file *from, struct hps_file *to, bool directory);
 void hps_file_exchanged(struct hps_files *f, struct hps_file *a, struct hps_file *b, bool a_directory, bool b_directory);
 /* `was` may come to be called `to`, by a call that somebody else makes: seen at the end. */
@@ -452,10 +465,14 @@ void hps_act_symlink(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_symlinkat(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_truncate(struct hps_supervisor *s, struct hps_call *c);
 
+/* ---- attributes.c: chmod, chown, utime, setxattr and kin, made by us ---- */
+void hps_act_attributes(struct hps_supervisor *s, struct hps_call *c);
+
 /* ---- foreign.c: names given under another root, namespace or rights: noted as unverified, and the kernel goes on ---- */
 void hps_foreign_open(struct hps_supervisor *s, struct hps_call *c, const struct hps_target *target, uint64_t flags, bool writes);
 void hps_foreign_change(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at); /* the name, made or removed */
 void hps_foreign_write(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at);  /* what it leads to */
+void hps_foreign_write_descriptor(struct hps_supervisor *s, struct hps_call *c, int fd);
 void hps_foreign_rename(struct hps_supervisor *s, struct hps_call *c, int from_fd, uint64_t from_at, int to_fd, uint64_t to_at);
 void hps_foreign_link(struct hps_supervisor *s, struct hps_call *c, int from_fd, uint64_t from_at, int to_fd, uint64_t to_at);
 

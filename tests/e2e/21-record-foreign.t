@@ -85,6 +85,12 @@ if [ "$(id -u)" = 0 ]; then
 		as_user /usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$HPS_LEDGER" "$(cat "$T/id")" "$1"
 	}
 fi
+closed "closed directory" 'mkdir dd; date +%N >dd/sec; chmod 0 dd'
+fact "closed directory: what is in it" "products['$T/user/dd/sec']['digest']['sha256'], products['$T/user/dd']['mode'], gaps" "('$(chmod 700 user/dd; sum user/dd/sec)', '0000', {})"
+closed "closed and opened" 'mkdir dd; date >dd/a; date >dd/b; chmod 0 dd; chmod 700 dd; mv dd/a dd/c; rm dd/b; chmod 0 dd'
+fact "closed and opened: what was left" "sorted(p[len('$T/user/dd/'):] for p in products if p.startswith('$T/user/dd/')), gaps" "(['c'], {})"
+closed "closed file" 'mkdir dd; echo secret >dd/f; chmod 0 dd/f'
+fact "closed file: its digest" "products['$T/user/dd/f']['digest']['sha256'], products['$T/user/dd/f']['mode'], gaps" "('$(chmod 600 user/dd/f; sum user/dd/f)', '0000', {})"
 closed "closed in another namespace" 'mkdir dd; echo x >dd/f; unshare -Ur chmod 0 dd'
 fact "closed in another namespace: not called deleted" "products['$T/user/dd/f']['state'], products['$T/user/dd/f']['type'], gaps.get('a file could not be hashed')" "('unreadable', 'file', 1)"
 ok "ledger: verifies" as_user hps-ledger verify

@@ -336,7 +336,9 @@ static void test_calls(void **state)
 	for (size_t i = 0; i < hps_n_syscalls; i++) {
 		const struct hps_syscall *row = &hps_syscalls[i];
 
-		assert_int_equal(seccomp_syscall_resolve_name(row->name), row->nr);
+		int known = seccomp_syscall_resolve_name(row->name);
+
+		assert_true(known == row->nr || (known == __NR_SCMP_ERROR && row->nr > 448)); /* younger than the library */
 		assert_true((row->act != NULL) != (row->error != 0));
 		for (size_t j = 0; j < i; j++)
 			assert_true(hps_syscalls[j].nr != row->nr || (hps_syscalls[j].act == row->act && row->mask && hps_syscalls[j].mask));
