@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "recorder/dataset.h"
 #include "recorder/identity.h"
 #include "recorder/package.h"
 
@@ -132,38 +133,28 @@ static void gather_gpu(json_t *rows)
 		json_array_append(rows, row);
 }
 
-static json_t *dataset_item(const char *option)
+static json_t *dataset_item(const char *option, const char *cache_dir)
 {
 	const char *equals = strchr(option, '='), *path = equals ? equals + 1 : option;
 	_cleanup_free_ char *name = equals ? hps_strndup(option, (size_t)(equals - option)) : hps_strdup(option);
-	_cleanup_free_ char *absolute = hps_path_absolute(path), *real = NULL;
+	_cleanup_free_ char *absolute = hps_path_absolute(path), *real = realpath(absolute, NULL);
 	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+	const struct hps_dataset_options options = { .cache_dir = cache_dir };
 	struct hps_dataset dataset;
-	char hex[HPS_DIGEST_HEX];
-	json_t *item = json_object(), *digest, *annotations;
+	json_t *item = json_object();
 
-	real = realpath(absolute, NULL);
 	hps_json_set(item, "name", hps_path_json(name));
-	if (hps_dataset_digest(path, &dataset, &err)) {
+	if (hps_dataset_digest(path, &options, &dataset, &err)) {
 		hps_json_set_text(item, "missing", err.message);
 		return item;
 	}
-	digest = json_object();
-	hps_digest_hex(&dataset.tree, hex);
-	hps_json_set_text(digest, "sha256", hex);
-	hps_digest_hex(&dataset.dir_hash, hex);
-	hps_json_set_text(digest, "dirHash", hex);
-	hps_json_set(item, "digest", digest);
-	annotations = json_object();
-	hps_json_set(annotations, "path", hps_path_json(real ? real : absolute));
-	hps_json_set_int(annotations, "files", (int64_t)dataset.n_files);
-	hps_json_set_int(annotations, "bytes", (int64_t)dataset.n_bytes);
-	hps_json_set(item, "annotations", annotations);
+	hps_json_set(item, "digest", hps_dataset_digest_json(&dataset));
+	hps_json_set(item, "annotations", hps_dataset_size_json(&dataset, real ? real : absolute));
 	return item;
 }
 
 /* The repository first, and at full priority: the trial may change its files. The rest takes what the trial leaves. */
-static json_t *gather_machine(const struct hps_facts_request *request)
+static json_t *gather_machine(const struct hps_facts_request *request, const char *cache_dir)
 {
 	json_t *facts = json_object(), *rows = json_array(), *datasets = json_array();
 	struct sched_param idle = { 0 };
@@ -171,7 +162,7 @@ static json_t *gather_machine(const struct hps_facts_request *request)
 	hps_identity_git(rows, request->dir);
 	sched_setscheduler(0, SCHED_IDLE, &idle);
 	for (size_t i = 0; request->datasets && i < request->datasets->n; i++)
-		hps_json_add(datasets, dataset_item(request->datasets->v[i]));
+		hps_json_add(datasets, dataset_item(request->datasets->v[i], cache_dir));
 	hps_identity_host(rows);
 	hps_identity_container(rows);
 	gather_gpu(rows);
@@ -312,7 +303,7 @@ static void facts_main(int fd, const struct hps_facts_request *request)
 	_cleanup_free_ char *cache = hps_cache_dir();
 	int dir = -1;
 
-	facts = gather_machine(request);
+	facts = gather_machine(request, cache);
 	if (cache && (hps_dir_make(AT_FDCWD, cache, 0700, NULL) || hps_dir_open(AT_FDCWD, cache, &dir, NULL)))
 		dir = -1;
 	if (request->root && (chroot(request->root) || chdir("/")))

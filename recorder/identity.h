@@ -57,13 +57,6 @@ bool hps_python_record_line(const char *line, char **ret_path, struct hps_digest
 /* The string constant "<minor>.<patch level>" among the strings of a file, or NULL. Heap. */
 char *hps_python_version(const char *data, size_t len, const char *minor);
 
-/* ---- identity_dataset.c: one digest for a file or a tree ---- */
-struct hps_dataset {
-	struct hps_digest tree, dir_hash; /* docs/FORMATS.md, "Dataset digests" */
-	uint64_t n_files, n_bytes;
-};
-int hps_dataset_digest(const char *path, struct hps_dataset *ret, struct hps_error *err) HPS_MUST;
-
 /* ---- identity_seed.c: seeds and where they came from ---- */
 /* seed_option: of --seed, or NULL. The trial's `seeds` array. */
 bool hps_seed_valid(const char *text); /* a whole number: decimal, perhaps negative, or 0x and hexadecimal digits; 80 characters at most */

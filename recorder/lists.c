@@ -478,6 +478,7 @@ int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies,
 		error = write_libraries(r, list, n, answer, &d[3], err);
 	if (!error)
 		error = write_python(r, answer, &d[4], err);
+	hps_datasets_found(list, n, json_object_get(answer, "packages"), dependencies);
 	json_array_extend(rows, json_object_get(answer, "identities"));
 	for (size_t i = 0; i < ARRAY_SIZE(d); i++)
 		if (d[i])

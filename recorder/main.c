@@ -3,8 +3,10 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "recorder/dataset.h"
 #include "recorder/recorder.h"
 
 /* What must outlive hps_main(), which knows exit statuses only. */
@@ -44,6 +46,64 @@ static int run(void *o, int argc, char **argv, struct hps_error *err)
 	return r < 0 ? r : outcome.status;
 }
 
+/* ---- hps-record dataset ---- */
+
+struct dataset_options {
+	bool json, no_cache;
+};
+static const struct hps_option dataset_options[] = {
+	{ "json", 0, HPS_OPT_FLAG, offsetof(struct dataset_options, json), NULL, "as a JSON object", 0 },
+	{ "no-cache", 0, HPS_OPT_FLAG, offsetof(struct dataset_options, no_cache), NULL, "believe no digest of an earlier run, keep none", 0 },
+};
+
+static void print_dataset(const struct hps_dataset *d, const char *path)
+{
+	_cleanup_json_ json_t *digests = hps_dataset_digest_json(d);
+	_cleanup_buf_ struct hps_buf safe = HPS_BUF_INIT;
+	const char *name;
+	json_t *digest;
+
+	json_object_foreach(digests, name, digest)
+		printf("%-8s %s\n", name, json_string_value(digest));
+	hps_term_escape(&safe, path, strlen(path));
+	printf("%-8s %llu\n%-8s %llu\n%-8s %s\n", "files", (unsigned long long)d->n_files, "bytes", (unsigned long long)d->n_bytes, "path", safe.data);
+}
+
+static int print_dataset_json(const struct hps_dataset *d, const char *path, struct hps_error *err)
+{
+	_cleanup_json_ json_t *object = hps_dataset_size_json(d, path);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	int r;
+
+	hps_json_set_text(object, "schema", "hps.dataset/1");
+	hps_json_set(object, "digest", hps_dataset_digest_json(d));
+	r = hps_json_canonical(object, &text, err);
+	if (!r)
+		puts(text.data);
+	return r;
+}
+
+static int run_dataset(void *options_, int argc, char **argv, struct hps_error *err)
+{
+	const struct dataset_options *o = options_;
+	_cleanup_free_ char *cache = o->no_cache ? NULL : hps_cache_dir(), *real = realpath(argv[0], NULL);
+	struct hps_progress progress;
+	const struct hps_dataset_options d = { .cache_dir = cache, .progress = &progress };
+	struct hps_dataset dataset;
+	int r;
+
+	(void)argc;
+	hps_progress_start(&progress, "hashed, MiB", 0);
+	r = hps_dataset_digest(argv[0], &d, &dataset, err);
+	hps_progress_end(&progress);
+	if (r)
+		return r;
+	if (o->json)
+		return print_dataset_json(&dataset, real ? real : argv[0], err);
+	print_dataset(&dataset, real ? real : argv[0]);
+	return 0;
+}
+
 static const struct hps_command commands[] = {
 	{
 		.arguments = "[options] -- COMMAND [ARGUMENT]...",
@@ -54,6 +114,17 @@ static const struct hps_command commands[] = {
 		.min_args = 1,
 		.max_args = -1,
 		.run = run,
+	},
+	{
+		.name = "dataset",
+		.arguments = "[options] PATH",
+		.summary = "print the digests of a file or tree, as --dataset records them",
+		.options = dataset_options,
+		.n_options = ARRAY_SIZE(dataset_options),
+		.options_size = sizeof(struct dataset_options),
+		.min_args = 1,
+		.max_args = 1,
+		.run = run_dataset,
 	},
 };
 static const struct hps_program program = { "hps-record", "record a training run as it really happened", commands, ARRAY_SIZE(commands) };
@@ -81,6 +152,7 @@ static void die_by(int number)
 
 int main(int argc, char **argv)
 {
+	bool runs = argc < 2 || strcmp(argv[1], "dataset") != 0; /* what runs nothing has the statuses of the other programs */
 	int status;
 
 	note_closed();
@@ -89,5 +161,5 @@ int main(int argc, char **argv)
 		die_by(outcome.signal);
 	if (outcome.started || outcome.status)
 		return outcome.status;
-	return status ? 125 : 0;
+	return runs && status ? 125 : status;
 }

@@ -611,6 +611,10 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err) 
  * descriptors of the others to `dependencies`, identities that follow from the files to `rows`. */
 int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies, json_t *rows, struct hps_error *err) HPS_MUST;
 
+/* ---- dataset_found.c: data sets that nobody declared ---- */
+/* list: in path order. Adds a descriptor for each directory of data that the trial read; owners: the answer's "packages". */
+void hps_datasets_found(struct hps_file *const *list, size_t n, const json_t *owners, json_t *dependencies);
+
 /* ---- shape.c: small shapes of JSON ---- */
 json_t *hps_shape_digest(const struct hps_digest *d);
 /* The content of a file: `name` with its digest; of credentials "<name>Tag" (keyed) and "withheld" with the reason. */

@@ -26,6 +26,40 @@ expected=$(cd data && find . -type f | sed 's,^\./,,' | LC_ALL=C sort | while re
 is "data set: name and size" "$(rec "[(d['name'], d['annotations']['files'], d['annotations']['bytes'], d['annotations']['path']) for d in t['buildDefinition']['resolvedDependencies'] if 'annotations' in d]")" "[('train', 3, 6, '$T/data'), ('data/a', 1, 2, '$T/data/a')]"
 is "data set: dirHash by other tools" "$(rec "[d['digest']['dirHash'] for d in t['buildDefinition']['resolvedDependencies'] if d['name'] == 'train'][0]")" "$expected"
 old=$(rec "[d['digest']['sha256'] for d in t['buildDefinition']['resolvedDependencies'] if d['name'] == 'train'][0]")
+cat >oracle.py <<'PY'
+import hashlib, os, sys
+def sha(b): return hashlib.sha256(b).digest()
+top, lines = sys.argv[1], []
+for d, _, names in os.walk(top):
+    for n in names:
+        p = os.path.join(d, n)
+        b = os.readlink(p).encode() if os.path.islink(p) else open(p, "rb").read()
+        kind = "l-" if os.path.islink(p) else "fx" if os.stat(p).st_mode & 0o100 else "f-"
+        r = os.path.relpath(p, top).encode()
+        lines.append((r, b"%s %d:%s %d %s\n" % (kind.encode(), len(r), r, len(b), sha(b).hex().encode())))
+records = [l for _, l in sorted(lines)]
+def root(h):
+    if len(h) == 1: return h[0]
+    k = 1
+    while k * 2 < len(h): k *= 2
+    return sha(b"\1" + root(h[:k]) + root(h[k:]))
+print(sha(b"hps.tree/1\n" + b"".join(records)).hex(), root([sha(b"\0" + r) for r in records]).hex())
+PY
+is "data set: the other digests by another program" "$(rec "[d['digest']['sha256'] + ' ' + d['digest']['merkle'] for d in t['buildDefinition']['resolvedDependencies'] if d['name'] == 'train'][0]")" "$(/usr/bin/python3 oracle.py data)"
+status "data set: alone" 0 hps-record dataset --json data
+is "data set: … gives the same" "$(json out "(j['schema'], j['files'], j['bytes'], j['digest']['sha256'] + ' ' + j['digest']['merkle'], j['digest']['dirHash'])")" "('hps.dataset/1', 3, 6, '$(/usr/bin/python3 oracle.py data)', '$expected')"
+status "data set: … for people" 0 hps-record dataset data/a
+like "data set: … with its digest" "$(cat out)" "^sha256   [0-9a-f]{64}$"
+status "data set: … that is not there" 4 hps-record dataset nosuch
+status "data set: … usage" 2 hps-record dataset
+status "data set: a command of that name" 127 hps-record -- dataset nosuch
+mkdir -p found/cat found/dog
+for i in 1 2 3 4 5 6 7 8 9; do echo "cat $i" >found/cat/$i; mkdir -p classes/$i; echo $i >classes/$i/x; done
+head -c 70000 /dev/zero >found/dog/big
+echo 1 >found/dog/other
+status "data set: not declared" 0 hps-record -q --id-file id -- sh -c 'cat found/cat/* found/dog/big classes/*/x >/dev/null'
+is "data set: … is detected, with what was read of it" "$(rec "sorted((d['name'][len('detected:$T/'):], d['annotations']['files'], d['annotations']['detected']) for d in t['buildDefinition']['resolvedDependencies'] if 'annotations' in d)")" "[('classes', 9, True), ('found/cat', 9, True), ('found/dog', 1, True)]"
+is "data set: … with the same digests as if it were declared" "$(rec "[d['digest']['sha256'] + ' ' + d['digest']['merkle'] for d in t['buildDefinition']['resolvedDependencies'] if d['name'] == 'detected:$T/found/cat'][0]")" "$(/usr/bin/python3 oracle.py found/cat)"
 status "data set: one that is not there is refused before the start" 125 hps-record --dataset nosuch -- sh -c ': >ran'
 not_ok "data set: … nothing ran" test -e ran
 printf A >data/b

@@ -274,35 +274,6 @@ static void test_python_interpreter(void **state)
 	assert_true(json_is_true(json_object_get(row(none, "python.interpreter"), "missing")));
 }
 
-/* dirHash by coreutils, as docs/FORMATS.md says. */
-static void test_dataset(void **state)
-{
-	struct hps_dataset one, two;
-	_cleanup_free_ char *want = NULL;
-	char hex[HPS_DIGEST_HEX];
-
-	(void)state;
-	assert_ok(hps_dir_make(AT_FDCWD, "data/sub", 0755, err));
-	write_text("data/b", "two");
-	write_text("data/sub/a", "one");
-	write_text("data/a.txt", "");
-	assert_ok(hps_dataset_digest("data", &one, err));
-	assert_int_equal(one.n_files, 3);
-	assert_int_equal(one.n_bytes, 6);
-	hps_digest_hex(&one.dir_hash, hex);
-	want = shell("cd data && find . -type f | sed 's,^\\./,,' | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -d' ' -f1");
-	assert_string_equal(hex, want);
-	/* The native digest also sees a mode and a renamed file; an equal tree elsewhere is equal. */
-	free(shell("cp -r data copy"));
-	assert_ok(hps_dataset_digest("copy", &two, err));
-	assert_true(hps_digest_equal(&one.tree, &two.tree));
-	free(shell("chmod +x copy/b"));
-	assert_ok(hps_dataset_digest("copy", &two, err));
-	assert_false(hps_digest_equal(&one.tree, &two.tree));
-	assert_true(hps_digest_equal(&one.dir_hash, &two.dir_hash));
-	assert_fails(-ENOENT, hps_dataset_digest("absent", &two, err));
-}
-
 static void test_seeds(void **state)
 {
 	_cleanup_strv_ struct hps_strv argv = LIST_OF("train.py", "--seed", "7", "trainer.Random-State=8", "--lr=0.1", "--seed=x", "seedling=3");
@@ -352,7 +323,7 @@ int main(void)
 		cmocka_unit_test(test_git),
 		cmocka_unit_test(test_elf),	cmocka_unit_test(test_python),
 		cmocka_unit_test(test_python_editable), cmocka_unit_test(test_python_interpreter),
-		cmocka_unit_test(test_dataset), cmocka_unit_test(test_seeds),
+		cmocka_unit_test(test_seeds),
 		cmocka_unit_test(test_metrics),
 	};
 

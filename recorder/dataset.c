@@ -1,0 +1,136 @@
+/* One digest for a data set: every byte, never a sample. Three definitions over the same leaves, sorted by their relative path in
+ * byte order (docs/FORMATS.md, "Dataset digests"). */
+#include "recorder/dataset.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/ledger.h"
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(((const struct hps_dataset_leaf *)a)->path, ((const struct hps_dataset_leaf *)b)->path);
+}
+
+/* "<f|l><x|-> <length of path>:<path> <size> <sha256 hex>\n": no two trees share a byte string. */
+static void leaf_record(const struct hps_dataset_leaf *leaf, struct hps_buf *out)
+{
+	char text[32], hex[HPS_DIGEST_HEX];
+	size_t len = strlen(leaf->path);
+
+	hps_digest_hex(&leaf->digest, hex);
+	hps_buf_addc(out, leaf->type);
+	hps_buf_add(out, leaf->executable ? "x " : "- ", 2);
+	hps_buf_add(out, text, (size_t)snprintf(text, sizeof text, "%zu:", len));
+	hps_buf_add(out, leaf->path, len);
+	hps_buf_add(out, text, (size_t)snprintf(text, sizeof text, " %llu ", (unsigned long long)leaf->bytes));
+	hps_buf_add(out, hex, sizeof hex - 1);
+	hps_buf_addc(out, '\n');
+}
+
+/* in-toto's dirHash, Go's Hash1: the sorted "hex  path\n" lines of sha256sum; files only. */
+static void hash_line(const struct hps_dataset_leaf *leaf, struct hps_buf *out)
+{
+	char hex[HPS_DIGEST_HEX];
+
+	if (leaf->type != 'f')
+		return;
+	hps_digest_hex(&leaf->digest, hex);
+	hps_buf_add(out, hex, sizeof hex - 1);
+	hps_buf_add(out, "  ", 2);
+	hps_buf_adds(out, leaf->path);
+	hps_buf_addc(out, '\n');
+}
+
+void hps_dataset_of(struct hps_dataset_leaf *leaves, size_t n, struct hps_dataset *ret)
+{
+	struct hps_sha256 *tree = hps_sha256_new(), *dir_hash = hps_sha256_new();
+	_cleanup_buf_ struct hps_buf record = HPS_BUF_INIT, line = HPS_BUF_INIT;
+	struct hps_merkle merkle = { 0 };
+
+	*ret = (struct hps_dataset){ 0 };
+	if (n)
+		qsort(leaves, n, sizeof *leaves, compare);
+	hps_sha256_update(tree, "hps.tree/1\n", 11);
+	for (size_t i = 0; i < n; i++) {
+		struct hps_digest leaf;
+
+		hps_buf_reset(&record);
+		hps_buf_reset(&line);
+		leaf_record(&leaves[i], &record);
+		hash_line(&leaves[i], &line);
+		hps_sha256_update(tree, record.data, record.len);
+		hps_sha256_update(dir_hash, line.data ? line.data : "", line.len);
+		hps_merkle_leaf(record.data, record.len, &leaf);
+		hps_merkle_add(&merkle, &leaf, NULL);
+		ret->n_files += leaves[i].type == 'f';
+		ret->n_bytes += leaves[i].type == 'f' ? leaves[i].bytes : 0;
+	}
+	hps_sha256_final(tree, &ret->tree);
+	hps_sha256_final(dir_hash, &ret->dir_hash);
+	hps_merkle_root(&merkle, &ret->merkle);
+	hps_sha256_free(tree);
+	hps_sha256_free(dir_hash);
+}
+
+static void digest_tree(const struct hps_tree *t, struct hps_dataset *ret)
+{
+	_cleanup_free_ struct hps_dataset_leaf *leaves = hps_realloc(NULL, t->n_leaves + 1, sizeof *leaves);
+
+	for (size_t i = 0; i < t->n_leaves; i++)
+		leaves[i] = t->leaves[i].leaf;
+	hps_dataset_of(leaves, t->n_leaves, ret);
+}
+
+int hps_dataset_digest(const char *path, const struct hps_dataset_options *o, struct hps_dataset *ret, struct hps_error *err)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+	struct hps_dataset_cache *cache = o->cache_dir && real ? hps_dataset_cache_load(o->cache_dir, real) : NULL;
+	struct hps_tree tree = { 0 };
+	bool lied = false;
+	int r = 0;
+
+	if (cache && hps_dataset_cache_whole(cache, path, ret, &lied))
+		goto out;
+	if (lied) {
+		hps_dataset_cache_free(cache);
+		cache = NULL;
+	}
+	r = hps_tree_walk(path, cache, o->progress, &tree, err);
+	if (r)
+		goto out;
+	digest_tree(&tree, ret);
+	if (o->cache_dir && real)
+		hps_dataset_cache_save(o->cache_dir, real, &tree, ret);
+out:
+	hps_tree_release(&tree);
+	hps_dataset_cache_free(cache);
+	return r;
+}
+
+json_t *hps_dataset_digest_json(const struct hps_dataset *d)
+{
+	const struct {
+		const char *name;
+		const struct hps_digest *digest;
+	} members[] = { { "sha256", &d->tree }, { "merkle", &d->merkle }, { "dirHash", &d->dir_hash } };
+	json_t *object = json_object();
+	char hex[HPS_DIGEST_HEX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		hps_digest_hex(members[i].digest, hex);
+		hps_json_set_text(object, members[i].name, hex);
+	}
+	return object;
+}
+
+json_t *hps_dataset_size_json(const struct hps_dataset *d, const char *path)
+{
+	json_t *object = json_object();
+
+	hps_json_set(object, "path", hps_path_json(path));
+	hps_json_set_int(object, "files", (int64_t)d->n_files);
+	hps_json_set_int(object, "bytes", (int64_t)d->n_bytes);
+	return object;
+}

@@ -1,0 +1,158 @@
+/* Data sets that nobody declared: directories of which the trial read files that are neither code nor a package's. Their digests
+ * are over the files that were read, as they were read; what else lies there does not count. */
+#include "recorder/recorder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorder/dataset.h"
+
+#define FILES_MIN 8
+#define BYTES_MIN (64 << 10)
+#define SIBLINGS_MAX 8 /* more directories than this below one are its parts, such as classes */
+#define SETS_MAX 32
+
+/* What is code or configuration by its name. */
+static const char *const endings[] = { ".py", ".pyc", ".so", ".pth", ".sh", ".R", ".jl", ".lua", ".js", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".conf", ".egg-link" };
+static const char *const places[] = { "/usr/", "/etc/", "/lib", "/bin/", "/sbin/", "/proc/", "/sys/", "/dev/", "/var/lib/", "/var/cache/", "/run/" };
+static const char *const parts[] = { "/site-packages/", "/dist-packages/", "/.git/", "/.cache/", "/__pycache__/", "/conda-meta/" };
+
+static bool is_data(const struct hps_file *file, const json_t *owner)
+{
+	size_t len = strlen(file->path);
+
+	if (!(file->uses & HPS_USE_READ) || file->uses & (HPS_USE_EXEC | HPS_USE_INTERPRETER) || file->special || !S_ISREG(file->mode) || !file->first || owner ||
+	    file->first->shared_object || file->first->secret || file->descriptors || atomic_load(&file->first->state) != HPS_CONTENT_DONE)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
+		if (len > strlen(endings[i]) && !strcmp(file->path + len - strlen(endings[i]), endings[i]))
+			return false;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (!strncmp(file->path, places[i], strlen(places[i])))
+			return false;
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (strstr(file->path, parts[i]))
+			return false;
+	return true;
+}
+
+static char *parent_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash > path ? hps_strndup(path, (size_t)(slash - path)) : NULL;
+}
+
+struct group {
+	size_t n_files, n_groups; /* n_groups: directories below that were merged into it, or would be */
+	uint64_t bytes;
+};
+
+static struct group *group_at(struct hps_map *groups, const char *directory)
+{
+	void **slot = hps_map_slot(groups, directory);
+
+	if (!*slot)
+		*slot = hps_alloc(sizeof(struct group));
+	return *slot;
+}
+
+/* The directory that a file is counted to: its own, or the one above when that has many such. Heap. */
+static char *home_of(const struct hps_map *siblings, const char *path)
+{
+	char *own = parent_of(path);
+	_cleanup_free_ char *above = own ? parent_of(own) : NULL;
+	const struct group *g = above ? hps_map_get(siblings, above) : NULL;
+
+	if (!g || g->n_groups <= SIBLINGS_MAX)
+		return own;
+	free(own);
+	return hps_take(above);
+}
+
+static void count_siblings(struct hps_file *const *files, size_t n, struct hps_map *siblings)
+{
+	struct hps_map seen = HPS_MAP_INIT;
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *own = parent_of(files[i]->path), *above = own ? parent_of(own) : NULL;
+		void **slot = above ? hps_map_slot(&seen, own) : NULL;
+
+		if (slot && !*slot)
+			group_at(siblings, above)->n_groups++;
+		if (slot)
+			*slot = siblings;
+	}
+	hps_map_release(&seen);
+}
+
+static json_t *set_json(struct hps_file *const *files, struct group *const *homes, size_t n, const char *directory, const struct group *g)
+{
+	_cleanup_free_ struct hps_dataset_leaf *leaves = hps_realloc(NULL, g->n_files, sizeof *leaves);
+	_cleanup_free_ char *name = hps_format("detected:%s", directory);
+	struct hps_dataset d;
+	size_t n_leaves = 0;
+	json_t *item = json_object(), *annotations;
+
+	for (size_t i = 0; i < n && n_leaves < g->n_files; i++) {
+		if (homes[i] != g)
+			continue;
+		leaves[n_leaves++] = (struct hps_dataset_leaf){
+			.path = files[i]->path + strlen(directory) + 1,
+			.type = 'f',
+			.executable = files[i]->mode & 0100,
+			.bytes = (uint64_t)files[i]->first->id.size,
+			.digest = files[i]->first->digest,
+		};
+	}
+	hps_dataset_of(leaves, n_leaves, &d);
+	annotations = hps_dataset_size_json(&d, directory);
+	hps_json_set(annotations, "detected", json_true());
+	hps_json_set(item, "name", hps_path_json(name));
+	hps_json_set(item, "digest", hps_dataset_digest_json(&d));
+	hps_json_set(item, "annotations", annotations);
+	return item;
+}
+
+static void release_groups(struct hps_map *groups)
+{
+	for (size_t i = 0; i < groups->n; i++)
+		free(groups->items[i].value);
+	hps_map_release(groups);
+}
+
+void hps_datasets_found(struct hps_file *const *list, size_t n, const json_t *owners, json_t *dependencies)
+{
+	_cleanup_free_ struct hps_file **files = hps_realloc(NULL, n + 1, sizeof *files);
+	_cleanup_free_ struct group **homes = NULL;
+	struct hps_map siblings = HPS_MAP_INIT, groups = HPS_MAP_INIT;
+	size_t n_files = 0, n_sets = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_json_ json_t *key = hps_path_json(list[i]->path);
+
+		if (is_data(list[i], json_object_get(owners, json_string_value(key))))
+			files[n_files++] = list[i];
+	}
+	count_siblings(files, n_files, &siblings);
+	homes = hps_alloc((n_files + 1) * sizeof *homes);
+	for (size_t i = 0; i < n_files; i++) {
+		_cleanup_free_ char *home = home_of(&siblings, files[i]->path);
+
+		if (!home)
+			continue;
+		homes[i] = group_at(&groups, home);
+		homes[i]->n_files++;
+		homes[i]->bytes += (uint64_t)files[i]->first->id.size;
+	}
+	for (size_t i = 0; i < groups.n && n_sets < SETS_MAX; i++) {
+		const struct group *g = groups.items[i].value;
+
+		if (g->n_files < FILES_MIN && g->bytes < BYTES_MIN)
+			continue;
+		hps_json_add(dependencies, set_json(files, homes, n_files, groups.items[i].key, g));
+		n_sets++;
+	}
+	release_groups(&siblings);
+	release_groups(&groups);
+}
