@@ -170,6 +170,8 @@ int hps_digest_parse(const char *hex, struct hps_digest *ret) HPS_MUST; /* 64 lo
 bool hps_digest_equal(const struct hps_digest *a, const struct hps_digest *b); /* constant time */
 void hps_hmac(const void *key, size_t key_len, const void *data, size_t len, struct hps_digest *ret);
 int hps_random(void *out, size_t len, struct hps_error *err) HPS_MUST;
+/* Bytes offset to offset + len of the key stream of ChaCha20 (RFC 8439) with block counter 0 and nonce 0; below 2^38. */
+void hps_stream(const uint8_t key[32], uint64_t offset, void *out, size_t len);
 
 /* ---- sign.c: Ed25519 and P-256 keys ------------------------------------------------------------------------------------ */
 

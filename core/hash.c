@@ -1,7 +1,9 @@
 /* SHA-256 and HMAC through OpenSSL's EVP, which picks the SHA instructions of the CPU. */
 #include "core/core.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -121,4 +123,20 @@ int hps_random(void *out, size_t len, struct hps_error *err)
 		}
 	}
 	return 0;
+}
+
+void hps_stream(const uint8_t key[32], uint64_t offset, void *out, size_t len)
+{
+	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	uint32_t block = htole32((uint32_t)(offset / 64));
+	uint8_t iv[16] = { 0 }, skipped[64] = { 0 };
+	int n;
+
+	memcpy(iv, &block, sizeof block);
+	must(c && EVP_EncryptInit_ex(c, EVP_chacha20(), NULL, key, iv));
+	must(EVP_EncryptUpdate(c, skipped, &n, skipped, (int)(offset % 64)));
+	memset(out, 0, len);
+	must(len <= INT_MAX && EVP_EncryptUpdate(c, out, &n, out, (int)len));
+	EVP_CIPHER_CTX_free(c);
+	explicit_bzero(skipped, sizeof skipped);
 }

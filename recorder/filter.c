@@ -20,7 +20,9 @@ static int add_row(scmp_filter_ctx context, const struct hps_syscall *row)
 	uint32_t action = row->act ? SCMP_ACT_NOTIFY : SCMP_ACT_ERRNO((uint32_t)row->error);
 	struct scmp_arg_cmp condition = { .arg = row->arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = row->mask, .datum_b = row->equals };
 
-	return row->mask ? seccomp_rule_add_array(context, action, row->nr, 1, &condition) : seccomp_rule_add(context, action, row->nr, 0);
+	if (row->differs)
+		condition = (struct scmp_arg_cmp){ .arg = row->arg, .op = SCMP_CMP_NE, .datum_a = row->equals };
+	return row->mask || row->differs ? seccomp_rule_add_array(context, action, row->nr, 1, &condition) : seccomp_rule_add(context, action, row->nr, 0);
 }
 
 /* Calls of another ABI are answered, too: a filter that let them pass would be no filter. */

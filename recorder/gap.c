@@ -1,6 +1,9 @@
 /* What the recorder did not see. Each kind is a row: what happened, and why it could not be recorded. */
 #include "recorder/recorder.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static const struct {
 	const char *what, *why;
 	bool blind; /* false: said for honesty's sake, but nothing escaped the record */
@@ -26,6 +29,8 @@ static const struct {
 	[HPS_GAP_DESCRIPTORS] = { "the recorder ran out of descriptors or memory", "calls went on without being looked at; a higher limit (ulimit -n) helps", true },
 	[HPS_GAP_LINKS] = { "a file was changed that has names outside of the record", "its link count is higher than the number of names seen: who opens another one sees the change, too", true },
 	[HPS_GAP_KERNEL] = { "an open was left to the kernel", "a lease, a signal or a link of /proc stood in the way of ours: what was opened is not known", true },
+	[HPS_GAP_ENTROPY] = { "random numbers were not answered from the recorded stream", "the recorder may not write into the process: the kernel gave its own", true },
+	[HPS_GAP_CONNECTIONS] = { "more connections were made than are listed", "the list has a ceiling", true },
 	[HPS_GAP_ENDS] = { "how a process ended was not seen", "the recorder had too few descriptors to watch it (ulimit -n)", true },
 };
 
@@ -52,6 +57,33 @@ bool hps_gaps_none(struct hps_gaps *g)
 	return true;
 }
 
+void hps_gap_name(struct hps_gaps *g, enum hps_gap gap, const char *name)
+{
+	size_t i = 0;
+
+	hps_gap_note(g, gap);
+	while (i < HPS_GAP_NAMES && g->names[gap][i] && strcmp(g->names[gap][i], name) != 0)
+		i++;
+	if (i < HPS_GAP_NAMES && !g->names[gap][i])
+		g->names[gap][i] = hps_strdup(name);
+}
+
+void hps_gaps_release(struct hps_gaps *g)
+{
+	for (size_t i = 0; i < HPS_GAP_COUNT; i++)
+		for (size_t j = 0; j < HPS_GAP_NAMES; j++)
+			free(g->names[i][j]);
+}
+
+static json_t *names_json(char *const names[HPS_GAP_NAMES])
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < HPS_GAP_NAMES && names[i]; i++)
+		hps_json_add(list, hps_path_json(names[i]));
+	return list;
+}
+
 json_t *hps_gaps_json(struct hps_gaps *g)
 {
 	json_t *coverage = json_object(), *list = json_array(), *never = json_array();
@@ -66,6 +98,8 @@ json_t *hps_gaps_json(struct hps_gaps *g)
 		hps_json_set_text(item, "what", gaps[i].what);
 		hps_json_set_text(item, "why", gaps[i].why);
 		hps_json_set_int(item, "count", (int64_t)count);
+		if (g->names[i][0])
+			hps_json_set(item, "names", names_json(g->names[i]));
 		hps_json_add(list, item);
 	}
 	hps_json_set(coverage, "complete", json_boolean(hps_gaps_none(g)));

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -80,6 +81,8 @@ static void become(struct hps_launcher *l)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	l->fenced = l->fence >= 0 && hps_fence_enter(l->fence) == 0;
 	hps_inherited_restore(launch->inherited);
+	if (launch->fixed_places)
+		personality((unsigned)personality(0xffffffff) | ADDR_NO_RANDOMIZE);
 	execvpe(launch->argv[0], launch->argv, launch->envp);
 	l->error = errno;
 	_exit(127);

@@ -382,6 +382,10 @@ static json_t *process_json(const struct hps_record *r, size_t i, const struct h
 	hps_shape_seconds(item, "start", e->start_ns - r->started_boot_ns);
 	if (end_ns)
 		hps_shape_seconds(item, "end", end_ns - r->started_boot_ns);
+	if (e->n_random)
+		hps_json_set_int(item, "getrandom", (int64_t)e->n_random);
+	if (e->n_random_opened)
+		hps_json_set_int(item, "randomDevices", (int64_t)e->n_random_opened);
 	return item;
 }
 
@@ -465,7 +469,7 @@ int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies,
 	size_t n;
 	_cleanup_free_ struct hps_file **list = sorted(r->files, &n);
 	_cleanup_json_ json_t *answer = ask_about_files(r, list, n);
-	json_t *d[5] = { NULL };
+	json_t *d[6] = { NULL };
 	int error = write_products(r, list, n, subject, err);
 
 	if (!error)
@@ -478,6 +482,8 @@ int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies,
 		error = write_libraries(r, list, n, answer, &d[3], err);
 	if (!error)
 		error = write_python(r, answer, &d[4], err);
+	if (!error)
+		error = hps_network_write(r, &d[5], err);
 	hps_datasets_found(list, n, json_object_get(answer, "packages"), dependencies);
 	json_array_extend(rows, json_object_get(answer, "identities"));
 	for (size_t i = 0; i < ARRAY_SIZE(d); i++)

@@ -136,6 +136,8 @@ static void open_special(struct request *r, const struct stat *st)
 	struct hps_file *file = special_file(r, st);
 	int fd;
 
+	if (hps_entropy_open(r->s, r->c, st, r->how.flags))
+		return;
 	if (!r->stable && plain_device(st)) {
 		fd = open_at(r, r->target.path, (r->how.flags & KNOWN_FLAGS) | LARGEFILE, creates(&r->how) ? r->how.mode & 07777 : 0);
 		if (fd >= 0) {

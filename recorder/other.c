@@ -1,15 +1,11 @@
 /* Calls that are refused, and calls that change what may be believed of a process. */
 #include "recorder/recorder.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 
 void hps_act_io_uring(struct hps_supervisor *s, struct hps_call *c)
 {
@@ -77,67 +73,5 @@ void hps_act_chdir(struct hps_supervisor *s, struct hps_call *c)
 {
 	hps_tracee_forget_cwd(c->t);
 	c->t->cwd_mover = (pid_t)c->n->pid;
-	hps_answer_continue(s, c);
-}
-
-/* ---- sockets ---- */
-
-static socklen_t read_address(struct hps_supervisor *s, struct hps_call *c, struct sockaddr_storage *ret)
-{
-	uint64_t len = c->args[2] < sizeof *ret ? c->args[2] : sizeof *ret;
-	ssize_t n;
-
-	memset(ret, 0, sizeof *ret);
-	n = hps_memory_read(s, c->t, c->args[1], ret, len);
-	return n < (ssize_t)sizeof(sa_family_t) ? 0 : (socklen_t)n;
-}
-
-static const char *socket_path(struct sockaddr_storage *a, char out[sizeof(struct sockaddr_un) + 1])
-{
-	const struct sockaddr_un *u = (const void *)a;
-
-	memcpy(out, u->sun_path, sizeof u->sun_path);
-	out[sizeof u->sun_path] = '\0';
-	if (!*out)
-		*out = '@'; /* abstract */
-	return out;
-}
-
-static bool loopback(const struct sockaddr_storage *a)
-{
-	const struct sockaddr_in *in = (const void *)a;
-	const struct sockaddr_in6 *in6 = (const void *)a;
-
-	return a->ss_family == AF_INET ? ntohl(in->sin_addr.s_addr) >> 24 == 127 : IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
-}
-
-void hps_act_bind(struct hps_supervisor *s, struct hps_call *c)
-{
-	struct sockaddr_storage a;
-	char path[sizeof(struct sockaddr_un) + 1];
-
-	if (read_address(s, c, &a) && a.ss_family == AF_UNIX) {
-		*hps_map_slot(&s->sockets, socket_path(&a, path)) = s;
-		if (path[0] && path[0] != '@')
-			hps_act_bind_path(s, c, c->args[1] + offsetof(struct sockaddr_un, sun_path));
-	} else if (a.ss_family == AF_INET || a.ss_family == AF_INET6)
-		s->bound = true;
-	hps_answer_continue(s, c);
-}
-
-/* A name that is not there leads nowhere: the many programs that ask for a name service daemon first connect to nothing. */
-void hps_act_connect(struct hps_supervisor *s, struct hps_call *c)
-{
-	struct sockaddr_storage a;
-	char path[sizeof(struct sockaddr_un) + 1];
-	struct stat st;
-
-	if (read_address(s, c, &a) && a.ss_family == AF_UNIX) {
-		socket_path(&a, path);
-		if (!hps_map_get(&s->sockets, path) && (*path != '/' || lstat(path, &st) == 0))
-			hps_gap_note(s->gaps, HPS_GAP_SOCKET);
-	} else if ((a.ss_family == AF_INET || a.ss_family == AF_INET6) && !(s->bound && loopback(&a))) {
-		hps_gap_note(s->gaps, HPS_GAP_NETWORK);
-	}
 	hps_answer_continue(s, c);
 }

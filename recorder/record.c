@@ -139,6 +139,7 @@ static json_t *options_json(const struct hps_record *r)
 	json_t *internal = json_object(), *options = json_object();
 
 	hps_json_set_text(options, "capture", r->files->capture ? "closure" : "none");
+	hps_json_set(options, "noNetwork", json_boolean(r->o->no_network));
 	hps_json_set(options, "wait", json_boolean(r->o->wait));
 	hps_json_set(options, "root", json_boolean(r->o->root != NULL));
 	if (r->o->metrics.n)
@@ -210,6 +211,7 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 	hps_json_set(predicate, "buildDefinition", definition);
 	hps_json_set(predicate, "runDetails", run_json(r));
 	hps_json_set(predicate, "seeds", hps_seeds(r->argv, r->envp, r->o->seed));
+	hps_json_set(predicate, "entropy", hps_entropy_json(r->supervisor->entropy));
 	hps_json_set(predicate, "identities", rows);
 	hps_json_set(predicate, "coverage", hps_gaps_json(r->gaps));
 	hps_json_set(predicate, "resources", resources_json(r));

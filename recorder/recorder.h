@@ -64,12 +64,18 @@ enum hps_gap {
 	HPS_GAP_KERNEL,
 	HPS_GAP_ENDS,
 	HPS_GAP_LINKS,
+	HPS_GAP_ENTROPY,
+	HPS_GAP_CONNECTIONS,
 	HPS_GAP_COUNT,
 };
+#define HPS_GAP_NAMES 8
 struct hps_gaps {
 	_Atomic uint64_t count[HPS_GAP_COUNT];
+	char *names[HPS_GAP_COUNT][HPS_GAP_NAMES]; /* the first different ones, of gaps that have names */
 };
 void hps_gap_note(struct hps_gaps *g, enum hps_gap gap); /* from any thread */
+void hps_gap_name(struct hps_gaps *g, enum hps_gap gap, const char *name); /* counts it, too; from the supervisor's thread */
+void hps_gaps_release(struct hps_gaps *g);
 bool hps_gaps_none(struct hps_gaps *g); /* nothing escaped the record: `complete` */
 json_t *hps_gaps_json(struct hps_gaps *g); /* predicate.coverage */
 
@@ -285,6 +291,7 @@ struct hps_tracee {
 	struct hps_file *in_flight; /* CONTINUE was answered for an open of this, and nothing was heard since */
 	long in_flight_nr;
 	struct hps_execution *pending; /* an exec that is not confirmed yet */
+	struct hps_draw *draw; /* its random numbers; NULL: none asked for */
 	dev_t exe_dev;
 	ino_t exe_ino;
 };
@@ -337,6 +344,9 @@ struct hps_execution {
 	dev_t exe_dev; /* what /proc/PID/exe must be */
 	ino_t exe_ino;
 	bool stable; /* nobody could change the path or arguments that were read */
+	uint64_t n_random, n_random_opened; /* calls of getrandom, opens of /dev/random or /dev/urandom */
+	bool keyed;
+	uint8_t key[32]; /* of its random numbers */
 };
 
 struct hps_reaper;
@@ -361,8 +371,11 @@ struct hps_supervisor {
 	nlink_t task_links;	/* link count of a task directory besides its threads */
 	struct stat ns_root, ns_mount, ns_user;
 	uint64_t written[1024];	/* inodes that the trial wrote, as a Bloom filter with one hash: file mappings of others are stable */
+	struct hps_entropy *entropy;
+	bool no_network;
 	bool bound;		/* a process of the tree listens on a network address */
-	struct hps_map sockets; /* paths of sockets bound in the tree */
+	struct hps_map sockets; /* names (network.c) of sockets bound in the tree */
+	struct hps_map connections; /* count as a pointer; "<execution> <how> <name>" */
 	const struct hps_syscall *rows[512];
 	struct {
 		dev_t dev;
@@ -410,6 +423,7 @@ struct hps_syscall {
 	int error;
 	uint64_t mask, equals; /* intercepted only when (args[arg] & mask) == equals; mask 0: always */
 	unsigned arg;
+	bool differs; /* only when args[arg] != equals, instead */
 };
 extern const struct hps_syscall hps_syscalls[];
 extern const size_t hps_n_syscalls;
@@ -491,8 +505,38 @@ void hps_act_landlock(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_poke(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_umask(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_chdir(struct hps_supervisor *s, struct hps_call *c);
+
+/* ---- network.c: sockets ---- */
+void hps_act_socket(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_connect(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_bind(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_sendto(struct hps_supervisor *s, struct hps_call *c);
+struct hps_record;
+int hps_network_write(struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST; /* the manifest `connections` */
+
+/* ---- entropy.c: random numbers from a seed ---- */
+struct hps_draw {
+	uint8_t key[32];
+	uint64_t used; /* bytes of its stream */
+};
+struct hps_entropy {
+	const char *mode; /* "record", "seed", "from", "off" */
+	bool on, full;	  /* full: /dev/random, /dev/urandom and the places of memory, too */
+	uint8_t seed[32];
+	char id[65]; /* SHA-256 of "hps.entropy/1\n", a NUL and the seed */
+	uint64_t calls, bytes, unanswered, devices, devices_unanswered;
+	_Atomic unsigned n_feeders;
+	struct hps_map ordinals;
+};
+/* mode NULL: "record"; from: a file that hps_entropy_keep() wrote, instead of a mode. */
+int hps_entropy_init(struct hps_entropy *e, const char *mode, const char *from, bool full, struct hps_error *err) HPS_MUST;
+/* Durable in <ledger>/secrets/entropy/<begin id>, for the owner alone. */
+int hps_entropy_keep(const struct hps_entropy *e, const char *ledger, const char *begin_id, struct hps_error *err) HPS_MUST;
+void hps_entropy_release(struct hps_entropy *e);
+json_t *hps_entropy_json(const struct hps_entropy *e); /* predicate.entropy */
+void hps_act_getrandom(struct hps_supervisor *s, struct hps_call *c);
+/* An open of something special: true when it was one of the random devices and has been answered. */
+bool hps_entropy_open(struct hps_supervisor *s, struct hps_call *c, const struct stat *st, uint64_t flags);
 
 /* ---- launcher.c: the thread that carries the filter, and the command's first process ------------------------------------------------------ */
 
@@ -502,6 +546,7 @@ struct hps_launch {
 	char *const *envp;
 	const char *root, *cwd; /* NULL: ours */
 	const struct hps_inherited *inherited;
+	bool fixed_places; /* of memory: no address space layout randomisation */
 };
 struct hps_launcher;
 /* Makes the thread and installs the filter; the command is not started yet. */
@@ -561,10 +606,10 @@ void hps_inherited_restore(const struct hps_inherited *i);
 /* ---- trial.c: from the options to the exit status ---------------------------------------------------------------------------------------------- */
 
 struct hps_trial_options {
-	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path;
+	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from;
 	struct hps_strv params, metrics, datasets, allow_env;
 	uint64_t number, passphrase_fd, lock_fd;
-	bool has_number, has_passphrase_fd, has_lock_fd, quiet, wait;
+	bool has_number, has_passphrase_fd, has_lock_fd, quiet, wait, entropy_full, no_network;
 };
 struct hps_outcome {
 	bool started; /* the command ran: its status is ours */

@@ -341,6 +341,7 @@ void hps_supervisor_release(struct hps_supervisor *s)
 	free(s->executions);
 	free(s->rights);
 	hps_map_release(&s->sockets);
+	hps_map_release(&s->connections);
 	hps_tracees_release(&s->tracees);
 	if (s->proc_fd >= 0)
 		close(s->proc_fd);

@@ -8,11 +8,13 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #define ROW(call, action) { .nr = SYS_##call, .name = #call, .act = action }
 #define ROW_IF(call, action, number, bits, value) \
 	{ .nr = SYS_##call, .name = #call, .act = action, .arg = number, .mask = bits, .equals = value }
+#define ROW_UNLESS(call, action, number, value) { .nr = SYS_##call, .name = #call, .act = action, .arg = number, .equals = value, .differs = true }
 #define ROW_REFUSED(call, with) { .nr = SYS_##call, .name = #call, .error = with }
 #define ALL 0xffffffffull
 
@@ -67,8 +69,11 @@ const struct hps_syscall hps_syscalls[] = {
 	{ .nr = 466, .name = "removexattrat", .error = ENOSYS },
 	{ .nr = 469, .name = "file_setattr", .error = ENOSYS },
 
+	ROW_UNLESS(socket, hps_act_socket, 0, AF_UNIX),
 	ROW(connect, hps_act_connect),
+	ROW_UNLESS(sendto, hps_act_sendto, 4, 0),
 	ROW(bind, hps_act_bind),
+	ROW(getrandom, hps_act_getrandom),
 	ROW(umask, hps_act_umask),
 	ROW(chdir, hps_act_chdir),
 	ROW(fchdir, hps_act_chdir),

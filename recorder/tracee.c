@@ -272,6 +272,7 @@ void hps_tracee_executed(struct hps_tracee *t)
 	t->launching = false;
 	t->opaque = false;
 	t->threads_assumed = 0;
+	free(hps_take(t->draw));
 }
 
 static void free_tracee(struct hps_tracee *t)
@@ -280,6 +281,7 @@ static void free_tracee(struct hps_tracee *t)
 	hps_tracee_forget_cwd(t);
 	if (t->task_fd >= 0)
 		close(t->task_fd);
+	free(t->draw);
 	free(t);
 }
 

@@ -31,6 +31,7 @@ struct trial {
 	struct hps_reaper reaper;
 	struct hps_supervisor supervisor;
 	struct hps_facts *facts;
+	struct hps_entropy entropy;
 	struct hps_launch launch;
 	struct hps_launcher *launcher;
 	pthread_t thread;
@@ -424,6 +425,8 @@ static void release(struct trial *t)
 	hps_files_release(&t->files);
 	hps_reaper_release(&t->reaper);
 	hps_supervisor_release(&t->supervisor);
+	hps_entropy_release(&t->entropy);
+	hps_gaps_release(&t->gaps);
 	hps_ledger_close(t->ledger);
 	hps_redactor_release(&t->redactor);
 	if (t->metrics_dir && hps_dir_remove(AT_FDCWD, t->metrics_dir, NULL))
@@ -474,6 +477,8 @@ static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *out
 		r = make_metrics_path(t, err);
 	if (!r)
 		r = append_begin(t, err);
+	if (!r)
+		r = hps_entropy_keep(&t->entropy, hps_ledger_dir(t->ledger), t->record.begin_id, err);
 	if (r)
 		return r;
 	make_environment(t);
@@ -538,6 +543,10 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 	t->record.argv = argv;
 	t->record.envp = environ;
 	t->record.metrics = json_object();
+	t->supervisor.entropy = &t->entropy;
+	t->supervisor.no_network = o->no_network;
+	if (!r)
+		r = hps_entropy_init(&t->entropy, o->entropy, o->entropy_from, o->entropy_full, err);
 	if (!r)
 		r = parse_params(&o->params, &t->record.params, err);
 	if (!r) {
@@ -557,6 +566,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 			.root = o->root,
 			.cwd = o->cwd,
 			.inherited = &t->inherited,
+			.fixed_places = t->entropy.full,
 		};
 		r = run(t, &watched, outcome, err);
 	}

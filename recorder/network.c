@@ -1,0 +1,209 @@
+/* Sockets: which addresses and paths the trial connected to, bound or sent to, and, with --no-network, that it got no further than
+ * this machine's own sockets by path. What goes through a socket is not seen. */
+#include "recorder/recorder.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define ITEMS_MAX 10000u
+#define NAME_CAP 160
+
+/* ---- addresses as text ---- */
+
+static socklen_t read_address(struct hps_supervisor *s, struct hps_call *c, uint64_t at, uint64_t len, struct sockaddr_storage *ret)
+{
+	ssize_t n;
+
+	memset(ret, 0, sizeof *ret);
+	n = hps_memory_read(s, c->t, at, ret, len < sizeof *ret ? len : sizeof *ret);
+	return n < (ssize_t)sizeof(sa_family_t) ? 0 : (socklen_t)n;
+}
+
+static bool is_network(int family)
+{
+	return family != AF_UNIX && family != AF_NETLINK && family != AF_ALG;
+}
+
+/* "unix /path" ("unix @name" for an abstract one), "inet 192.0.2.1 80", "inet6 ::1 80", "family 40". */
+static void name_address(const struct sockaddr_storage *a, socklen_t len, char out[NAME_CAP])
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (a->ss_family == AF_UNIX) {
+		const struct sockaddr_un *u = (const void *)a;
+		size_t start = offsetof(struct sockaddr_un, sun_path), n = len > start ? len - start : 0;
+
+		if (n && !u->sun_path[0])
+			snprintf(out, NAME_CAP, "unix @%.*s", (int)strnlen(u->sun_path + 1, n - 1), u->sun_path + 1);
+		else
+			snprintf(out, NAME_CAP, "unix %.*s", (int)strnlen(u->sun_path, n), u->sun_path);
+	} else if (a->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)a;
+
+		snprintf(out, NAME_CAP, "inet %s %u", inet_ntop(AF_INET, &in->sin_addr, text, sizeof text), ntohs(in->sin_port));
+	} else if (a->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const void *)a;
+
+		snprintf(out, NAME_CAP, "inet6 %s %u", inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text), ntohs(in6->sin6_port));
+	} else {
+		snprintf(out, NAME_CAP, "family %d", a->ss_family);
+	}
+}
+
+static bool loopback(const struct sockaddr_storage *a)
+{
+	const struct sockaddr_in *in = (const void *)a;
+	const struct sockaddr_in6 *in6 = (const void *)a;
+
+	if (a->ss_family == AF_INET)
+		return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+	return a->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
+/* ---- the list ---- */
+
+static void note(struct hps_supervisor *s, const struct hps_call *c, const char *how, const char *name)
+{
+	_cleanup_free_ char *key = hps_format("%d %s %s", c->t->execution, how, name);
+	void **slot;
+
+	if (s->connections.n >= ITEMS_MAX && !hps_map_find(&s->connections, key)) {
+		hps_gap_note(s->gaps, HPS_GAP_CONNECTIONS);
+		return;
+	}
+	slot = hps_map_slot(&s->connections, key);
+	*slot = (void *)((uintptr_t)*slot + 1);
+}
+
+static bool refused(struct hps_supervisor *s, struct hps_call *c, int family)
+{
+	if (!s->no_network || !is_network(family))
+		return false;
+	hps_answer_error(s, c, ENETUNREACH);
+	return true;
+}
+
+/* ---- calls ---- */
+
+/* Its family is in a register: nobody can change it between our look and the kernel's. */
+void hps_act_socket(struct hps_supervisor *s, struct hps_call *c)
+{
+	int family = (int)c->args[0], type = (int)c->args[1] & 0xf;
+	char name[NAME_CAP];
+
+	if (is_network(family)) {
+		snprintf(name, sizeof name, family == AF_INET ? "inet" : family == AF_INET6 ? "inet6" : "family %d", family);
+		note(s, c, s->no_network ? "refused" : type == SOCK_STREAM ? "stream" : type == SOCK_DGRAM ? "datagram" : "raw", name);
+		if (refused(s, c, family))
+			return;
+	}
+	hps_answer_continue(s, c);
+}
+
+void hps_act_bind(struct hps_supervisor *s, struct hps_call *c)
+{
+	struct sockaddr_storage a;
+	socklen_t len = read_address(s, c, c->args[1], c->args[2], &a);
+	char name[NAME_CAP];
+
+	if (len && a.ss_family != AF_NETLINK) {
+		name_address(&a, len, name);
+		note(s, c, "bind", name);
+		if (a.ss_family == AF_UNIX)
+			*hps_map_slot(&s->sockets, name) = s;
+		else
+			s->bound = true;
+	}
+	hps_answer_continue(s, c);
+}
+
+/* Does what was connected to lie outside the tree? A name that is not there leads nowhere: the many programs that ask for a name
+ * service daemon first connect to nothing. */
+static void judge(struct hps_supervisor *s, const struct sockaddr_storage *a, const char *name)
+{
+	const char *path = name + strlen("unix ");
+	struct stat st;
+
+	if (a->ss_family == AF_UNIX) {
+		if (*path && !hps_map_get(&s->sockets, name) && (*path != '/' || lstat(path, &st) == 0))
+			hps_gap_name(s->gaps, HPS_GAP_SOCKET, path);
+	} else if (is_network(a->ss_family) && a->ss_family != AF_UNSPEC && !(s->bound && loopback(a))) {
+		hps_gap_name(s->gaps, HPS_GAP_NETWORK, name);
+	}
+}
+
+static void reach(struct hps_supervisor *s, struct hps_call *c, const char *how, uint64_t at, uint64_t size)
+{
+	struct sockaddr_storage a;
+	socklen_t len = read_address(s, c, at, size, &a);
+	char name[NAME_CAP];
+
+	if (len && a.ss_family != AF_NETLINK) {
+		name_address(&a, len, name);
+		if (s->no_network && is_network(a.ss_family) && a.ss_family != AF_UNSPEC) {
+			note(s, c, "refused", name); /* a socket from outside: the trial can make none */
+			hps_answer_error(s, c, ENETUNREACH);
+			return;
+		}
+		note(s, c, how, name);
+		judge(s, &a, name);
+	}
+	hps_answer_continue(s, c);
+}
+
+void hps_act_connect(struct hps_supervisor *s, struct hps_call *c)
+{
+	reach(s, c, "connect", c->args[1], c->args[2]);
+}
+
+void hps_act_sendto(struct hps_supervisor *s, struct hps_call *c)
+{
+	reach(s, c, "send", c->args[4], c->args[5]);
+}
+
+/* ---- the manifest ---- */
+
+static json_t *connection_json(const struct hps_record *r, const struct hps_map_item *item)
+{
+	_cleanup_free_ char *copy = hps_strdup(item->key);
+	char *execution = copy, *how, *family, *address, *port;
+	json_t *j = json_object();
+	int64_t index;
+
+	how = strchr(execution, ' ');
+	*how++ = '\0';
+	family = strchr(how, ' ');
+	*family++ = '\0';
+	address = strchr(family, ' ');
+	if (address)
+		*address++ = '\0';
+	port = address && strcmp(family, "unix") != 0 ? strchr(address, ' ') : NULL;
+	if (port)
+		*port++ = '\0';
+	if (hps_parse_i64(execution, 0, INT32_MAX, &index) == 0)
+		hps_json_set_int(j, "process", index);
+	hps_json_set_text(j, "how", how);
+	hps_json_set_text(j, "family", family);
+	if (address && *address)
+		hps_json_set(j, !strcmp(family, "unix") ? "path" : "address", hps_shape_text(r, address));
+	if (port)
+		hps_json_set_text(j, "port", port);
+	hps_json_set_int(j, "count", (int64_t)(uintptr_t)item->value);
+	return j;
+}
+
+int hps_network_write(struct hps_record *r, json_t **ret, struct hps_error *err)
+{
+	const struct hps_map *all = &r->supervisor->connections;
+	struct hps_manifest m;
+
+	hps_manifest_begin(&m, r, "connections");
+	for (size_t i = 0; i < all->n; i++)
+		hps_manifest_add(&m, connection_json(r, &all->items[i]));
+	return hps_manifest_end(&m, r, ret, err);
+}
