@@ -64,7 +64,21 @@ void hps_digest_of(const void *data, size_t len, struct hps_digest *ret)
 	must(EVP_Digest(data, len, ret->b, NULL, EVP_sha256(), NULL));
 }
 
-int hps_digest_fd(int fd, struct hps_digest *ret, uint64_t *ret_bytes, struct hps_error *err)
+/* Most files are small: neither a context nor a block of memory for them. False: it is larger, or cannot be read. */
+static bool digest_small(int fd, struct hps_digest *ret, uint64_t *ret_bytes)
+{
+	char block[16 << 10];
+	ssize_t n = pread(fd, block, sizeof block, 0);
+
+	if (n < 0 || n == sizeof block || (n > 0 && pread(fd, block + n, 1, n) != 0))
+		return false;
+	hps_digest_of(block, (size_t)n, ret);
+	if (ret_bytes)
+		*ret_bytes = (uint64_t)n;
+	return true;
+}
+
+static int digest_large(int fd, struct hps_digest *ret, uint64_t *ret_bytes, struct hps_error *err)
 {
 	struct hps_sha256 *h = hps_sha256_new();
 	_cleanup_free_ char *block = hps_alloc(256 << 10); /* fits a second-level cache; larger is not faster */
@@ -86,6 +100,11 @@ int hps_digest_fd(int fd, struct hps_digest *ret, uint64_t *ret_bytes, struct hp
 	}
 	hps_sha256_free(h);
 	return n == 0 ? 0 : hps_error_errno(err, "reading a file to hash it");
+}
+
+int hps_digest_fd(int fd, struct hps_digest *ret, uint64_t *ret_bytes, struct hps_error *err)
+{
+	return digest_small(fd, ret, ret_bytes) ? 0 : digest_large(fd, ret, ret_bytes, err);
 }
 
 void hps_digest_hex(const struct hps_digest *d, char out[HPS_DIGEST_HEX])

@@ -43,6 +43,9 @@ static void report(const struct hps_inside *in, const struct hps_view *v, const 
 	hps_json_set_int(j, "system", (int64_t)v->n_system);
 	hps_json_set_int(j, "ghosts", (int64_t)v->n_ghosts);
 	hps_json_set_int(j, "bytes", (int64_t)v->bytes);
+	hps_json_set_text(j, "kind", hps_view_kind_name(v->kind));
+	if (v->why)
+		hps_json_set(j, "why", hps_path_json(v->why));
 	hps_json_set(j, "problems", holes_json(&v->problems));
 	hps_json_set(j, "holes", holes_json(&v->holes));
 	if (error && error->code) {
@@ -175,22 +178,16 @@ static int send_root(int sock_fd, int root_fd)
 
 static int make_view(const struct hps_inside *in, struct hps_view *v, int *ret_root, struct hps_error *err)
 {
-	static const char *const options[] = { "mode", "0755", NULL };
 	_cleanup_free_ char *path = hps_format("%s/view", in->work);
-	struct hps_objects *objects = NULL;
+	struct hps_sources sources;
 	struct hps_progress progress;
-	int r = hps_mount_new("tmpfs", options, false, AT_FDCWD, path, err);
+	int r;
 
-	r = r ? r : hps_dir_open(AT_FDCWD, path, ret_root, err);
-	if (r)
-		return hps_error_prefix(err, "the sandbox cannot be set up");
-	r = hps_objects_open(AT_FDCWD, in->objects, false, &objects, NULL);
-	if (r)
-		objects = NULL; /* everything may come from the system */
+	hps_sources_open(&sources, in->stores, in->n_stores);
 	hps_progress_start(&progress, "rebuilding files", in->plan->n_files);
-	r = hps_view_build(in->plan, objects, *ret_root, &progress, v, err);
+	r = hps_view_build(in->plan, &sources, in->kind, path, &progress, v, ret_root, err);
 	hps_progress_end(&progress);
-	hps_objects_free(objects);
+	hps_sources_release(&sources);
 	if (!r && !v->problems.n) {
 		r = hps_mount_devices(*ret_root, err);
 		if (r)
@@ -206,6 +203,7 @@ static int run(const struct hps_inside *in, int sock_fd, struct hps_view *v, str
 	pid_t init;
 
 	r = r ? r : make_view(in, v, &root, err);
+	r = r ? r : hps_sandbox_pid(err);
 	if (r)
 		return r;
 	report(in, v, NULL);

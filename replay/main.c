@@ -4,7 +4,7 @@
 #include <string.h>
 
 struct options {
-	const char *ledger, *keep;
+	const char *ledger, *keep, *view;
 	struct hps_strv rtol, atol, unmasked;
 	int64_t passphrase_fd;
 	bool json, plan, network, verbose, have_passphrase;
@@ -25,11 +25,15 @@ static int show_plan(const struct options *o, struct hps_ledger *l, const struct
 {
 	struct hps_view view = { 0 };
 	struct hps_progress progress;
-	int r;
+	struct hps_sources sources;
+	_cleanup_free_ char *store = hps_format("%s/objects", hps_ledger_dir(l));
+	int r, root;
 
+	hps_sources_open(&sources, (const char *const[]){ store }, 1);
 	hps_progress_start(&progress, "looking for files", plan->n_files);
-	r = hps_view_build(plan, hps_ledger_objects(l), -1, &progress, &view, err);
+	r = hps_view_build(plan, &sources, HPS_VIEW_BEST, NULL, &progress, &view, &root, err);
 	hps_progress_end(&progress);
+	hps_sources_release(&sources);
 	if (!r && o->json)
 		r = print_json(hps_report_plan_json(original, plan, &view), err);
 	else if (!r)
@@ -85,6 +89,8 @@ static int replay(const struct options *o, struct hps_ledger *l, const struct hp
 
 	r = r ? r : hps_unmasked_read(&o->unmasked, &j.tolerance.unmasked, err);
 
+	if (!r && o->view && hps_view_kind_parse(o->view, &options.kind))
+		r = hps_error_set(err, HPS_E_USAGE, "option --view: '%s' is none of best, overlay, mounts, copy", o->view);
 	if (o->network)
 		hps_hole_add(&j.holes, "network", "the rerun could use this machine's; what came over it may differ");
 	if (!r) {
@@ -130,6 +136,7 @@ static const struct hps_option options[] = {
 	{ "no-mask", 0, HPS_OPT_STRINGS, FIELD(unmasked), "KIND", "let stamps of this kind count as values ('all': of every kind)", 0 },
 	{ "plan", 0, HPS_OPT_FLAG, FIELD(plan), NULL, "only say which files would be used and which are missing", 0 },
 	{ "keep", 0, HPS_OPT_STRING, FIELD(keep), "DIR", "copy what the rerun left, and its output, to DIR", 0 },
+	{ "view", 0, HPS_OPT_STRING, FIELD(view), "KIND", "how the files get there: overlay, mounts, copy, or the best that works here", 0 },
 	{ "network", 0, HPS_OPT_FLAG, FIELD(network), NULL, "let the rerun use this machine's network", 0 },
 	{ "verbose", 'v', HPS_OPT_FLAG, FIELD(verbose), NULL, "show the rerun's output on stderr", 0 },
 	{ "key-passphrase-fd", 0, HPS_OPT_I64, FIELD(passphrase_fd), "N", "read the passphrase of the keys from descriptor N", FIELD(have_passphrase) + 1 },

@@ -48,7 +48,7 @@ int hps_mount_new(const char *type, const char *const *options, bool readonly, i
 	if (context < 0)
 		return hps_error_errno(err, "a new file system '%s'", type);
 	for (; options && options[0]; options += 2)
-		if (fsconfig(context, FSCONFIG_SET_STRING, options[0], options[1], 0))
+		if (*options[1] ? fsconfig(context, FSCONFIG_SET_STRING, options[0], options[1], 0) : fsconfig(context, FSCONFIG_SET_FLAG, options[0], NULL, 0))
 			return hps_error_errno(err, "a new file system '%s' with %s=%s", type, options[0], options[1]);
 	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
 		return hps_error_errno(err, "a new file system '%s'", type);

@@ -319,6 +319,17 @@ static int add_material(struct planner *p, const json_t *item)
 	return add_listing(p, path, hps_json_at(item, "listing", NULL));
 }
 
+/* Under its old name it was there, and is no longer. */
+static bool is_moved_directory(const struct planner *p, const json_t *product)
+{
+	const char *type = hps_json_text(product, "type");
+	int r = 0;
+	_cleanup_free_ char *from = hps_json_text(product, "from") ? read_item_path((struct planner *)(uintptr_t)p, product, "from", &r) : NULL;
+	const json_t *left = from ? hps_map_get(&p->products, from) : NULL;
+
+	return left && type && !strcmp(type, "directory") && is_deleted(left);
+}
+
 /* What the trial changed and what was there before; and the directory that held it, unless the trial made that too. */
 static int add_product(struct planner *p, const json_t *item)
 {
@@ -333,6 +344,7 @@ static int add_product(struct planner *p, const json_t *item)
 		return 0;
 	if (is_made(p, path))
 		*hps_map_slot(&p->plan->made, path) = p->plan;
+	p->plan->moves_directories = p->plan->moves_directories || is_moved_directory(p, item);
 	above = hps_strndup(path, (size_t)(strrchr(path, '/') - path));
 	while (*above && is_made(p, above))
 		*strrchr(above, '/') = '\0';

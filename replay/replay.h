@@ -3,6 +3,8 @@
 #ifndef HPS_REPLAY_H
 #define HPS_REPLAY_H
 
+#include <pthread.h>
+
 #include "core/core.h"
 #include "hps/ledger.h"
 
@@ -76,6 +78,7 @@ struct hps_plan {
 	struct hps_map index; /* path → number of the node + 1 */
 	struct hps_map made;  /* paths that the trial itself made: absent when it starts */
 	bool uses_sys;	      /* something below /sys was used */
+	bool moves_directories; /* one that was there before gets another name */
 	char *standard[3];    /* path of the file that was standard input, output, error when the trial started; or NULL */
 	struct hps_holes problems; /* what cannot be planned: what = path */
 	struct hps_holes holes;
@@ -96,40 +99,99 @@ void hps_plan_add_neighbours(struct hps_plan *p, int64_t started_ns);
 
 /* ---- source.c: where a file's content comes from --------------------------------------------------------------------------------- */
 
-enum hps_source_kind { HPS_SOURCE_STORE, HPS_SOURCE_SYSTEM };
-/* A verified content: in memory, or a descriptor whose bytes were hashed through this very descriptor. */
+#define HPS_STORES_MAX 8
+#define HPS_COPY_MAX ((int64_t)32 << 20) /* up to here a file may be copied; beyond, memory is too dear */
+struct hps_store {
+	char *path;
+	struct hps_objects *objects;
+};
+struct hps_sources { /* from several threads at once */
+	struct hps_store stores[HPS_STORES_MAX]; /* looked into in this order */
+	size_t n_stores;
+	struct hps_cache *cache;
+	pthread_mutex_t lock; /* of the cache */
+};
+void hps_sources_open(struct hps_sources *s, const char *const *stores, size_t n); /* a store that cannot be opened is none */
+void hps_sources_release(struct hps_sources *s);
+
+enum hps_source_kind { HPS_SOURCE_EMPTY, HPS_SOURCE_STORE, HPS_SOURCE_SYSTEM };
+/* A verified content: in memory, or a descriptor whose bytes were hashed through this very descriptor (the system's: now, or when
+ * the cache of digests saw it). */
 struct hps_source {
 	enum hps_source_kind kind;
+	size_t store;		/* STORE: which */
 	struct hps_buf content; /* when fd is -1 */
 	int fd;
+	int64_t size; /* when fd is not -1 */
+	dev_t dev;    /* SYSTEM */
 	bool faithful; /* fd: mode and time of modification are the recorded ones */
 };
-#define HPS_SOURCE_INIT { HPS_SOURCE_STORE, HPS_BUF_INIT, -1, false }
-/* The content store, then the system's file at the same path; never a file whose hash differs. HPS_E_NOTFOUND: the message says
- * "missing" or "changed" and where was looked. */
-int hps_source_open(struct hps_objects *objects, const struct hps_plan_node *node, struct hps_source *ret, struct hps_error *err) HPS_MUST;
+#define HPS_SOURCE_INIT { HPS_SOURCE_STORE, 0, HPS_BUF_INIT, -1, 0, 0, false }
+/* The content stores, then the system's file at the same path; never a file whose hash differs. whole: in memory where it is small
+ * and a copy is needed. HPS_E_NOTFOUND: the message says "missing" or "changed" and where was looked. */
+int hps_source_open(struct hps_sources *sources, const struct hps_plan_node *node, bool whole, struct hps_source *ret, struct hps_error *err) HPS_MUST;
 void hps_source_release(struct hps_source *s);
 #define _cleanup_source_ _cleanup_(hps_source_release)
 
 /* ---- view.c: the tree that the rerun sees ------------------------------------------------------------------------------------------- */
 
+enum hps_view_kind { HPS_VIEW_BEST, HPS_VIEW_OVERLAY, HPS_VIEW_MOUNTS, HPS_VIEW_COPY };
+struct hps_view_source { /* what a .pyc wants its source to be */
+	size_t node;
+	uint32_t mtime, size;
+};
 struct hps_view {
-	uint64_t n_files, n_store, n_system, n_ghosts, bytes;
+	uint64_t n_files, n_store, n_system, n_ghosts, bytes; /* bytes: copied */
 	struct hps_holes problems; /* what = path, why = "missing: …" or "changed: …": nothing may be run */
 	struct hps_holes holes;
+	enum hps_view_kind kind; /* what was built */
+	char *why;		 /* not the best; NULL */
+	struct hps_view_source *sources;
+	size_t n_sources;
 };
-/* Builds the plan below root_fd, an empty directory that nobody else sees; -1 only looks whether every content is there. Needs
- * the mount namespace of hps_sandbox_enter(). */
-int hps_view_build(const struct hps_plan *p, struct hps_objects *objects, int root_fd, struct hps_progress *progress, struct hps_view *ret,
-		   struct hps_error *err) HPS_MUST;
+struct hps_layout;
+/* Makes the plan's names in layout's tree; its tree_fd -1 only looks whether every content is there. */
+int hps_view_tree(const struct hps_plan *p, struct hps_layout *layout, struct hps_progress *progress, struct hps_view *ret, struct hps_error *err) HPS_MUST;
+const char *hps_plan_base(const struct hps_plan_node *n); /* the last name of its path */
+void hps_set_mtime(int dir_fd, const char *name, int64_t mtime_ns); /* of dir_fd/name, or of dir_fd itself when name is ""; -1: leave it */
 void hps_view_release(struct hps_view *v);
+
+/* ---- layout.c: how names get their contents ----------------------------------------------------------------------------------------- */
+
+struct hps_late {
+	const char *path;
+	int fd;
+};
+struct hps_layout {
+	enum hps_view_kind kind; /* may become COPY on the way */
+	struct hps_sources *sources;
+	bool whole;  /* how sources are to be opened */
+	bool refused; /* a layer could not be told of */
+	int tree_fd; /* where names are made; -1: nowhere */
+	int usr_fd;  /* a data layer; -1 */
+	dev_t usr_dev;
+	pthread_mutex_t lock; /* of late */
+	struct hps_late *late; /* large files, mounted last */
+	size_t n_late;
+};
+int hps_layout_file(struct hps_layout *l, int dir_fd, const struct hps_plan_node *n, struct hps_source *s, struct hps_view *v,
+		    struct hps_error *err) HPS_MUST;
+int hps_layout_ghost(struct hps_layout *l, int dir_fd, const struct hps_plan_node *n, const struct stat *s, struct hps_error *err) HPS_MUST;
+void hps_layout_fit(struct hps_layout *l, const char *path, off_t size); /* of a ghost */
+/* Builds the plan at `place`, an empty directory that nobody else sees; NULL only looks whether every content is there. *ret_root is
+ * its root, -1 when there are problems. BEST falls back to what this kernel can do. Needs the mount namespace of
+ * hps_sandbox_enter(). */
+int hps_view_build(const struct hps_plan *p, struct hps_sources *sources, enum hps_view_kind kind, const char *place, struct hps_progress *progress,
+		   struct hps_view *ret, int *ret_root, struct hps_error *err) HPS_MUST;
+const char *hps_view_kind_name(enum hps_view_kind kind);
+int hps_view_kind_parse(const char *name, enum hps_view_kind *ret) HPS_MUST;
 
 /* ---- mounts.c: mounts by descriptor ---------------------------------------------------------------------------------------------------- */
 
 /* What fd names appears read-only at dir_fd/name, which exists. */
 int hps_mount_file(int fd, int dir_fd, const char *name, struct hps_error *err) HPS_MUST;
 int hps_mount_tree_readonly(const char *from, int dir_fd, const char *name, struct hps_error *err) HPS_MUST;
-/* A new file system of this type, e.g. "tmpfs" with {"mode", "0755", NULL}; nosuid, nodev (not devpts). */
+/* A new file system of this type, e.g. "tmpfs" with {"mode", "0755", NULL} ("" as a value: a flag); nosuid, nodev (not devpts). */
 int hps_mount_new(const char *type, const char *const *options, bool readonly, int dir_fd, const char *name, struct hps_error *err) HPS_MUST;
 /* null, zero, full, random, urandom, tty, pts and the links to /proc/self/fd, in root_fd/dev, which has at most shm. */
 int hps_mount_devices(int root_fd, struct hps_error *err) HPS_MUST;
@@ -141,11 +203,13 @@ struct hps_sandbox {
 	const char *host; /* host name inside; NULL: "localhost" */
 	bool network;	  /* keep the network of the machine */
 };
-/* In the child: new user, mount, pid (for the next fork), uts, ipc and net namespaces; asks the parent over sync_fd for its
- * ids. Refuses (HPS_E_UNDECIDED) when any of them cannot be had. */
+/* In the child: new user, mount, uts, ipc and net namespaces; asks the parent over sync_fd for its ids. Refuses
+ * (HPS_E_UNDECIDED) when any of them cannot be had. */
 int hps_sandbox_enter(const struct hps_sandbox *s, int sync_fd, struct hps_error *err) HPS_MUST;
+int hps_sandbox_pid(struct hps_error *err) HPS_MUST; /* a pid namespace for the next fork; no thread can be made from here on */
 /* In the parent: gives the child its ids. -EPIPE: the child did not come so far. */
 int hps_sandbox_map(pid_t child, const struct hps_sandbox *s, int sync_fd, struct hps_error *err) HPS_MUST;
+json_t *hps_sandbox_layers(bool network); /* their names: they are in force whenever something ran */
 /* In the process that is about to execute the recorder: only the capability to change the root is left, and no way to gain others. */
 int hps_sandbox_drop(struct hps_error *err) HPS_MUST;
 
@@ -155,7 +219,9 @@ struct hps_inside {
 	struct hps_sandbox sandbox;
 	const struct hps_plan *plan;
 	const char *work;	/* private directory of the machine: view/ (empty), and where report, id, stdout, stderr go */
-	const char *objects;	/* path of the content store */
+	const char *const *stores; /* paths of content stores */
+	size_t n_stores;
+	enum hps_view_kind kind;
 	const char *program;	/* hps-record */
 	const char *const *argv, *const *envp; /* of the recorder */
 	mode_t umask;
@@ -170,17 +236,19 @@ void hps_inside_main(const struct hps_inside *in, int sock_fd) __attribute__((no
 
 struct hps_rerun_options {
 	const char *passphrase; /* of the ledger's keys, or NULL */
+	enum hps_view_kind kind;
 	bool network, verbose;
 };
 struct hps_rerun {
 	struct hps_view view;
 	int root_fd;	/* of the view after the rerun; -1 when nothing was run */
+	bool network;	/* it had the machine's */
 	char id[65];	/* of the rerun's trial entry; "" when there is none */
 	char *work;	   /* private directory while it runs; gone afterwards */
 	int output_fds[2]; /* what the trial wrote to stdout and stderr where the original had no file there; -1 */
 	int64_t build_ns, run_ns;
 };
-#define HPS_RERUN_INIT { { 0 }, -1, "", NULL, { -1, -1 }, 0, 0 }
+#define HPS_RERUN_INIT { { 0 }, -1, false, "", NULL, { -1, -1 }, 0, 0 }
 /* Builds the view and runs the recorder in it. Problems in ret->view: nothing was run. HPS_E_UNDECIDED: it could not be set up. */
 int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
 		  struct hps_rerun *ret, struct hps_error *err) HPS_MUST;

@@ -116,6 +116,10 @@ static int read_report(struct hps_rerun *run, struct hps_error *err)
 	run->view.n_system = (uint64_t)hps_json_int(j, "system", 0);
 	run->view.n_ghosts = (uint64_t)hps_json_int(j, "ghosts", 0);
 	run->view.bytes = (uint64_t)hps_json_int(j, "bytes", 0);
+	if (hps_view_kind_parse(hps_json_text(j, "kind"), &run->view.kind))
+		run->view.kind = HPS_VIEW_BEST;
+	if (hps_json_text(j, "why"))
+		run->view.why = hps_strdup(hps_json_text(j, "why"));
 	read_holes(hps_json_at(j, "problems", NULL), &run->view.problems);
 	read_holes(hps_json_at(j, "holes", NULL), &run->view.holes);
 	if (!hps_json_text(j, "error"))
@@ -282,7 +286,9 @@ static int run_recorder(struct hps_ledger *l, const struct hps_original *o, cons
 	r = start(&(struct hps_inside){ .sandbox = { .uid = o->uid, .host = o->host, .network = options->network },
 					.plan = p,
 					.work = ret->work,
-					.objects = absolute,
+					.stores = (const char *const[]){ absolute },
+					.n_stores = 1,
+					.kind = options->kind,
 					.program = program,
 					.argv = (const char *const *)argv.v,
 					.envp = o->environment.n ? (const char *const *)o->environment.v : nothing,
@@ -322,6 +328,7 @@ int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const stru
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, &before);
+	ret->network = options->network;
 	r = make_work(&ret->work, err);
 	r = r ? r : run_recorder(l, o, p, options, &signals, ret, err);
 	if (ret->work)

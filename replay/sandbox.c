@@ -77,14 +77,13 @@ int hps_sandbox_map(pid_t child, const struct hps_sandbox *s, int sync_fd, struc
 
 static const struct {
 	int flag;
-	const char *name, *hint;
+	const char *layer, *name, *hint;
 } spaces[] = {
-	{ CLONE_NEWUSER, "a user namespace", " (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)" },
-	{ CLONE_NEWNS, "a mount namespace", "" },
-	{ CLONE_NEWPID, "a pid namespace", "" },
-	{ CLONE_NEWUTS, "a uts namespace", "" },
-	{ CLONE_NEWIPC, "an ipc namespace", "" },
-	{ CLONE_NEWNET, "a net namespace", "" },
+	{ CLONE_NEWUSER, "user namespace", "a user namespace", " (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)" },
+	{ CLONE_NEWNS, "mount namespace", "a mount namespace", "" },
+	{ CLONE_NEWUTS, "uts namespace", "a uts namespace", "" },
+	{ CLONE_NEWIPC, "ipc namespace", "an ipc namespace", "" },
+	{ CLONE_NEWNET, "net namespace", "a net namespace", "" },
 };
 
 /* Programs talk to themselves over the loopback device. */
@@ -120,6 +119,24 @@ int hps_sandbox_enter(const struct hps_sandbox *s, int sync_fd, struct hps_error
 	if (!s->network)
 		raise_loopback();
 	return 0;
+}
+
+int hps_sandbox_pid(struct hps_error *err)
+{
+	return unshare(CLONE_NEWPID) ? hps_error_errno(err, "the sandbox cannot be set up: a pid namespace") : 0;
+}
+
+json_t *hps_sandbox_layers(bool network)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(spaces); i++)
+		if (spaces[i].flag != CLONE_NEWNET || !network)
+			hps_json_add(list, json_string(spaces[i].layer));
+	hps_json_add(list, json_string("pid namespace"));
+	hps_json_add(list, json_string("no capability but to change the root, none in the trial"));
+	hps_json_add(list, json_string("no new privileges"));
+	return list;
 }
 
 /* ---- leaving privilege behind ---- */

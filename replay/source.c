@@ -12,14 +12,37 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Up to here a file is copied, so that it has its own mode and time of modification; beyond, memory is too dear. */
-#define COPY_MAX ((size_t)32 << 20)
-
 void hps_source_release(struct hps_source *s)
 {
 	hps_buf_release(&s->content);
 	hps_cleanup_fd(&s->fd);
+	*s = (struct hps_source)HPS_SOURCE_INIT;
 }
+
+void hps_sources_open(struct hps_sources *s, const char *const *stores, size_t n)
+{
+	*s = (struct hps_sources){ .cache = hps_cache_open(), .lock = PTHREAD_MUTEX_INITIALIZER };
+	for (size_t i = 0; i < n && s->n_stores < HPS_STORES_MAX; i++) {
+		struct hps_store *store = &s->stores[s->n_stores];
+
+		if (hps_objects_open(AT_FDCWD, stores[i], false, &store->objects, NULL))
+			continue; /* everything may come from elsewhere */
+		store->path = hps_strdup(stores[i]);
+		s->n_stores++;
+	}
+}
+
+void hps_sources_release(struct hps_sources *s)
+{
+	for (size_t i = 0; i < s->n_stores; i++) {
+		hps_objects_free(s->stores[i].objects);
+		free(s->stores[i].path);
+	}
+	hps_cache_free(s->cache);
+	*s = (struct hps_sources){ .lock = PTHREAD_MUTEX_INITIALIZER };
+}
+
+/* ---- the system ---- */
 
 /* No symbolic link on the way: the recorded path had none. */
 static int open_system(const char *path, struct stat *ret)
@@ -57,7 +80,7 @@ static bool is_open_to_all(const struct stat *s)
 static int read_whole(struct hps_source *ret, const struct hps_plan_node *node, const char *stored, struct hps_error *err)
 {
 	struct hps_digest digest;
-	int r = hps_file_read_fd(ret->fd, COPY_MAX, &ret->content, err);
+	int r = hps_file_read_fd(ret->fd, HPS_COPY_MAX, &ret->content, err);
 
 	if (r)
 		return r;
@@ -69,7 +92,25 @@ static int read_whole(struct hps_source *ret, const struct hps_plan_node *node, 
 	return 0;
 }
 
-static int from_system(const struct hps_plan_node *node, const char *stored, struct hps_source *ret, struct hps_error *err)
+/* What was hashed on this machine before need not be hashed again, as long as the cache believes it. */
+static int digest_system(struct hps_sources *sources, int fd, const struct stat *s, struct hps_digest *ret, struct hps_error *err)
+{
+	struct hps_identity id;
+	struct hps_cached known;
+	bool hit;
+
+	hps_identity_of(s, &id);
+	pthread_mutex_lock(&sources->lock);
+	hit = hps_cache_get(sources->cache, fd, &id, &known);
+	pthread_mutex_unlock(&sources->lock);
+	if (!hit)
+		return hps_digest_fd(fd, ret, NULL, err);
+	*ret = known.digest;
+	return 0;
+}
+
+static int from_system(struct hps_sources *sources, const struct hps_plan_node *node, bool whole, const char *stored, struct hps_source *ret,
+		       struct hps_error *err)
 {
 	struct hps_digest digest;
 	struct stat s;
@@ -83,33 +124,63 @@ static int from_system(const struct hps_plan_node *node, const char *stored, str
 		return hps_error_set(err, HPS_E_NOTFOUND, "missing: %s, and the system's file cannot be read: %s", stored, strerror(-fd));
 	ret->kind = HPS_SOURCE_SYSTEM;
 	ret->fd = fd;
+	ret->dev = s.st_dev;
+	ret->size = s.st_size;
 	if (!S_ISREG(s.st_mode) || (node->size >= 0 && s.st_size != node->size))
 		return refuse(err, "changed", stored, S_ISREG(s.st_mode) ? "file has another size" : "path is no longer a file");
 	ret->faithful = is_faithful(node, &s) && is_open_to_all(&s);
-	if ((!ret->faithful || node->writable) && (size_t)s.st_size <= COPY_MAX)
+	if (whole && (!ret->faithful || node->writable) && s.st_size <= HPS_COPY_MAX)
 		return read_whole(ret, node, stored, err);
-	r = hps_digest_fd(fd, &digest, NULL, err);
+	r = digest_system(sources, fd, &s, &digest, err);
 	if (r)
 		return hps_error_prefix(err, "reading '%s'", node->path);
 	return hps_digest_equal(&digest, &node->digest) ? 0 : refuse(err, "changed", stored, "file has other content");
 }
 
-static int from_store(struct hps_objects *objects, const struct hps_plan_node *node, struct hps_source *ret, struct hps_error *err)
+/* ---- content stores ---- */
+
+static int from_one_store(struct hps_objects *objects, const struct hps_plan_node *node, bool whole, struct hps_source *ret, struct hps_error *err)
 {
-	int r = hps_objects_get(objects, &node->digest, COPY_MAX, &ret->content, err);
+	struct stat s;
+	int r = whole ? hps_objects_get(objects, &node->digest, HPS_COPY_MAX, &ret->content, err) : HPS_E_LIMIT;
 
 	ret->kind = HPS_SOURCE_STORE;
 	if (r != HPS_E_LIMIT)
 		return r;
-	hps_error_release(err);
+	if (whole)
+		hps_error_release(err);
 	hps_buf_release(&ret->content);
-	return hps_objects_open_fd(objects, &node->digest, &ret->fd, err);
+	r = hps_objects_open_fd(objects, &node->digest, &ret->fd, err);
+	if (!r && !fstat(ret->fd, &s))
+		ret->size = s.st_size;
+	return r;
 }
+
+/* *ret_why is what to say when none has it. */
+static int from_stores(struct hps_sources *sources, const struct hps_plan_node *node, bool whole, struct hps_source *ret, const char **ret_why)
+{
+	*ret_why = "it was not stored";
+	for (size_t i = 0; i < sources->n_stores; i++) {
+		_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+
+		if (whole && !hps_objects_has(sources->stores[i].objects, &node->digest))
+			continue;
+		ret->store = i;
+		if (!from_one_store(sources->stores[i].objects, node, whole, ret, &err))
+			return 0;
+		hps_source_release(ret);
+		if (err.code != HPS_E_NOTFOUND)
+			*ret_why = "the stored copy is damaged";
+	}
+	return HPS_E_NOTFOUND;
+}
+
+/* ---- the chain ---- */
 
 /* Large files are mounted, and then the system's own is better than the stored one: it has its mode and its times. */
 static bool prefers_system(const struct hps_plan_node *node)
 {
-	return node->size > (int64_t)COPY_MAX && !node->writable;
+	return node->size > HPS_COPY_MAX && !node->writable;
 }
 
 /* Nothing needs to be kept to have nothing again: a log that was still empty. */
@@ -121,28 +192,22 @@ static bool is_empty(const struct hps_plan_node *node)
 	return hps_digest_equal(&node->digest, &nothing);
 }
 
-int hps_source_open(struct hps_objects *objects, const struct hps_plan_node *node, struct hps_source *ret, struct hps_error *err)
+int hps_source_open(struct hps_sources *sources, const struct hps_plan_node *node, bool whole, struct hps_source *ret, struct hps_error *err)
 {
 	const char *stored = "it was not stored";
 	int r;
 
 	*ret = (struct hps_source)HPS_SOURCE_INIT;
-	if (is_empty(node))
+	if (node->size <= 0 && is_empty(node)) {
+		ret->kind = HPS_SOURCE_EMPTY;
 		return 0;
-	if (prefers_system(node) && !from_system(node, "", ret, NULL) && ret->faithful)
+	}
+	if (whole && prefers_system(node) && !from_system(sources, node, whole, "", ret, NULL) && ret->faithful)
 		return 0;
 	hps_source_release(ret);
-	*ret = (struct hps_source)HPS_SOURCE_INIT;
-	if (objects && hps_objects_has(objects, &node->digest)) {
-		r = from_store(objects, node, ret, err);
-		if (!r)
-			return 0;
-		hps_error_release(err);
-		hps_source_release(ret);
-		*ret = (struct hps_source)HPS_SOURCE_INIT;
-		stored = "the stored copy is damaged";
-	}
-	r = from_system(node, stored, ret, err);
+	if (!from_stores(sources, node, whole, ret, &stored))
+		return 0;
+	r = from_system(sources, node, whole, stored, ret, err);
 	if (r)
 		hps_source_release(ret);
 	return r;

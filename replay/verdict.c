@@ -338,6 +338,8 @@ static json_t *view_json(const struct hps_view *v)
 	hps_json_set_int(j, "fromStore", (int64_t)v->n_store);
 	hps_json_set_int(j, "fromSystem", (int64_t)v->n_system);
 	hps_json_set_int(j, "namesOnly", (int64_t)v->n_ghosts);
+	hps_json_set_text(j, "kind", v->kind == HPS_VIEW_BEST ? NULL : hps_view_kind_name(v->kind));
+	hps_json_set_text(j, "why", v->why);
 	return j;
 }
 
@@ -391,6 +393,8 @@ json_t *hps_judgement_statement(const struct hps_judgement *j)
 	hps_json_set(p, "hps_holes", holes_json(&j->holes, "what"));
 	hps_json_set(p, "hps_tolerance", tolerance_json(j));
 	hps_json_set(p, "hps_view", view_json(&j->rerun->view));
+	if (*j->rerun->id)
+		hps_json_set(p, "hps_sandbox", hps_sandbox_layers(j->rerun->network));
 	return s;
 }
 
@@ -411,6 +415,8 @@ json_t *hps_judgement_json(const struct hps_judgement *j)
 	hps_json_set(o, "holes", holes_json(&j->holes, "what"));
 	hps_json_set(o, "tolerance", tolerance_json(j));
 	hps_json_set(o, "view", view_json(&j->rerun->view));
+	if (*j->rerun->id)
+		hps_json_set(o, "sandbox", hps_sandbox_layers(j->rerun->network));
 	set_double(o, "rebuildSeconds", (double)(j->rerun->build_ns / 1000000) / 1000);
 	set_double(o, "rerunSeconds", (double)(j->rerun->run_ns / 1000000) / 1000);
 	hps_json_set_int(entry, "index", (int64_t)j->index);

@@ -1,34 +1,54 @@
-/* The tree that the rerun sees: directories and links are made, files are mounted (the system's, proven by hash) or copied
- * (stored ones, and those that the trial changes). tmpfs lists what was made last first, so that the names of a directory are
- * made in reverse of the recorded order. */
+/* The tree that the rerun sees. Names are made directory by directory, by as many threads as there are processors; tmpfs lists
+ * what was made last first, so that the names of a directory are made in reverse of the recorded order. How a name gets its
+ * content is the layout's business (layout.c). */
 #include "replay/replay.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct builder {
+#define THREADS_MAX 4
+
+struct unit { /* the names of one directory: order[first] and n - 1 more */
+	size_t first, n;
+};
+struct build {
 	const struct hps_plan *plan;
-	struct hps_objects *objects;
+	struct hps_layout *layout;
 	struct hps_progress *progress;
 	struct hps_view *view;
-	struct hps_error *err;
-	int root_fd; /* -1: look only */
-	bool open;   /* still building; false once a content is missing */
+	size_t *order;
+	struct unit *units;
+	size_t n_units;
+	atomic_size_t next;  /* unit that nobody has taken yet */
+	atomic_uint n_done;  /* files */
+	_Atomic bool open;   /* still building; false once a content is missing */
+	pthread_mutex_t lock;
+	pthread_cond_t made_one;
+	bool *made;	     /* by node: the directory is there */
+	struct hps_error err; /* the first that stopped it */
 };
 
-static const char *base(const char *path)
+/* One thread's share of the work. */
+struct builder {
+	struct build *b;
+	struct hps_view view;
+	struct hps_error err;
+};
+
+const char *hps_plan_base(const struct hps_plan_node *n)
 {
-	return strrchr(path, '/') + 1;
+	return strrchr(n->path, '/') + 1;
 }
 
-/* Of dir_fd/name, or of dir_fd itself when name is "". */
-static void set_times(int dir_fd, const char *name, int64_t mtime_ns)
+void hps_set_mtime(int dir_fd, const char *name, int64_t mtime_ns)
 {
 	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = mtime_ns / 1000000000, .tv_nsec = mtime_ns % 1000000000 } };
 
@@ -36,90 +56,61 @@ static void set_times(int dir_fd, const char *name, int64_t mtime_ns)
 		(void)!(*name ? utimensat(dir_fd, name, t, AT_SYMLINK_NOFOLLOW) : futimens(dir_fd, t));
 }
 
+static int cannot_make(struct hps_error *err, const struct hps_plan_node *n)
+{
+	return hps_error_errno(err, "making '%s' in the view", n->path);
+}
+
+/* ---- Python's sources ---- */
+
+/* Python takes a .pyc when the size and the time in it (PEP 552) are those of its source, which it does not open. A source that was
+ * only listed gets them from the .pyc, which is proven, whatever became of the source since. */
+static void read_pyc(struct builder *w, const struct hps_plan_node *n, const struct hps_source *s)
+{
+	_cleanup_free_ char *path = hps_plan_python_source(n->path);
+	const struct hps_plan_node *source = path ? hps_plan_find(w->b->plan, path) : NULL;
+	unsigned char head[16];
+
+	if (!source || source->kind != HPS_PLAN_GHOST)
+		return;
+	if (s->fd < 0 && s->content.len >= sizeof head)
+		memcpy(head, s->content.data, sizeof head);
+	else if (s->fd < 0 || pread(s->fd, head, sizeof head, 0) != sizeof head)
+		return;
+	if (head[4] || head[5] || head[6] || head[7])
+		return;
+	w->view.sources = hps_grow(w->view.sources, w->view.n_sources, sizeof *w->view.sources);
+	w->view.sources[w->view.n_sources++] = (struct hps_view_source){
+		.node = (size_t)(source - w->b->plan->nodes),
+		.mtime = (uint32_t)head[8] | (uint32_t)head[9] << 8 | (uint32_t)head[10] << 16 | (uint32_t)head[11] << 24,
+		.size = (uint32_t)head[12] | (uint32_t)head[13] << 8 | (uint32_t)head[14] << 16 | (uint32_t)head[15] << 24,
+	};
+}
+
 /* ---- one node ---- */
 
-static int copy_file(struct builder *b, int dir_fd, const struct hps_plan_node *n, const struct hps_source *s)
-{
-	mode_t mode = n->mode ? n->mode : 0644;
-	_cleanup_fd_ int fd = openat(dir_fd, base(n->path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int r;
-
-	if (fd < 0)
-		return hps_error_errno(b->err, "making '%s' in the view", n->path);
-	r = hps_write_all(fd, s->content.data, s->content.len);
-	if (r)
-		return hps_error_set(b->err, r, "copying '%s' into the view: %s", n->path, strerror(-r));
-	/* setuid and setgid mean nothing inside and need nobody's trust */
-	if (fchmod(fd, mode & 01777))
-		return hps_error_errno(b->err, "making '%s' in the view", n->path);
-	set_times(dir_fd, base(n->path), n->mtime_ns);
-	b->view->bytes += s->content.len;
-	return 0;
-}
-
-/* For a file that the trial changes and that is too large for memory: copied by block, and hashed again as it is copied. */
-static int copy_large(struct builder *b, int dir_fd, const struct hps_plan_node *n, int from)
-{
-	_cleanup_free_ char *block = hps_alloc(1 << 20);
-	_cleanup_fd_ int fd = openat(dir_fd, base(n->path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	struct hps_digest digest;
-	off_t at = 0;
-	ssize_t got = 1;
-	int r = fd < 0 ? -errno : 0;
-
-	for (; !r && got > 0; at += got) {
-		got = pread(from, block, 1 << 20, at);
-		r = got < 0 ? -errno : hps_write_all(fd, block, (size_t)got);
-		if (got < 0)
-			break;
-	}
-	if (!r && fchmod(fd, (n->mode ? n->mode : 0644) & 01777))
-		r = -errno;
-	if (r)
-		return hps_error_set(b->err, r, "copying '%s' into the view: %s", n->path, strerror(-r));
-	r = hps_digest_fd(fd, &digest, NULL, b->err);
-	if (!r && !hps_digest_equal(&digest, &n->digest))
-		r = hps_error_set(b->err, HPS_E_UNDECIDED, "copying '%s' into the view: it changed meanwhile", n->path);
-	set_times(dir_fd, base(n->path), n->mtime_ns);
-	b->view->bytes += (uint64_t)at;
-	return r;
-}
-
-static int mount_file(struct builder *b, int dir_fd, const struct hps_plan_node *n, const struct hps_source *s)
-{
-	int fd = openat(dir_fd, base(n->path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0)
-		return hps_error_errno(b->err, "making '%s' in the view", n->path);
-	close(fd);
-	if (!s->faithful)
-		hps_hole_add(&b->view->holes, n->path, "too large to copy: its mode or time of modification is not the recorded one");
-	return hps_mount_file(s->fd, dir_fd, base(n->path), b->err);
-}
-
-static int make_file(struct builder *b, int dir_fd, const struct hps_plan_node *n)
+static int make_file(struct builder *w, int dir_fd, const struct hps_plan_node *n)
 {
 	_cleanup_source_ struct hps_source s = HPS_SOURCE_INIT;
 	_cleanup_error_ struct hps_error why = HPS_ERROR_INIT;
-	int r = hps_source_open(b->objects, n, &s, &why);
+	struct build *b = w->b;
+	int r = hps_source_open(b->layout->sources, n, b->layout->whole, &s, &why);
 
 	if (r == HPS_E_NOTFOUND) {
-		hps_hole_add(&b->view->problems, n->path, why.message);
+		hps_hole_add(&w->view.problems, n->path, why.message);
 		b->open = false; /* nothing will be run: only look at the others */
 		return 0;
 	}
 	if (r)
-		return hps_error_set(b->err, r, "%s", why.message);
-	b->view->n_files++;
-	b->view->n_store += s.kind == HPS_SOURCE_STORE;
-	b->view->n_system += s.kind == HPS_SOURCE_SYSTEM;
-	if (b->progress)
-		hps_progress_update(b->progress, b->view->n_files);
+		return hps_error_set(&w->err, r, "%s", why.message);
+	w->view.n_files++;
+	w->view.n_store += s.kind != HPS_SOURCE_SYSTEM;
+	w->view.n_system += s.kind == HPS_SOURCE_SYSTEM;
+	atomic_fetch_add(&b->n_done, 1);
 	if (!b->open)
 		return 0;
-	if (s.fd < 0)
-		return copy_file(b, dir_fd, n, &s);
-	return n->writable ? copy_large(b, dir_fd, n, s.fd) : mount_file(b, dir_fd, n, &s);
+	read_pyc(w, n, &s);
+	return hps_layout_file(b->layout, dir_fd, n, &s, &w->view, &w->err);
 }
 
 static bool make_ghost_link(int dir_fd, const struct hps_plan_node *n)
@@ -130,7 +121,7 @@ static bool make_ghost_link(int dir_fd, const struct hps_plan_node *n)
 	if (len <= 0)
 		return false;
 	target[len] = '\0';
-	return !symlinkat(target, dir_fd, base(n->path));
+	return !symlinkat(target, dir_fd, hps_plan_base(n));
 }
 
 static struct stat look_up(const struct hps_plan_node *n)
@@ -145,37 +136,33 @@ static struct stat look_up(const struct hps_plan_node *n)
 	return s;
 }
 
-/* That the name was there is recorded. What it was is taken from the same path now: kind, size and time, but never content,
- * which would be unproven. Of the mode only the right to execute stays, so that whoever opens it is refused, loudly. */
-static int make_ghost(struct builder *b, int dir_fd, const struct hps_plan_node *n)
+/* That the name was there is recorded. What it was is taken from the same path now: kind, mode, size and time, but never content,
+ * which would be unproven: whoever opens it is refused. */
+static int make_ghost(struct builder *w, int dir_fd, const struct hps_plan_node *n)
 {
 	struct stat s = look_up(n);
-	_cleanup_fd_ int fd = -1;
 
-	b->view->n_ghosts++;
-	if (S_ISDIR(s.st_mode) && !mkdirat(dir_fd, base(n->path), 0111))
+	w->view.n_ghosts++;
+	if (S_ISDIR(s.st_mode) && !mkdirat(dir_fd, hps_plan_base(n), 0111))
 		return 0;
 	if (S_ISLNK(s.st_mode) && make_ghost_link(dir_fd, n))
 		return 0;
-	fd = openat(dir_fd, base(n->path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_ISREG(s.st_mode) ? s.st_mode & 0111 : 0);
-	if (fd < 0)
-		return hps_error_errno(b->err, "making '%s' in the view", n->path);
-	if (S_ISREG(s.st_mode) && !ftruncate(fd, s.st_size))
-		set_times(fd, "", (int64_t)s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec);
-	return 0;
+	return hps_layout_ghost(w->b->layout, dir_fd, n, &s, &w->err);
 }
 
-static int make_node(struct builder *b, int dir_fd, const struct hps_plan_node *n)
+static int make_node(struct builder *w, int dir_fd, const struct hps_plan_node *n)
 {
+	bool open = w->b->open;
+
 	switch (n->kind) {
 	case HPS_PLAN_FILE:
-		return make_file(b, dir_fd, n);
+		return make_file(w, dir_fd, n);
 	case HPS_PLAN_GHOST:
-		return b->open ? make_ghost(b, dir_fd, n) : 0;
+		return open ? make_ghost(w, dir_fd, n) : 0;
 	case HPS_PLAN_SYMLINK:
-		return b->open && symlinkat(n->target, dir_fd, base(n->path)) ? hps_error_errno(b->err, "making '%s' in the view", n->path) : 0;
+		return open && symlinkat(n->target, dir_fd, hps_plan_base(n)) ? cannot_make(&w->err, n) : 0;
 	case HPS_PLAN_DIRECTORY:
-		return b->open && mkdirat(dir_fd, base(n->path), 0755) ? hps_error_errno(b->err, "making '%s' in the view", n->path) : 0;
+		return open && mkdirat(dir_fd, hps_plan_base(n), 0755) ? cannot_make(&w->err, n) : 0;
 	}
 	return 0;
 }
@@ -195,110 +182,218 @@ static int by_making(const void *a, const void *b, void *arg)
 	return strcmp(y->path, x->path);
 }
 
-static int open_directory(struct builder *b, const char *path, int *ret)
+static int open_directory(int root_fd, const char *path, int *ret, struct hps_error *err)
 {
 	struct open_how how = { .flags = O_DIRECTORY | O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
 
-	*ret = (int)syscall(SYS_openat2, b->root_fd, path[1] ? path + 1 : ".", &how, sizeof how);
-	return *ret < 0 ? hps_error_errno(b->err, "opening '%s' in the view", path) : 0;
+	*ret = (int)syscall(SYS_openat2, root_fd, path[1] ? path + 1 : ".", &how, sizeof how);
+	return *ret < 0 ? hps_error_errno(err, "opening '%s' in the view", path) : 0;
 }
 
-static int make_all(struct builder *b, const size_t *order, size_t n)
+/* Parents come before their children: whoever makes this directory has taken it, and waits for nobody who waits for us. */
+static bool wait_for(struct build *b, size_t node)
 {
-	const struct hps_plan *p = b->plan;
+	bool made;
+
+	pthread_mutex_lock(&b->lock);
+	while (!b->made[node] && b->open)
+		pthread_cond_wait(&b->made_one, &b->lock);
+	made = b->made[node];
+	pthread_mutex_unlock(&b->lock);
+	return made;
+}
+
+static void tell(struct build *b, const struct unit *u)
+{
+	pthread_mutex_lock(&b->lock);
+	for (size_t i = u->first; i < u->first + u->n; i++)
+		b->made[b->order[i]] = true;
+	pthread_cond_broadcast(&b->made_one);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static int make_unit(struct builder *w, const struct unit *u)
+{
+	struct build *b = w->b;
+	const struct hps_plan_node *nodes = b->plan->nodes;
+	size_t parent = nodes[b->order[u->first]].parent;
 	_cleanup_fd_ int dir = -1;
-	size_t parent = SIZE_MAX;
 	int r = 0;
 
-	for (size_t i = 0; i < n && !r; i++) {
-		const struct hps_plan_node *node = &p->nodes[order[i]];
-
-		if (b->open && node->parent != parent) {
-			hps_cleanup_fd(&dir);
-			r = open_directory(b, p->nodes[node->parent].path, &dir);
-			parent = node->parent;
-		}
-		r = r ? r : make_node(b, dir, node);
-	}
+	if (wait_for(b, parent) && b->open)
+		r = open_directory(b->layout->tree_fd, nodes[parent].path, &dir, &w->err);
+	for (size_t i = u->first; i < u->first + u->n && !r; i++)
+		r = make_node(w, dir, &nodes[b->order[i]]);
+	tell(b, u);
 	return r;
+}
+
+static void *work(void *arg)
+{
+	struct builder *w = arg;
+	struct build *b = w->b;
+
+	for (size_t i; !w->err.code && (i = atomic_fetch_add(&b->next, 1)) < b->n_units;)
+		(void)!make_unit(w, &b->units[i]);
+	if (!w->err.code)
+		return NULL;
+	pthread_mutex_lock(&b->lock);
+	b->open = false;
+	pthread_cond_broadcast(&b->made_one);
+	pthread_mutex_unlock(&b->lock);
+	atomic_store(&b->next, b->n_units);
+	return NULL;
+}
+
+static void take_holes(struct hps_holes *from, struct hps_holes *to)
+{
+	for (size_t i = 0; i < from->n; i++)
+		hps_hole_add(to, from->v[i].what, from->v[i].why);
+	hps_holes_release(from);
+}
+
+static void take_share(struct build *b, struct builder *w)
+{
+	struct hps_view *to = b->view;
+
+	to->n_files += w->view.n_files;
+	to->n_store += w->view.n_store;
+	to->n_system += w->view.n_system;
+	to->n_ghosts += w->view.n_ghosts;
+	to->bytes += w->view.bytes;
+	take_holes(&w->view.problems, &to->problems);
+	take_holes(&w->view.holes, &to->holes);
+	for (size_t i = 0; i < w->view.n_sources; i++) {
+		to->sources = hps_grow(to->sources, to->n_sources, sizeof *to->sources);
+		to->sources[to->n_sources++] = w->view.sources[i];
+	}
+	free(w->view.sources);
+	if (w->err.code && !b->err.code)
+		b->err = w->err;
+	else
+		hps_error_release(&w->err);
+}
+
+static size_t n_threads(const struct build *b)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	n = n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : n;
+	return b->n_units < 4 || b->plan->n < 200 ? 1 : (size_t)n;
+}
+
+static int by_what(const void *a, const void *b)
+{
+	return strcmp(((const struct hps_hole *)a)->what, ((const struct hps_hole *)b)->what);
+}
+
+/* Ours is a share like any other, and shows the progress: with one thread, as with many. */
+static void make_all(struct build *b)
+{
+	struct builder w[THREADS_MAX] = { { .b = b } };
+	pthread_t threads[THREADS_MAX];
+	size_t n = n_threads(b), started = 1;
+
+	for (; started < n; started++) {
+		w[started].b = b;
+		if (pthread_create(&threads[started], NULL, work, &w[started]))
+			break;
+	}
+	for (size_t i; !w->err.code && (i = atomic_fetch_add(&b->next, 1)) < b->n_units;) {
+		(void)!make_unit(w, &b->units[i]);
+		if (b->progress)
+			hps_progress_update(b->progress, b->n_done);
+	}
+	(void)work(w);
+	for (size_t i = 1; i < started; i++)
+		pthread_join(threads[i], NULL);
+	for (size_t i = 0; i < started; i++)
+		take_share(b, &w[i]);
+	if (b->view->problems.n)
+		qsort(b->view->problems.v, b->view->problems.n, sizeof *b->view->problems.v, by_what);
+}
+
+static void fit_sources(struct build *b)
+{
+	for (size_t i = 0; i < b->view->n_sources; i++) {
+		const struct hps_view_source *v = &b->view->sources[i];
+		const char *path = b->plan->nodes[v->node].path + 1;
+		struct stat s;
+
+		if (fstatat(b->layout->tree_fd, path, &s, AT_SYMLINK_NOFOLLOW) || !S_ISREG(s.st_mode) ||
+		    ((uint32_t)s.st_mtim.tv_sec == v->mtime && (uint32_t)s.st_size == v->size))
+			continue;
+		hps_layout_fit(b->layout, path, v->size);
+		hps_set_mtime(b->layout->tree_fd, path, (int64_t)v->mtime * 1000000000);
+	}
 }
 
 /* Last, from below: making a name changes its directory. */
-static void finish_directories(struct builder *b, const size_t *order, size_t n)
+static void finish_directories(struct build *b)
 {
-	for (size_t i = n; i-- > 0;) {
-		const struct hps_plan_node *node = &b->plan->nodes[order[i]];
+	for (size_t i = b->plan->n - 1; i-- > 0;) {
+		const struct hps_plan_node *node = &b->plan->nodes[b->order[i]];
 		_cleanup_fd_ int fd = -1;
 
-		if (node->kind != HPS_PLAN_DIRECTORY || (!node->mode && node->mtime_ns < 0) || open_directory(b, node->path, &fd))
+		if (node->kind != HPS_PLAN_DIRECTORY || (!node->mode && node->mtime_ns < 0) || open_directory(b->layout->tree_fd, node->path, &fd, NULL))
 			continue;
 		if (node->mode)
 			(void)!fchmod(fd, node->mode & 03777); /* what is made in a setgid directory inherits that */
-		set_times(fd, "", node->mtime_ns);
+		hps_set_mtime(fd, "", node->mtime_ns);
 	}
 }
 
-/* ---- Python's sources ---- */
-
-/* Python takes a .pyc when the size and the time in it (PEP 552) are those of its source, which it does not open. A source that was
- * only listed gets them from the .pyc, which is proven, whatever became of the source since. */
-static void fit_source(struct builder *b, const struct hps_plan_node *n)
+static void make_units(struct build *b)
 {
-	_cleanup_free_ char *path = hps_plan_python_source(n->path);
-	const struct hps_plan_node *source = path ? hps_plan_find(b->plan, path) : NULL;
-	_cleanup_fd_ int compiled = -1, fd = -1;
-	unsigned char head[16];
-	struct stat s;
-	uint32_t mtime, size;
+	const struct hps_plan *p = b->plan;
 
-	if (!source || source->kind != HPS_PLAN_GHOST)
-		return;
-	compiled = openat(b->root_fd, n->path + 1, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	fd = openat(b->root_fd, source->path + 1, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (compiled < 0 || fd < 0 || fstat(fd, &s) || pread(compiled, head, sizeof head, 0) != sizeof head || head[4] || head[5] || head[6] || head[7])
-		return;
-	mtime = (uint32_t)head[8] | (uint32_t)head[9] << 8 | (uint32_t)head[10] << 16 | (uint32_t)head[11] << 24;
-	size = (uint32_t)head[12] | (uint32_t)head[13] << 8 | (uint32_t)head[14] << 16 | (uint32_t)head[15] << 24;
-	if ((uint32_t)s.st_mtim.tv_sec == mtime && (uint32_t)s.st_size == size)
-		return;
-	if (!ftruncate(fd, size))
-		set_times(fd, "", (int64_t)mtime * 1000000000);
-}
-
-static void fit_sources(struct builder *b)
-{
-	for (size_t i = 0; i < b->plan->n; i++)
-		if (b->plan->nodes[i].kind == HPS_PLAN_FILE)
-			fit_source(b, &b->plan->nodes[i]);
-}
-
-int hps_view_build(const struct hps_plan *p, struct hps_objects *objects, int root_fd, struct hps_progress *progress, struct hps_view *ret,
-		   struct hps_error *err)
-{
-	struct builder b = { .plan = p, .objects = objects, .progress = progress, .view = ret, .err = err, .root_fd = root_fd, .open = root_fd >= 0 };
-	_cleanup_free_ size_t *order = hps_alloc(p->n * sizeof *order);
-	mode_t mask = umask(0);
-	int r;
-
+	b->order = hps_alloc(p->n * sizeof *b->order);
+	b->made = hps_alloc(p->n * sizeof *b->made);
+	b->made[0] = true;
 	for (size_t i = 1; i < p->n; i++)
-		order[i - 1] = i;
-	qsort_r(order, p->n - 1, sizeof *order, by_making, (void *)(uintptr_t)p);
-	for (size_t i = 0; i < p->problems.n; i++) {
-		hps_hole_add(&ret->problems, p->problems.v[i].what, p->problems.v[i].why);
-		b.open = false;
+		b->order[i - 1] = i;
+	qsort_r(b->order, p->n - 1, sizeof *b->order, by_making, (void *)(uintptr_t)p);
+	for (size_t i = 0; i + 1 < p->n; i++) {
+		if (i == 0 || p->nodes[b->order[i]].parent != p->nodes[b->order[i - 1]].parent) {
+			b->units = hps_grow(b->units, b->n_units, sizeof *b->units);
+			b->units[b->n_units++] = (struct unit){ .first = i };
+		}
+		b->units[b->n_units - 1].n++;
 	}
-	r = make_all(&b, order, p->n - 1);
-	if (!r && b.open) {
+}
+
+int hps_view_tree(const struct hps_plan *p, struct hps_layout *layout, struct hps_progress *progress, struct hps_view *ret, struct hps_error *err)
+{
+	struct build b = { .plan = p, .layout = layout, .progress = progress, .view = ret, .open = layout->tree_fd >= 0 && !p->problems.n };
+	mode_t mask = umask(0);
+
+	pthread_mutex_init(&b.lock, NULL);
+	pthread_cond_init(&b.made_one, NULL);
+	make_units(&b);
+	for (size_t i = 0; i < p->problems.n; i++)
+		hps_hole_add(&ret->problems, p->problems.v[i].what, p->problems.v[i].why);
+	make_all(&b);
+	if (!b.err.code && b.open) {
 		fit_sources(&b);
-		finish_directories(&b, order, p->n - 1);
+		finish_directories(&b);
 	}
 	umask(mask);
-	return r;
+	free(b.order);
+	free(b.units);
+	free(b.made);
+	pthread_cond_destroy(&b.made_one);
+	pthread_mutex_destroy(&b.lock);
+	if (!b.err.code)
+		return 0;
+	if (err)
+		*err = b.err;
+	return b.err.code;
 }
 
 void hps_view_release(struct hps_view *v)
 {
 	hps_holes_release(&v->problems);
 	hps_holes_release(&v->holes);
+	free(v->sources);
 	*v = (struct hps_view){ 0 };
 }

@@ -16,6 +16,8 @@
 struct bench {
 	char dir[64]; /* holds the "system's" files and the content store */
 	struct hps_objects *objects;
+	struct hps_sources sources;
+	enum hps_view_kind kind;
 	struct hps_original original;
 	struct hps_plan plan;
 };
@@ -31,6 +33,7 @@ static int set_up(void **state)
 
 		assert_ok(hps_objects_open(AT_FDCWD, store, true, &b->objects, err));
 		assert_int_equal(mkdir(view, 0700), 0);
+		hps_sources_open(&b->sources, (const char *const[]){ store }, 1);
 	}
 	b->original.materials = json_array();
 	b->original.products = json_array();
@@ -45,6 +48,7 @@ static int tear_down(void **state)
 
 	hps_plan_release(&b->plan);
 	hps_original_release(&b->original);
+	hps_sources_release(&b->sources);
 	hps_objects_free(b->objects);
 	assert_ok(hps_dir_remove(AT_FDCWD, b->dir, err));
 	free(b);
@@ -207,7 +211,7 @@ static void expect_source(struct bench *b, const char *name, int code, const cha
 {
 	struct hps_source s = HPS_SOURCE_INIT;
 	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
-	int r = hps_source_open(b->objects, find(b, name), &s, &e);
+	int r = hps_source_open(&b->sources, find(b, name), true, &s, &e);
 
 	assert_int_equal(r, code);
 	if (says) {
@@ -273,16 +277,13 @@ static int in_view(struct bench *b, int (*look)(struct bench *b, int root, const
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 	pid = fork();
 	if (pid == 0) {
-		static const char *const options[] = { "mode", "0755", NULL };
 		_cleanup_free_ char *path = hps_format("%s/view", b->dir);
 		struct hps_error err = HPS_ERROR_INIT;
 		struct hps_view v = { 0 };
 		int root = -1, r = hps_sandbox_enter(&sandbox, ends[1], &err);
 
-		r = r ? r : hps_mount_new("tmpfs", options, false, AT_FDCWD, path, &err);
-		r = r ? r : hps_dir_open(AT_FDCWD, path, &root, &err);
-		r = r ? r : hps_view_build(&b->plan, b->objects, root, NULL, &v, &err);
-		r = r ? r : hps_mount_devices(root, &err);
+		r = r ? r : hps_view_build(&b->plan, &b->sources, b->kind, path, NULL, &v, &root, &err);
+		r = r || v.problems.n ? r : hps_mount_devices(root, &err);
 		if (r)
 			print_error("%s\n", err.message);
 		_exit(r ? 99 : look(b, root, &v));
@@ -342,9 +343,11 @@ static int look_whole(struct bench *b, int root, const struct hps_view *v)
 	CHECK(5, listed_as(root, b->dir, "d", "cabd"));
 	CHECK(6, fstatat(root, d, &s, 0) == 0 && s.st_mtim.tv_sec == 9 && (s.st_mode & 07777) == 0711);
 	CHECK(7, fstatat(root, "tmp", &s, 0) == 0 && (s.st_mode & 07777) == 01777);
-	CHECK(8, openat(root, system, O_WRONLY) < 0 && errno == EROFS); /* the system's own file cannot be written to */
+	CHECK(8, v->kind == b->kind);
+	if (b->kind == HPS_VIEW_MOUNTS)
+		CHECK(9, openat(root, system, O_WRONLY) < 0 && errno == EROFS); /* the system's own file cannot be written to */
 	fd = openat(root, log, O_WRONLY | O_APPEND);
-	CHECK(9, fd >= 0 && write(fd, "more", 4) == 4);
+	CHECK(13, fd >= 0 && write(fd, "more", 4) == 4);
 	fd = openat(root, "dev/null", O_WRONLY);
 	CHECK(10, fd >= 0 && write(fd, "x", 1) == 1 && fstat(fd, &s) == 0 && S_ISCHR(s.st_mode));
 	CHECK(11, gethostname(host, sizeof host) == 0 && !strcmp(host, "replica"));
@@ -376,7 +379,8 @@ static void test_view(void **state)
 	material(b, "{\"path\":\"%D/d/c\",\"type\":\"file\",\"digest\":#c#}");
 	product(b, "{\"path\":\"%D/log\",\"type\":\"file\",\"state\":\"written\",\"digest\":#x#,\"before\":#line#}");
 	assert_ok(hps_plan_make(&b->original, &b->plan, err));
-	assert_int_equal(in_view(b, look_whole), 0);
+	for (b->kind = HPS_VIEW_OVERLAY; b->kind <= HPS_VIEW_COPY; b->kind++)
+		assert_int_equal(in_view(b, look_whole), 0);
 	assert_ok(hps_file_read(AT_FDCWD, log, 100, &after, err)); /* the rerun wrote to its own copy */
 	assert_string_equal(after.data, "line");
 }
@@ -430,7 +434,8 @@ static void test_view_python_sources(void **state)
 	text = hps_format("{\"path\":\"%%D/__pycache__/m.cpython-311.pyc\",\"type\":\"file\",\"digest\":{\"sha256\":\"%s\"}}", hex);
 	material(b, text);
 	assert_ok(hps_plan_make(&b->original, &b->plan, err));
-	assert_int_equal(in_view(b, look_at_source), 0);
+	for (b->kind = HPS_VIEW_OVERLAY; b->kind <= HPS_VIEW_COPY; b->kind++)
+		assert_int_equal(in_view(b, look_at_source), 0);
 }
 
 #define view_test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
