@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -442,10 +443,30 @@ static void confirm_renames(struct hps_files *f)
 
 #define PRODUCT_STORE_MAX (16 << 20)
 
+/* O_PATH, without following a last link, however long the path. */
+static int open_path(const char *path)
+{
+	_cleanup_fd_ int dir = AT_FDCWD;
+
+	while (strlen(path) >= PATH_MAX) {
+		const char *end = memrchr(path, '/', PATH_MAX - 1);
+		_cleanup_free_ char *head = end && end > path ? hps_strndup(path, (size_t)(end - path)) : NULL;
+		int next = head ? openat(dir, head, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+
+		if (next < 0)
+			return -1;
+		if (dir >= 0)
+			close(dir);
+		dir = next;
+		path = end + 1;
+	}
+	return openat(dir, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
 /* Where a product is now, however it can still be reached: -1 and its errno when it cannot. */
 static int find_product(struct hps_file *file, struct stat *ret)
 {
-	int fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open_path(file->path);
 
 	if (fd < 0 && errno != ENOENT && errno != ENOTDIR && file->held >= 0)
 		fd = dup(file->held);
@@ -500,12 +521,24 @@ static void settle(struct hps_files *f, struct hps_file *file)
 		hps_hasher_add(f->hasher, holds(file, &s) ? file->held : at, &s, keep_of(file, f->capture && s.st_size <= PRODUCT_STORE_MAX), true);
 }
 
+/* Written in place by somebody else since it was opened: the trial may have read some of that. */
+static void look_again(struct hps_file *file)
+{
+	struct stat s;
+
+	if (file->inode && file->first && file->uses && !lstat(file->path, &s) && s.st_ino == file->inode->ino && s.st_dev == file->inode->dev &&
+	    !same_bytes(file->first, &s))
+		file->changed = true;
+}
+
 void hps_files_settle(struct hps_files *f)
 {
 	confirm_renames(f);
 	for (size_t i = 0; i < f->by_path.n; i++) {
 		struct hps_file *file = f->by_path.items[i].value;
 
+		if (!file->product)
+			look_again(file);
 		if (!file->product || file->special)
 			continue;
 		settle(f, file);

@@ -28,6 +28,7 @@ static const struct {
 	[HPS_GAP_ARGUMENTS] = { "an executed program's name or arguments are not certain", "other threads or processes could change them while they were read", true },
 	[HPS_GAP_DESCRIPTORS] = { "the recorder ran out of descriptors or memory", "calls went on without being looked at; a higher limit (ulimit -n) helps", true },
 	[HPS_GAP_LINKS] = { "a file was changed that has names outside of the record", "its link count is higher than the number of names seen: who opens another one sees the change, too", true },
+	[HPS_GAP_DEEP] = { "a file lies deeper than a path can say", "its directory's path is longer than 4,095 bytes: what was read there has a made-up path, what was left there none", true },
 	[HPS_GAP_KERNEL] = { "an open was left to the kernel", "a lease, a signal or a link of /proc stood in the way of ours: what was opened is not known", true },
 	[HPS_GAP_ENTROPY] = { "random numbers were not answered from the recorded stream", "the recorder may not write into the process: the kernel gave its own", true },
 	[HPS_GAP_CONNECTIONS] = { "more connections were made than are listed", "the list has a ceiling", true },

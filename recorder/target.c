@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,8 +43,13 @@ static void path_of_base(struct hps_supervisor *s, int fd, char out[HPS_PATH_CAP
 	struct stat st;
 
 	*out = '\0';
-	if (fstat(fd, &st) == 0)
-		hps_supervisor_path(s, fd, &st, out);
+	if (fstat(fd, &st))
+		return;
+	hps_supervisor_path(s, fd, &st, out);
+	if (!*out && st.st_nlink) { /* a name that nothing has stands for it */
+		hps_gap_note(s->gaps, HPS_GAP_DEEP);
+		snprintf(out, HPS_PATH_CAP, "/\342\200\246/%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	}
 	if (!strcmp(out, "/"))
 		*out = '\0';
 }

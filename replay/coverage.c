@@ -28,6 +28,7 @@ static const struct {
 	{ "the recorder ran out of descriptors or memory", HPS_BLIND_OUTPUTS },
 	{ "how a process ended was not seen", HPS_BLIND_NOTHING },
 	{ "an open was left to the kernel", HPS_BLIND_OUTPUTS },
+	{ "a file lies deeper than a path can say", HPS_BLIND_OUTPUTS },
 	{ "a file was changed that has names outside of the record", HPS_BLIND_OUTPUTS },
 };
 
