@@ -20,6 +20,8 @@
 #include "recorder/identity.h"
 #include "recorder/package.h"
 
+extern char **environ;
+
 #define GPU_LIMIT_MS 10000
 #define ANSWER_LIMIT_MS 120000
 #define FRAME_MAX ((size_t)512 << 20)
@@ -163,7 +165,10 @@ static json_t *gather_machine(const struct hps_facts_request *request, const cha
 	sched_setscheduler(0, SCHED_IDLE, &idle);
 	for (size_t i = 0; request->datasets && i < request->datasets->n; i++)
 		hps_json_add(datasets, dataset_item(request->datasets->v[i], cache_dir));
-	hps_identity_host(rows);
+	hps_identity_cpu(rows, "");
+	hps_identity_limits(rows, "");
+	hps_identity_host(rows, "");
+	hps_identity_scheduler(rows, "", environ);
 	hps_identity_container(rows);
 	gather_gpu(rows);
 	hps_json_set(facts, "identities", rows);

@@ -21,8 +21,35 @@ char *hps_identity_read_in(const char *root, const char *path); /* the same of r
 /* Its content, or missing with the reason; named by path. */
 void hps_identity_add_file(json_t *rows, const char *root, const char *name, const char *path);
 
-/* ---- identity_host.c: cpu.*, kernel.*, memory.*, os.*, libc.*, host.*, user.*, clock.*, scheduler.* ---- */
-void hps_identity_host(json_t *rows);
+/* Everywhere below: root is a prefix of each path that is read ("" for this machine's own; tests give a made-up tree), envp the trial's
+ * environment. */
+
+/* ---- identity_host.c: kernel.*, memory.*, os.*, libc.*, host.*, user.*, clock.* ---- */
+void hps_identity_host(json_t *rows, const char *root);
+/* The value of the next line "key<blanks>: value" or "key=value" from *at on, which moves behind it; heap, or NULL. */
+char *hps_field_next(const char **at, const char *key);
+
+/* ---- identity_cpu.c: cpu.* ---- */
+void hps_identity_cpu(json_t *rows, const char *root);
+const char *hps_cpu_level(const char *flags); /* "x86-64-v1" … "x86-64-v4" by the flags of /proc/cpuinfo, or NULL */
+size_t hps_list_count(const char *list);      /* of a list as the kernel writes it: "0-3,8" is 5; 0: no list */
+
+/* ---- identity_limits.c: limits.*, numa.* ---- */
+void hps_identity_limits(json_t *rows, const char *root);
+
+/* ---- identity_scheduler.c: scheduler.* of Slurm, PBS, LSF, Grid Engine, Kubernetes and others ---- */
+void hps_identity_scheduler(json_t *rows, const char *root, char *const *envp);
+const char *hps_environment_get(char *const *envp, const char *name); /* NULL: not set */
+
+/* ---- mountinfo.c: tables of the kernel ---- */
+struct hps_mount {
+	const char *root, *point, *type, *source, *options; /* options: of the file system */
+};
+/* The next mount of /proc/PID/mountinfo; cuts the text at *at, which moves on. False at the end. */
+bool hps_mountinfo_next(char **at, struct hps_mount *ret);
+/* The group of a version-1 controller in /proc/PID/cgroup, or of version 2 (NULL). Heap, or NULL. */
+char *hps_cgroup_path(const char *text, const char *controller);
+bool hps_list_has(const char *list, const char *word); /* list with commas */
 
 /* ---- identity_container.c: container.* from cgroup, mountinfo, marker files and launcher variables ---- */
 void hps_identity_container(json_t *rows);

@@ -1,122 +1,72 @@
-/* The machine and its system: CPU, kernel, memory, distribution, C library, user, clock, scheduler. */
+/* The machine's system: kernel, distribution, C library, memory, user, clock. */
 #include "recorder/identity.h"
 
 #include <fcntl.h>
 #include <gnu/libc-version.h>
 #include <pwd.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <sys/timex.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define CPUINFO_MAX (1 << 20)
+#define TEXT_MAX ((size_t)1 << 20)
 
-/* The value of "key<space>: value" in text, first occurrence. Heap, or NULL. */
-static char *field(const char *text, const char *key)
+char *hps_field_next(const char **at, const char *key)
 {
 	size_t len = strlen(key);
 
-	for (const char *line = text; line; line = strchr(line, '\n')) {
-		const char *at;
+	for (const char *line = *at; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+		const char *value = strncmp(line, key, len) ? NULL : line + len + strspn(line + len, " \t");
 
-		line += *line == '\n';
-		at = strncmp(line, key, len) ? NULL : line + len + strspn(line + len, " \t");
-		if (at && (*at == ':' || *at == '=')) {
-			at += 1 + strspn(at + 1, " \t\"");
-			return hps_strndup(at, strcspn(at, "\"\n"));
-		}
+		if (!value || (*value != ':' && *value != '='))
+			continue;
+		value += 1 + strspn(value + 1, " \t\"");
+		*at = value + strcspn(value, "\n");
+		return hps_strndup(value, strcspn(value, "\"\n"));
 	}
 	return NULL;
 }
 
-static void add_field(json_t *rows, const char *name, const char *text, const char *key, const char *source)
+static void add_field(json_t *rows, const char *root, const char *name, const char *path, const char *key)
 {
-	_cleanup_free_ char *value = field(text, key);
+	_cleanup_free_ char *full = hps_format("%s%s", root, path), *value = NULL, *why = hps_format("%s does not say '%s'", path, key);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	const char *at;
 
+	hps_buf_init(&text, TEXT_MAX);
+	if (hps_file_read(AT_FDCWD, full, TEXT_MAX, &text, NULL) == 0 && (at = text.data))
+		value = hps_field_next(&at, key);
 	if (value && *value)
-		hps_identity_add(rows, name, value, source, HPS_OBSERVED);
+		hps_identity_add(rows, name, value, path, HPS_OBSERVED);
 	else
-		hps_identity_missing(rows, name, "not said there");
+		hps_identity_missing(rows, name, why);
 }
 
-/* The x86-64 psABI micro-architecture levels, by the flags that each needs besides those of the one below. */
-static const struct {
-	const char *name, *flags[10];
-} isa_levels[] = {
-	{ "x86-64-v2", { "cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3" } },
-	{ "x86-64-v3", { "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave" } },
-	{ "x86-64-v4", { "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl" } },
+/* Facts that are one file each. */
+static const char *const files[][2] = {
+	{ "memory.hugepages", "/sys/kernel/mm/transparent_hugepage/enabled" },
+	{ "host.bootId", "/proc/sys/kernel/random/boot_id" },
+	{ "host.product", "/sys/class/dmi/id/product_name" },
+	{ "kernel.addressRandomization", "/proc/sys/kernel/randomize_va_space" },
+	{ "kernel.personality", "/proc/self/personality" },
+	{ "kernel.tainted", "/proc/sys/kernel/tainted" },
+	{ "clock.source", "/sys/devices/system/clocksource/clocksource0/current_clocksource" },
 };
 
-static bool has_flag(const char *flags, const char *flag)
+/* Boot parameters decide what the processor does; they may also hold keys. */
+static void add_command_line(json_t *rows, const char *root)
 {
-	size_t len = strlen(flag);
+	_cleanup_free_ char *line = hps_identity_read_in(root, "/proc/cmdline"), *clean = line ? hps_redact_text(NULL, line) : NULL;
 
-	for (const char *at = strstr(flags, flag); at; at = strstr(at + 1, flag))
-		if ((at == flags || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
-			return true;
-	return false;
+	if (clean)
+		hps_identity_add(rows, "kernel.commandLine", clean, "/proc/cmdline", HPS_OBSERVED);
+	else
+		hps_identity_missing(rows, "kernel.commandLine", "/proc/cmdline cannot be read");
 }
 
-static void add_isa(json_t *rows, const char *cpuinfo)
+static void add_system(json_t *rows, const char *root)
 {
-	_cleanup_free_ char *flags = field(cpuinfo, "flags");
-	const char *level = "x86-64-v1";
-
-	if (!flags) {
-		hps_identity_missing(rows, "cpu.isa", "/proc/cpuinfo has no flags line");
-		return;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(isa_levels); i++) {
-		for (size_t k = 0; k < ARRAY_SIZE(isa_levels[i].flags) && isa_levels[i].flags[k]; k++)
-			if (!has_flag(flags, isa_levels[i].flags[k]))
-				goto done;
-		level = isa_levels[i].name;
-	}
-done:
-	hps_identity_add(rows, "cpu.isa", level, "/proc/cpuinfo", HPS_OBSERVED);
-	hps_identity_add(rows, "cpu.virtual", has_flag(flags, "hypervisor") ? "true" : "false", "/proc/cpuinfo", HPS_OBSERVED);
-}
-
-static void add_cpu(json_t *rows)
-{
-	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
-	_cleanup_free_ char *count = NULL;
-	cpu_set_t allowed;
-
-	hps_buf_init(&text, CPUINFO_MAX);
-	if (hps_file_read(AT_FDCWD, "/proc/cpuinfo", CPUINFO_MAX, &text, NULL) || !text.data) {
-		hps_identity_missing(rows, "cpu.model", "/proc/cpuinfo cannot be read");
-	} else {
-		_cleanup_free_ char *family = field(text.data, "cpu family"), *model = field(text.data, "model"), *step = field(text.data, "stepping");
-		_cleanup_free_ char *signature = hps_format("%s/%s/%s", family ? family : "?", model ? model : "?", step ? step : "?");
-
-		add_field(rows, "cpu.vendor", text.data, "vendor_id", "/proc/cpuinfo");
-		add_field(rows, "cpu.model", text.data, "model name", "/proc/cpuinfo");
-		hps_identity_add(rows, "cpu.signature", signature, "/proc/cpuinfo", HPS_OBSERVED);
-		add_field(rows, "cpu.microcode", text.data, "microcode", "/proc/cpuinfo");
-		add_isa(rows, text.data);
-	}
-	if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
-		count = hps_format("%d of %d", CPU_COUNT(&allowed), get_nprocs_conf());
-		hps_identity_add(rows, "cpu.count", count, "sched_getaffinity", HPS_OBSERVED);
-	}
-}
-
-static void add_memory(json_t *rows)
-{
-	_cleanup_free_ char *text = hps_identity_read("/proc/meminfo");
-
-	add_field(rows, "memory.total", text ? text : "", "MemTotal", "/proc/meminfo");
-	hps_identity_add_file(rows, "", "memory.hugepages", "/sys/kernel/mm/transparent_hugepage/enabled");
-}
-
-static void add_system(json_t *rows)
-{
-	_cleanup_free_ char *release = hps_identity_read("/etc/os-release");
 	struct utsname u;
 
 	if (uname(&u) == 0) {
@@ -125,11 +75,12 @@ static void add_system(json_t *rows)
 		hps_identity_add(rows, "kernel.machine", u.machine, "uname", HPS_OBSERVED);
 		hps_identity_add(rows, "host.name", u.nodename, "uname", HPS_OBSERVED);
 	}
-	add_field(rows, "os.release", release ? release : "", "PRETTY_NAME", "/etc/os-release");
-	hps_identity_add(rows, "libc.version", gnu_get_libc_version(), "gnu_get_libc_version", HPS_OBSERVED);
-	hps_identity_add_file(rows, "", "host.bootId", "/proc/sys/kernel/random/boot_id");
-	hps_identity_add_file(rows, "", "kernel.addressRandomization", "/proc/sys/kernel/randomize_va_space");
-	hps_identity_add_file(rows, "", "clock.source", "/sys/devices/system/clocksource/clocksource0/current_clocksource");
+	add_field(rows, root, "os.release", "/etc/os-release", "PRETTY_NAME");
+	add_field(rows, root, "memory.total", "/proc/meminfo", "MemTotal");
+	hps_identity_add(rows, "libc.version", gnu_get_libc_version(), "gnu_get_libc_version, of the recorder", HPS_OBSERVED);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		hps_identity_add_file(rows, root, files[i][0], files[i][1]);
+	add_command_line(rows, root);
 }
 
 static void add_user(json_t *rows)
@@ -155,34 +106,9 @@ static void add_clock(json_t *rows)
 		hps_identity_add(rows, "clock.synchronized", state == TIME_ERROR || (t.status & STA_UNSYNC) ? "false" : "true", "adjtimex", HPS_OBSERVED);
 }
 
-/* Job identifiers that the common schedulers put into a job's environment. */
-static const char *const scheduler_variables[] = {
-	"SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "KUBERNETES_SERVICE_HOST",
-};
-
-static void add_scheduler(json_t *rows)
+void hps_identity_host(json_t *rows, const char *root)
 {
-	bool any = false;
-
-	for (size_t i = 0; i < ARRAY_SIZE(scheduler_variables); i++) {
-		const char *value = getenv(scheduler_variables[i]);
-		_cleanup_free_ char *name = hps_format("scheduler.%s", scheduler_variables[i]);
-
-		if (!value)
-			continue;
-		any = true;
-		hps_identity_add(rows, name, value, "environment", HPS_DECLARED);
-	}
-	if (!any)
-		hps_identity_missing(rows, "scheduler", "no scheduler's job variables are set");
-}
-
-void hps_identity_host(json_t *rows)
-{
-	add_cpu(rows);
-	add_memory(rows);
-	add_system(rows);
+	add_system(rows, root);
 	add_user(rows);
 	add_clock(rows);
-	add_scheduler(rows);
 }

@@ -94,6 +94,11 @@ is "python: the edit is seen" "$(rec "python['mod']['pristine'], python['mod']['
 
 is "machine: cpu, kernel, memory, libc" "$(rec "[n for n in ('cpu.model', 'cpu.isa', 'kernel.release', 'memory.total', 'libc.version', 'host.name', 'user.name') if not any(i['name'] == n and i.get('value') for i in t['identities'])]")" "[]"
 is "machine: kernel.release" "$(identity kernel.release)" "['$(uname -r)']"
+is "machine: processor, limits, job: a value or why there is none" "$(rec "[n for n in ('cpu.microcode', 'cpu.count', 'limits.cores', 'limits.memoryBytes', 'numa.nodes', 'clock.source', 'scheduler') if not any(i['name'].startswith(n) and ('value' in i or i.get('why')) for i in t['identities'])]")" "[]"
+is "machine: the cores it may use" "$(identity cpu.allowed)" "['$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)']"
+is "machine: every row is whole" "$(rec "[i for i in t['identities'] if not (i.keys() == {'name', 'value', 'source', 'strength'} or (i.keys() == {'name', 'missing', 'why'} and i['why']))]")" "[]"
+status "job: run" 0 env SLURM_JOB_ID=12 SLURM_ARRAY_TASK_ID=3 hps-record -q --id-file id -- true
+is "job: Slurm's" "$(identity scheduler.SLURM_JOB_ID)$(identity scheduler.SLURM_ARRAY_TASK_ID)" "['12']['3']"
 is "machine: a GPU or why there is none" "$(rec "any(i['name'].startswith('gpu') for i in t['identities'])")" True
 is "recorder: its self-test" "$(identity recorder.selftest)" "['passed']"
 is "resources: there" "$(rec "float(t['resources']['wallSeconds']) > 0, t['resources']['maxRssBytes'] > 1000000, 1000000 < t['resources']['recorderMaxRssBytes'] < 64 << 20")" "(True, True, True)"

@@ -74,7 +74,8 @@ static void test_host(void **state)
 	_cleanup_free_ char *kernel = shell("uname -r"), *host = shell("uname -n");
 
 	(void)state;
-	hps_identity_host(rows);
+	hps_identity_host(rows, "");
+	hps_identity_cpu(rows, "");
 	assert_string_equal(hps_json_text(row(rows, "kernel.release"), "value"), kernel);
 	assert_string_equal(hps_json_text(row(rows, "host.name"), "value"), host);
 	assert_string_equal(hps_json_text(row(rows, "cpu.model"), "source"), "/proc/cpuinfo");
