@@ -114,10 +114,13 @@ void hps_act_bind(struct hps_supervisor *s, struct hps_call *c)
 	if (len && a.ss_family != AF_NETLINK) {
 		name_address(&a, len, name);
 		note(s, c, "bind", name);
-		if (a.ss_family == AF_UNIX)
+		if (a.ss_family == AF_UNIX) {
 			*hps_map_slot(&s->sockets, name) = s;
-		else
+			if (len > offsetof(struct sockaddr_un, sun_path) && ((const struct sockaddr_un *)(const void *)&a)->sun_path[0])
+				hps_act_bind_path(s, c, c->args[1] + offsetof(struct sockaddr_un, sun_path));
+		} else {
 			s->bound = true;
+		}
 	}
 	hps_answer_continue(s, c);
 }

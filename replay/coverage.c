@@ -27,6 +27,8 @@ static const struct {
 	{ "an executed program's name or arguments are not certain", HPS_BLIND_INPUTS },
 	{ "the recorder ran out of descriptors or memory", HPS_BLIND_OUTPUTS },
 	{ "how a process ended was not seen", HPS_BLIND_NOTHING },
+	{ "random numbers were not answered from the recorded stream", HPS_BLIND_NOTHING },
+	{ "more connections were made than are listed", HPS_BLIND_NOTHING },
 	{ "an open was left to the kernel", HPS_BLIND_OUTPUTS },
 	{ "a file lies deeper than a path can say", HPS_BLIND_OUTPUTS },
 	{ "a file was changed that has names outside of the record", HPS_BLIND_OUTPUTS },

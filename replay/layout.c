@@ -188,13 +188,39 @@ static int layer_file(struct hps_layout *l, int dir_fd, const struct hps_plan_no
 
 /* ---- the two kinds of name ---- */
 
-int hps_layout_file(struct hps_layout *l, int dir_fd, const struct hps_plan_node *n, struct hps_source *s, struct hps_view *v, struct hps_error *err)
+static int make_file(struct hps_layout *l, int dir_fd, const struct hps_plan_node *n, struct hps_source *s, struct hps_view *v, struct hps_error *err)
 {
 	if (l->kind == HPS_VIEW_OVERLAY)
 		return layer_file(l, dir_fd, n, s, v, err);
-	if (s->fd < 0 || n->writable || l->kind == HPS_VIEW_COPY)
+	if (s->fd < 0 || n->writable || n->group || l->kind == HPS_VIEW_COPY)
 		return copy(dir_fd, n, s, v, err);
 	return mount_file(l, dir_fd, n, s, v, err);
+}
+
+/* One of several names of a file: whichever is made first is the file, the others are links to it. */
+static int make_name(struct hps_layout *l, int dir_fd, const struct hps_plan_node *n, struct hps_source *s, struct hps_view *v, struct hps_error *err)
+{
+	const char **first = &l->groups[n->group];
+	int r = 0;
+
+	pthread_mutex_lock(&l->linking);
+	if (!*first)
+		r = make_file(l, dir_fd, n, s, v, err);
+	else if (linkat(l->tree_fd, *first + 1, dir_fd, hps_plan_base(n), 0))
+		r = cannot_make(err, n);
+	if (!*first)
+		*first = n->path;
+	pthread_mutex_unlock(&l->linking);
+	return r;
+}
+
+int hps_layout_file(struct hps_layout *l, int dir_fd, const struct hps_plan_node *n, struct hps_source *s, struct hps_view *v, struct hps_error *err)
+{
+	bool alone = !n->group || (l->kind == HPS_VIEW_OVERLAY && s->size > HPS_COPY_MAX && s->kind == HPS_SOURCE_SYSTEM && strncmp(n->path, "/usr/", 5) != 0);
+
+	if (n->group && alone)
+		hps_hole_add(&v->holes, n->path, "too large to copy: its other names are other files in the rerun");
+	return alone ? make_file(l, dir_fd, n, s, v, err) : make_name(l, dir_fd, n, s, v, err);
 }
 
 /* Without layers only the right to execute stays, so that whoever opens it is refused, loudly. */
@@ -320,9 +346,11 @@ static void layout_release(struct hps_layout *l)
 	for (size_t i = 0; i < l->n_late; i++)
 		close(l->late[i].fd);
 	free(l->late);
+	free(l->groups);
 	hps_cleanup_fd(&l->tree_fd);
 	hps_cleanup_fd(&l->usr_fd);
 	pthread_mutex_destroy(&l->lock);
+	pthread_mutex_destroy(&l->linking);
 }
 
 static int build(const struct hps_plan *p, struct hps_sources *sources, enum hps_view_kind kind, const char *place, struct hps_progress *progress,
@@ -332,6 +360,8 @@ static int build(const struct hps_plan *p, struct hps_sources *sources, enum hps
 	int r;
 
 	pthread_mutex_init(&l.lock, NULL);
+	pthread_mutex_init(&l.linking, NULL);
+	l.groups = hps_alloc((p->n_groups + 1) * sizeof *l.groups);
 	r = place ? open_layout(&l, place, err) : 0;
 	if (lies_below_usr(sources)) {
 		hps_cleanup_fd(&l.usr_fd);
@@ -345,10 +375,13 @@ static int build(const struct hps_plan *p, struct hps_sources *sources, enum hps
 	return r;
 }
 
-/* A directory that was there before cannot be renamed on an overlay without privilege (EXDEV). */
+/* Without privilege a directory that was there before cannot be renamed on an overlay (EXDEV), and a file with several names comes
+ * apart when it is changed. */
 static const char *unfit_for_layers(const struct hps_plan *p)
 {
-	return p->moves_directories ? "the trial renames a directory that was there before it" : NULL;
+	return p->moves_directories ? "the trial renames a directory that was there before it"
+	       : p->changes_links	? "the trial changes a file that has several names"
+					: NULL;
 }
 
 int hps_view_build(const struct hps_plan *p, struct hps_sources *sources, enum hps_view_kind kind, const char *place, struct hps_progress *progress,

@@ -93,7 +93,7 @@ static bool may_open(const struct hps_output *o)
 {
 	const struct hps_comparison *c = &o->comparison;
 
-	return o->original && o->rerun && strcmp(o->original, o->rerun) != 0 && (c->verdict == HPS_OUTPUT_OPAQUE || (c->place && !strcmp(c->place, "mode")));
+	return o->original && o->rerun && strcmp(o->original, o->rerun) != 0 && (c->verdict == HPS_OUTPUT_OPAQUE || (c->place && (!strcmp(c->place, "mode") || !strcmp(c->place, "link"))));
 }
 
 static void compare_product(struct comparer *c, const char *escaped, const json_t *original, const json_t *rerun)

@@ -222,6 +222,23 @@ static int add_file(struct planner *p, const char *path, const char *hex, const 
 	return 0;
 }
 
+/* Items come in path order: the name that the others refer to came first. */
+static int add_link(struct planner *p, const char *path, const json_t *item)
+{
+	int r = 0;
+	_cleanup_free_ char *first = hps_json_text(item, "link") ? read_item_path(p, item, "link", &r) : NULL;
+	size_t a = first ? index_of(p->plan, first) : 0, b = index_of(p->plan, path);
+	struct hps_plan_node *x = a ? &p->plan->nodes[a - 1] : NULL, *y = b ? &p->plan->nodes[b - 1] : NULL;
+
+	if (r || !x || !y || a == b || x->kind != HPS_PLAN_FILE || y->kind != HPS_PLAN_FILE || !hps_digest_equal(&x->digest, &y->digest))
+		return r;
+	if (!x->group)
+		x->group = ++p->plan->n_groups;
+	y->group = x->group;
+	p->plan->changes_links = p->plan->changes_links || x->writable || y->writable;
+	return 0;
+}
+
 static int add_listing(struct planner *p, const char *path, const json_t *listing)
 {
 	const json_t *name;
@@ -290,7 +307,8 @@ static int add_material(struct planner *p, const json_t *item)
 	if (!strcmp(type, "file")) {
 		const char *hex = product ? before_of(product) : hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
 
-		return add_file(p, path, hex, item, product != NULL);
+		r = add_file(p, path, hex, item, product != NULL);
+		return r ? r : add_link(p, path, item);
 	}
 	if (!strcmp(type, "symlink")) {
 		const char *target = hps_json_text(item, "target");

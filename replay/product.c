@@ -27,6 +27,20 @@ static const char *mode(const json_t *product)
 	return hps_json_text(product, "mode");
 }
 
+static const char *link_of(const json_t *product)
+{
+	const char *link = hps_json_text(product, "link");
+
+	return link ? link : "";
+}
+
+static bool is_unreadable(const json_t *product)
+{
+	const char *state = hps_json_text(product, "state");
+
+	return state && !strcmp(state, "unreadable");
+}
+
 /* In the order in which a difference matters: where the first ones differ the rest means nothing. */
 static const struct aspect {
 	const char *place;
@@ -37,6 +51,7 @@ static const struct aspect {
 	{ "type", type, HPS_OUTPUT_STRUCTURE },
 	{ "target", target, HPS_OUTPUT_DIVERGED },
 	{ "mode", mode, HPS_OUTPUT_DIVERGED },
+	{ "link", link_of, HPS_OUTPUT_DIVERGED },
 };
 
 static bool same(const struct aspect *a, const json_t *original, const json_t *rerun)
@@ -84,6 +99,10 @@ void hps_product_compare(const json_t *original, const json_t *rerun, struct hps
 		o->comparison.verdict = original ? HPS_OUTPUT_MISSING : HPS_OUTPUT_EXTRA;
 		o->comparison.note = hps_format("%s: %s%s", type(only) ? type(only) : "unknown", original ? "the rerun did not " : "only the rerun ",
 						!strcmp(deleted(only), "deleted") ? (original ? "delete it" : "deleted it") : (original ? "make it" : "made it"));
+		return;
+	}
+	if (is_unreadable(original) || is_unreadable(rerun)) {
+		undecided(o, "the way to it was closed: what it is was not recorded");
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(aspects); i++)

@@ -70,15 +70,17 @@ struct hps_plan_node {
 	char *target;		    /* SYMLINK */
 	size_t rank;		    /* place in the listing of its parent; SIZE_MAX when it was not listed */
 	bool listed;		    /* DIRECTORY: its names were recorded, all of them */
+	size_t group;		    /* FILE: number of the file that this is one of several names of; 0: of none */
 	mode_t known;		    /* GHOST: st_mode, when size and mtime_ns are known too; 0: to be looked up */
 };
 struct hps_plan {
 	struct hps_plan_node *nodes;
-	size_t n, n_files, n_neighbours;
+	size_t n, n_files, n_neighbours, n_groups;
 	struct hps_map index; /* path → number of the node + 1 */
 	struct hps_map made;  /* paths that the trial itself made: absent when it starts */
 	bool uses_sys;	      /* something below /sys was used */
 	bool moves_directories; /* one that was there before gets another name */
+	bool changes_links;	/* a file that has several names */
 	char *standard[3];    /* path of the file that was standard input, output, error when the trial started; or NULL */
 	struct hps_holes problems; /* what cannot be planned: what = path */
 	struct hps_holes holes;
@@ -173,6 +175,8 @@ struct hps_layout {
 	pthread_mutex_t lock; /* of late */
 	struct hps_late *late; /* large files, mounted last */
 	size_t n_late;
+	pthread_mutex_t linking; /* of groups */
+	const char **groups; /* by number: the name that was made first */
 };
 int hps_layout_file(struct hps_layout *l, int dir_fd, const struct hps_plan_node *n, struct hps_source *s, struct hps_view *v,
 		    struct hps_error *err) HPS_MUST;

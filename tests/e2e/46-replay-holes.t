@@ -82,6 +82,35 @@ ok "socket-extra: recorded" record -- sh -c '/usr/bin/python3 bind.py gone; rm g
 replay "socket-extra" 1 DIVERGED
 is "socket-extra: the output" "$(of sock verdict)" EXTRA
 
+# several names of one file
+AGAIN="rm -f h1 h2"
+differs "hard-link-or-copy" "DIVERGED link" h2 "echo x >h1; ln h1 h2" "echo x >h1; echo x >h2"
+for view in overlay mounts copy best; do
+	rm -f a1 a2 b1 b2
+	echo one >a1
+	ln a1 a2
+	echo two >b1
+	ln b1 b2
+	ok "hard-links, $view: recorded" record -- sh -c 'cat a1 a2 b2 >read; if [ a1 -ef a2 ]; then echo same; else echo other; fi >links; ls -i a1 a2 | cut -d " " -f 1 | uniq | wc -l >>links; stat -c %h a1 >>links'
+	rm -f a1 a2 b1 b2
+	replay "hard-links, $view" 0 REPRODUCED-BITS --view "$view"
+done
+for view in mounts best; do
+	rm -f a1 a2
+	echo one >a1
+	ln a1 a2
+	ok "hard-links-written, $view: recorded" record -- sh -c 'echo two >>a1; cat a2 >read'
+	is "hard-links-written: control" "$(cat read)" "$(printf 'one\ntwo')"
+	rm -f a1 a2
+	replay "hard-links-written, $view" 0 REPRODUCED-BITS --view "$view"
+	like "hard-links-written, $view: by mounts" "$(json "$T/out" "j['view']")" "'kind': 'mounts'"
+done
+mkdir -p dir/sub
+echo x >dir/sub/f
+ok "directory-renamed: recorded" record -- sh -c 'mv dir moved; cat moved/sub/f >f.out'
+replay "directory-renamed" 0 REPRODUCED-BITS
+like "directory-renamed: why not an overlay" "$(json "$T/out" "j['view']")" "'why': 'the trial renames a directory"
+
 # what mkdir() found is there, too
 mkdir -p there
 ok "existing-directory: recorded" record -- sh -c 'mkdir there || :; mkdir -p there/not; echo x >always'
