@@ -292,6 +292,36 @@ void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, c
 void hps_cache_save(struct hps_cache *c);
 void hps_cache_free(struct hps_cache *c);
 
+/* ---- serve.c: answering HTTP, by libmicrohttpd ----------------------------------------------------------------------------------- */
+
+struct hps_serve_request {
+	const char *method, *path; /* path without query, percent-decoded: may hold anything */
+	const char *authorization; /* that header, or NULL */
+	const void *body;	   /* never NULL */
+	size_t body_len;
+};
+struct hps_serve_reply {
+	int status;	   /* 200 unless changed */
+	const char *type;  /* NULL: text/plain; a literal */
+	const char *cache; /* NULL: no-store; a literal */
+	struct hps_buf body;
+};
+struct hps_serve_options {
+	const char *listen; /* unix:PATH, or ADDRESS:PORT (IPv4; port 0: a free one). Without a certificate only the loopback */
+	const char *certificate, *key; /* PEM files: https */
+	size_t max_body;    /* 0: 1 MiB; more is answered with 413 */
+	unsigned threads;   /* 0: 2 */
+	mode_t socket_mode; /* 0: 0600 */
+	void (*handle)(void *arg, const struct hps_serve_request *request, struct hps_serve_reply *reply); /* in several threads at once */
+	void *arg;
+};
+struct hps_server;
+/* Serves from its own threads until hps_serve_stop(); at most 256 connections, 30 s of silence each. options is copied, what it points
+ * to is not. */
+int hps_serve_start(const struct hps_serve_options *options, struct hps_server **ret, struct hps_error *err) HPS_MUST;
+const char *hps_serve_address(const struct hps_server *s); /* to put paths behind for hps_http(): http://…:PORT, https://…, unix:PATH: */
+void hps_serve_stop(struct hps_server *s);
+
 /* ---- process.c: other programs --------------------------------------------------------------------------------------------- */
 
 struct hps_run {

@@ -7,7 +7,8 @@
 
 #include "ledger/ledger.h"
 
-extern const struct hps_command hps_cmd_append, hps_cmd_check, hps_cmd_init, hps_cmd_list, hps_cmd_prove, hps_cmd_show, hps_cmd_verify;
+extern const struct hps_command hps_cmd_append, hps_cmd_attest, hps_cmd_check, hps_cmd_init, hps_cmd_list, hps_cmd_monitor, hps_cmd_prove,
+	hps_cmd_show, hps_cmd_verify, hps_cmd_witness;
 
 /* Rows that many commands have, for a `struct options` with the members ledger, json, passphrase_fd and passphrase_given. */
 #define LEDGER { "ledger", 0, HPS_OPT_STRING, offsetof(struct options, ledger), "DIR", "the ledger (default: $HPS_LEDGER, else the user's own)", 0 }
@@ -17,6 +18,17 @@ extern const struct hps_command hps_cmd_append, hps_cmd_check, hps_cmd_init, hps
 		"key-passphrase-fd", 0, HPS_OPT_I64, offsetof(struct options, passphrase_fd), "N", "read the keys' passphrase from descriptor N", \
 			offsetof(struct options, passphrase_given) + 1                                                      \
 	}
+
+/* For those that serve: members listen, certificate and key. */
+#define LISTEN                                                                                                                         \
+	{ "listen", 0, HPS_OPT_STRING, offsetof(struct options, listen), "ADDRESS", "unix:PATH or IP:PORT; without a certificate only 127.x", 0 }, \
+		{ "certificate", 0, HPS_OPT_STRING, offsetof(struct options, certificate), "FILE", "serve https with this certificate (PEM)", 0 }, \
+		{ "certificate-key", 0, HPS_OPT_STRING, offsetof(struct options, key), "FILE", "and this private key (PEM)", 0 }
+
+/* ---- cmd_until.c ---- */
+
+/* Serves until SIGTERM, SIGINT or SIGHUP; prints "serving URL" when it is ready. */
+int hps_serve_until_signal(const struct hps_serve_options *options, struct hps_error *err) HPS_MUST;
 
 /* ---- cmd_print.c ---- */
 

@@ -2,6 +2,7 @@
 #include "ledger/cmd.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 
 struct options {
@@ -38,15 +39,34 @@ static void print(const struct options *o, const struct hps_checked *c)
 	hps_print_line("%s", c->problems.n ? "DOES NOT HOLD" : "OK: the evidence holds");
 }
 
+/* A file: evidence of misbehaviour (misbehaviour.c). Convicting is "does not hold". */
+static int check_file(const struct options *o, const char *path, struct hps_error *err)
+{
+	_cleanup_(hps_trust_release) struct hps_trust trust = { 0 };
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	int r = o->trust ? hps_trust_read(AT_FDCWD, o->trust, &trust, err) :
+			   hps_error_set(err, HPS_E_USAGE, "checking evidence of misbehaviour needs --trust FILE: the key of the log");
+
+	if (!r)
+		r = hps_file_read(AT_FDCWD, path, HPS_SIGSTORE_MAX, &text, err);
+	if (!r)
+		r = hps_misbehaviour_check(text.data, text.len, &trust.log, err);
+	return r ? r : hps_error_set(err, HPS_E_UNDECIDED, "'%s' shows checkpoints that one honest log can have signed: it proves nothing by itself", path);
+}
+
 static int run_check(void *arg, int argc, char **argv, struct hps_error *err)
 {
 	const struct options *o = arg;
+	struct stat s;
 	_cleanup_(hps_trust_release) struct hps_trust trust = { 0 };
 	_cleanup_(hps_checked_release) struct hps_checked checked = { HPS_STRV_INIT, HPS_STRV_INIT, 0 };
 	_cleanup_fd_ int fd = -1;
-	int r = hps_dir_open(AT_FDCWD, argv[0], &fd, err);
+	int r;
 
 	(void)argc;
+	if (!stat(argv[0], &s) && S_ISREG(s.st_mode))
+		return check_file(o, argv[0], err);
+	r = hps_dir_open(AT_FDCWD, argv[0], &fd, err);
 	if (!r)
 		r = o->trust ? hps_trust_read(AT_FDCWD, o->trust, &trust, err) : hps_trust_read(fd, HPS_TRUST_FILE, &trust, err);
 	if (r)
@@ -67,6 +87,6 @@ static const struct hps_option options[] = {
 };
 
 const struct hps_command hps_cmd_check = {
-	"check", "[options] FOLDER", "check evidence that 'prove' wrote, without its ledger",
+	"check", "[options] FOLDER|FILE", "check evidence that 'prove', 'attest' or 'monitor' wrote, without its ledger",
 	options, ARRAY_SIZE(options), sizeof(struct options), 1, 1, run_check,
 };

@@ -85,6 +85,8 @@ int hps_note_signers(const char *note, size_t len, const struct hps_vkey *known,
 		     size_t *ret_text_len, struct hps_error *err) HPS_MUST;
 /* The bytes of v's signature line (without key id), or HPS_E_NOTFOUND. The note has been opened before. */
 int hps_note_signature(const char *note, size_t len, const struct hps_vkey *v, struct hps_buf *out, struct hps_error *err) HPS_MUST;
+/* Appends a signature line of v to a note that has its text and an empty line. */
+void hps_note_add(struct hps_buf *note, const struct hps_vkey *v, const struct hps_buf *sig);
 /* SHA-256 of name, algorithm and key, of which a key's id is the beginning; Sigstore names logs by the whole. */
 void hps_note_key_hash(const char *name, uint8_t algorithm, const struct hps_key *key, struct hps_digest *ret);
 /* A witness's signature line over the text of a checkpoint, appended to out (a note, or alone). */
@@ -134,7 +136,11 @@ bool hps_bundle_next(const struct hps_buf *bundle, size_t *at, const uint8_t **r
 struct hps_tiles {
 	int tilesfd;
 	uint64_t size;
+	const char *url;     /* not NULL: read there instead */
+	const char *ca_file; /* for it; may be NULL */
 };
+/* One file below tiles/, from the directory or the URL; HPS_E_NOTFOUND when it is not there. */
+int hps_tiles_file(const struct hps_tiles *tiles, const char *path, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
 int hps_tiles_node(void *tiles, unsigned level, uint64_t n, struct hps_digest *ret, struct hps_error *err) HPS_MUST;
 /* The leaf of one entry, out of its bundle. */
 int hps_tiles_leaf(const struct hps_tiles *tiles, uint64_t index, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
@@ -317,6 +323,44 @@ void hps_checked_release(struct hps_checked *c);
 /* A folder of evidence against a trust file. Negative only when it cannot be checked at all. */
 int hps_evidence_check(int dirfd, const struct hps_trust *trust, uint64_t now, uint64_t max_age, struct hps_checked *ret, struct hps_error *err) HPS_MUST;
 
+/* ---- witness.c: a witness of logs (C2SP tlog-witness v1) ------------------------------------------------------------------------- */
+
+/* A directory: witness.pem (Ed25519), name, logs.tlog (a tlog-policy of the logs that it knows), logs/<hex SHA-256 of origin>: the
+ * latest checkpoint that it cosigned, evidence/: of logs that signed two trees. One process at a time holds it. */
+struct hps_witness;
+int hps_witness_create(const char *dir, const char *name, struct hps_error *err) HPS_MUST;
+int hps_witness_open(const char *dir, struct hps_witness **ret, struct hps_error *err) HPS_MUST;
+void hps_witness_free(struct hps_witness *w);
+char *hps_witness_vkey(const struct hps_witness *w);
+/* Adds a log by its verifier key. A log that it knows already is not touched. */
+int hps_witness_add_log(const char *dir, const char *vkey, struct hps_error *err) HPS_MUST;
+/* Answers add-checkpoint and GET /<hex>/checkpoint. What is answered with 200 is on disk first; safe in several threads. */
+void hps_witness_handle(void *witness, const struct hps_serve_request *request, struct hps_serve_reply *reply);
+
+/* ---- evidence of misbehaviour (misbehaviour.c) -------------------------------------------------------------------------------------- */
+
+/* Two checkpoints that one honest log cannot both have signed, or a claim about them. `kind`: rollback, fork, freeze, mix, forward.
+ * `proof` may be NULL: of a consistency between sizes, whose old root is then not the one that was signed. */
+int hps_misbehaviour_write(int dirfd, const char *name, const char *kind, const char *what, const struct hps_vkey *log, const struct hps_buf *first,
+			   const struct hps_buf *second, const struct hps_proof *proof, struct hps_error *err) HPS_MUST;
+/* The consistency proof for such a file: with the first subtree in front where RFC 9162 leaves it out. */
+int hps_misbehaviour_proof(const struct hps_tiles *tiles, uint64_t old, struct hps_proof *ret, struct hps_error *err) HPS_MUST;
+/* HPS_E_FALSE with the message that names the log and what it did, when the file alone proves it; 0 when it proves nothing. */
+int hps_misbehaviour_check(const char *text, size_t len, const struct hps_vkey *log, struct hps_error *err) HPS_MUST;
+
+/* ---- monitor.c: following somebody's ledger ---------------------------------------------------------------------------------------- */
+
+struct hps_monitor {
+	const char *source;  /* a ledger, a published copy (directory) or its URL */
+	const char *ca_file; /* for https; NULL: the system's */
+	const char *state;   /* file with the last checkpoint seen; made when it is not there */
+	const char *evidence; /* directory for evidence; NULL: none is written */
+	uint64_t max_age;    /* seconds; 0: that of the trust file */
+};
+/* Reads the newest checkpoint, compares it with the last one seen and with the tiles, and remembers it. HPS_E_FALSE when the log
+ * misbehaves: the message begins with rollback, fork, freeze, mix-and-match or fast-forward, and names the evidence. */
+int hps_monitor(const struct hps_monitor *m, const struct hps_trust *trust, struct hps_checkpoint *ret, struct hps_error *err) HPS_MUST;
+
 /* ---- attest.c: what others have signed about checkpoints ------------------------------------------------------------------------ */
 
 #define HPS_ATTESTED_DIR "attested" /* in tiles/: <size>.checkpoint with its cosignatures, <size>.tsr */
@@ -324,6 +368,25 @@ int hps_evidence_check(int dirfd, const struct hps_trust *trust, uint64_t now, u
  * timestamp (else empty). HPS_E_NOTFOUND when there is none. */
 int hps_attested_find(int tilesfd, const struct hps_trust *trust, uint64_t index, struct hps_buf *ret_note, struct hps_buf *ret_timestamp,
 		      struct hps_error *err) HPS_MUST;
+
+struct hps_attest_options {
+	int64_t timeout_ns;	     /* for each witness and authority; 0: 10 s */
+	const char *ca_file;	     /* PEM; NULL: the system's authorities */
+	const char *const *time_urls; /* timestamp authorities to ask; NULL: none */
+	const char *evidence;	     /* directory for evidence of misbehaviour; NULL: the ledger's own */
+};
+struct hps_attestation {
+	uint64_t size;
+	size_t n_witnesses, n_cosigned; /* of the policy; with a signature on this checkpoint now */
+	bool quorum, stamped;
+	struct hps_strv failures; /* one line for each witness or authority that did not answer well */
+};
+void hps_attestation_release(struct hps_attestation *a);
+/* Asks the policy's witnesses, all at once, to cosign the newest checkpoint, and the authorities to stamp it; keeps what they sign.
+ * 0 also when the quorum is not reached: the caller looks at `quorum`. HPS_E_FALSE when a witness shows that this ledger went back or
+ * forked: the message says which, and where the evidence is. Needs the ledger's owner, not its keys. */
+int hps_attest(struct hps_ledger *l, const struct hps_attest_options *options, struct hps_attestation *ret, struct hps_error *err) HPS_MUST;
+
 
 /* ---- store.c: ledger.db, the only file that knows SQLite ------------------------------------------------------------------------ */
 

@@ -143,6 +143,15 @@ static void add_id(struct hps_buf *sig, const char *name, uint8_t algorithm, con
 	hps_buf_add(sig, id, sizeof id);
 }
 
+void hps_note_add(struct hps_buf *note, const struct hps_vkey *v, const struct hps_buf *sig)
+{
+	_cleanup_buf_ struct hps_buf tagged = HPS_BUF_INIT;
+
+	hps_buf_add(&tagged, v->id, sizeof v->id);
+	hps_buf_add(&tagged, sig->data, sig->len);
+	add_line(note, v->name, &tagged);
+}
+
 int hps_note_sign(const char *text, const char *name, const struct hps_key *key, struct hps_buf *out, struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf sig = HPS_BUF_INIT;

@@ -158,6 +158,50 @@ bool hps_bundle_next(const struct hps_buf *bundle, size_t *at, const uint8_t **r
 	return true;
 }
 
+int hps_tiles_file(const struct hps_tiles *tiles, const char *path, size_t max, struct hps_buf *ret, struct hps_error *err)
+{
+	struct hps_http_request request = { .max = max, .ca_file = tiles->ca_file };
+	_cleanup_(hps_http_reply_release) struct hps_http_reply reply = { 0 };
+	_cleanup_free_ char *url = tiles->url ? hps_format("%s/%s", tiles->url, path) : NULL;
+	int r;
+
+	hps_buf_reset(ret);
+	if (!url) {
+		r = hps_file_read(tiles->tilesfd, path, max, ret, err);
+		return r == -ENOENT ? hps_error_set(err, HPS_E_NOTFOUND, "'%s': the file is missing", path) : r;
+	}
+	r = hps_http(&request, url, ret, &reply, err);
+	return r ? r : hps_http_expect(&reply, url, err);
+}
+
+/* As hps_tile_read(), from wherever the tiles are. */
+static int read_tile(const struct hps_tiles *tiles, const struct hps_tile *t, struct hps_buf *ret, struct hps_error *err)
+{
+	struct hps_tile full = *t;
+	char path[HPS_TILE_PATH];
+	int r;
+
+	if (!tiles->url)
+		return hps_tile_read(tiles->tilesfd, t, ret, err);
+	hps_tile_path(t, path);
+	r = hps_tiles_file(tiles, path, max_bytes(t), ret, err);
+	if (!r)
+		return check_length(t, ret, path, t->width, err);
+	if (r != HPS_E_NOTFOUND || t->width == HPS_TILE_WIDTH)
+		return r;
+	full.width = HPS_TILE_WIDTH;
+	hps_tile_path(&full, path);
+	r = hps_tiles_file(tiles, path, max_bytes(t), ret, NULL);
+	if (r) /* the first error says what is missing */
+		return err ? err->code : r;
+	if (err)
+		hps_error_release(err);
+	r = check_length(&full, ret, path, HPS_TILE_WIDTH, err);
+	if (!r && !t->entries)
+		ret->len = t->width * (size_t)HPS_DIGEST_LEN;
+	return r;
+}
+
 int hps_tiles_node(void *arg, unsigned level, uint64_t n, struct hps_digest *ret, struct hps_error *err)
 {
 	const struct hps_tiles *tiles = arg;
@@ -172,7 +216,7 @@ int hps_tiles_node(void *arg, unsigned level, uint64_t n, struct hps_digest *ret
 	t.width = hps_tile_width(t.level, t.n, tiles->size);
 	if (at + count > t.width)
 		return hps_error_set(err, HPS_E_USAGE, "reading tiles: node %llu of level %u is not complete", (unsigned long long)n, level);
-	r = hps_tile_read(tiles->tilesfd, &t, &hashes, err);
+	r = read_tile(tiles, &t, &hashes, err);
 	if (r)
 		return r;
 	for (size_t i = at; i < at + count; i++) {
@@ -196,7 +240,7 @@ int hps_tiles_leaf(const struct hps_tiles *tiles, uint64_t index, struct hps_buf
 	t.width = hps_tile_width(0, t.n, tiles->size);
 	if (index >= tiles->size)
 		return hps_error_set(err, HPS_E_NOTFOUND, "reading tiles: there is no entry %llu", (unsigned long long)index);
-	r = hps_tile_read(tiles->tilesfd, &t, &bundle, err);
+	r = read_tile(tiles, &t, &bundle, err);
 	for (uint64_t i = 0; !r && i <= index % HPS_TILE_WIDTH; i++)
 		if (!hps_bundle_next(&bundle, &at, &leaf, &len))
 			r = hps_error_set(err, HPS_E_DAMAGED, "reading tiles: the bundle of entry %llu is cut short", (unsigned long long)index);

@@ -1,0 +1,181 @@
+#!/bin/sh
+# Witnesses and time: three witnesses of which two must agree, one killed, all but one killed, a ledger that goes back, one that
+# forks; an authority of time; and somebody who follows the ledger from outside. Each misbehaviour has its own message and evidence.
+set -u
+. "${HPS_SOURCE:?}/tests/lib.sh"
+
+GOCACHE=$T/.gocache
+export GOCACHE
+HPS_LEDGER=$T/led
+export HPS_LEDGER
+pids=
+trap 'kill $pids 2>/dev/null; cleanup' EXIT
+
+# background NAME COMMAND…: starts it, waits for its first lines; $NAME.out has them, $NAME_pid its id
+background() {
+	bg=$1
+	shift
+	: >"$bg.out"
+	"$@" >"$bg.out" 2>&1 &
+	eval "${bg}_pid=$!"
+	pids="$pids $!"
+	for i in $(seq 100); do
+		grep -qE 'serving|^http' "$bg.out" && return
+		sleep 0.1
+	done
+	note "$bg does not start: $(cat "$bg.out")"
+}
+statement() {
+	printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"x","digest":{"sha256":"%064d"}}],"predicateType":"urn:hps:search:v1","predicate":{"study":"s","event":"commit","number":%d}}' "$1" "$1"
+}
+add() {
+	for n; do
+		statement "$n" >"s$n.json"
+		hps-ledger append "s$n.json" >/dev/null || note "append $n"
+	done
+}
+
+hps-ledger init --origin example.org/w led >/dev/null 2>&1
+log=$(json led/trust.json 'j["log"]')
+for w in a b c; do
+	status "witness $w is made" 0 hps-ledger witness --name "w$w.example" --log "$log" "w$w"
+	eval "v$w=\$(sed -n 's/^witness //p' out)"
+	case $w in a) address=unix:$T/a.sock ;; *) address=127.0.0.1:0 ;; esac
+	background "$w" hps-ledger witness --listen $address "w$w"
+	eval "u$w=\$(sed -n 's/^serving //p' $w.out)"
+done
+status "a second process for one witness is refused" 5 hps-ledger witness --listen 127.0.0.1:0 wb
+status "a witness on an open port without TLS is refused" 5 hps-ledger witness --listen 0.0.0.0:0 wa2 --name x
+background tsa /usr/bin/python3 "$HPS_SOURCE/tests/peers/tsa.py" tsa
+tsa=$(cat tsa.out)
+
+# trust FILE WITNESSING: the ledger's trust file with policy and authorities
+trust() {
+	/usr/bin/python3 - led/trust.json "$1" "$2" "$log" "$va" "$ua" "$vb" "$ub" "$vc" "$uc" <<'P'
+import json, sys
+old, new, mode, log, va, ua, vb, ub, vc, uc = sys.argv[1:]
+t = json.load(open(old))
+t["policy"] = "log %s\nwitness A %s %s\nwitness B %s %s\nwitness C %s %s\ngroup two 2 A B C\nquorum two\n" % (log, va, ua, vb, ub, vc, uc)
+t["witnessing"] = mode
+t["timestampAuthorities"] = open("tsa/ca.pem").read()
+json.dump(t, open(new, "w"), sort_keys=True, separators=(",", ":"))
+P
+}
+trust trust.open open
+trust trust.closed closed
+cp trust.open led/trust.json
+add 0 1 2
+status "proving before anybody has cosigned, open" 0 hps-ledger prove -o early @1
+status "… does not pass for proven" 3 hps-ledger check --trust trust.open early
+like "… and says why" "$(cat out)" "0 of the policy's 3 witnesses have cosigned it, which is not the quorum 'two'"
+cp trust.closed led/trust.json
+status "proving before anybody has cosigned, closed" 4 hps-ledger prove -o none @1
+like "… says what to do" "$(cat err)" "run 'hps-ledger attest'"
+
+status "attest" 0 hps-ledger attest --timestamp "$tsa"
+is "all three cosign, the time is stamped" "$(cat out)" "3 entries: 3 of 3 witnesses have cosigned, the policy holds; stamped"
+status "proving now" 0 hps-ledger prove -o proof @1
+status "… holds" 0 hps-ledger check --trust trust.closed proof
+like "… with the time" "$(cat out)" "^checkpoint.tsr: the checkpoint existed at 20"
+status "verify is not disturbed" 0 hps-ledger verify
+(cd proof && GO111MODULE=off GOFLAGS='' GOPATH=/usr/share/gocode go build -o ../reader verify.go)
+proof_in() { (cd "$1" && shift && "$@"); }
+ok "Go finds the quorum" proof_in proof ../reader entry
+ok "openssl verifies the time" proof_in proof openssl ts -verify -data checkpoint.txt -in checkpoint.tsr -CAfile tsa.pem
+cp -r proof damaged && sed 's/^quorum two/quorum none/' proof/policy.tlog >damaged/policy.tlog
+status "another policy in the folder is refused" 3 hps-ledger check --trust trust.closed damaged
+rm -r damaged && cp -r proof damaged && sed -i '/wb.example/d; /wc.example/d' damaged/entry.tlog-proof damaged/checkpoint
+not_ok "Go refuses a proof with too few witnesses" proof_in damaged ../reader entry
+status "so does check" 3 hps-ledger check --trust trust.closed damaged
+
+# The time: replies to another query, of another authority, over another text.
+status "a replayed reply is refused" 0 hps-ledger attest --timestamp "$tsa/replay"
+like "… and said" "$(cat err)" "timestamp authority: .*another query"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k.pem -out other.pem -subj /CN=x -days 2 2>/dev/null
+/usr/bin/python3 -c 'import json; t = json.load(open("trust.closed")); t["timestampAuthorities"] = open("other.pem").read(); json.dump(t, open("trust.other", "w"))'
+status "a token of another authority is refused" 3 hps-ledger check --trust trust.other proof
+like "… and named" "$(cat out)" "PROBLEM: checkpoint.tsr: checking a timestamp"
+rm -r damaged && cp -r proof damaged && /usr/bin/python3 -c 'import hashlib
+b = open("damaged/checkpoint.tsr", "rb").read()
+places = b.index(hashlib.sha256(open("proof/checkpoint.txt", "rb").read()).digest()), b.index(b"Z\x30") - 1, len(b) - 1, 1
+for n, at in enumerate(places):
+    c = bytearray(b)
+    c[at] ^= 1
+    open("damaged/%d" % n, "wb").write(c)'
+for part in imprint time signature length; do
+	set -- $(case $part in imprint) echo 0 ;; time) echo 1 ;; signature) echo 2 ;; length) echo 3 ;; esac)
+	cp "damaged/$1" damaged/checkpoint.tsr
+	status "a flipped bit in the $part of a token is refused" 3 hps-ledger check --trust trust.closed damaged
+	not_ok "… by openssl as well" proof_in damaged openssl ts -verify -data checkpoint.txt -in checkpoint.tsr -CAfile tsa.pem
+done
+
+# One witness killed in the middle: two are a quorum. Two killed: none. Started again: they remember.
+kill -9 "$c_pid"
+add 3
+status "two of three are enough" 0 hps-ledger attest
+is "… and it says who" "$(cat out)" "4 entries: 2 of 3 witnesses have cosigned, the policy holds"
+like "… and who is missing" "$(cat err)" "witness 'wc.example': asking"
+kill -9 "$a_pid"
+add 4
+status "one is not enough when closed" 4 hps-ledger attest
+is "… and it says so" "$(cat out)" "5 entries: 1 of 3 witnesses have cosigned, which is no quorum"
+status "what is not attested is not given out" 4 hps-ledger prove -o none @4
+cp trust.open led/trust.json
+status "one is not enough, but open" 0 hps-ledger attest
+background a hps-ledger witness --listen "unix:$T/a.sock" wa
+status "the backlog is made up" 0 hps-ledger attest --json
+is "… with what was kept" "$(json out 'j["schema"], j["size"], j["cosigned"], j["quorum"]')" "('hps.attestation/1', 5, 2, True)"
+
+# Somebody who follows.
+like "monitor needs keys" "$(hps-ledger monitor led 2>&1)" "needs --trust"
+status "a first look" 0 hps-ledger monitor --trust trust.open --state seen led
+like "… remembers" "$(cat seen)" "^5$"
+cp -r led old
+add 5 6
+hps-ledger attest >/dev/null 2>&1
+status "a second look" 0 hps-ledger monitor --trust trust.open --state seen --evidence ev led
+like "… sees the growth" "$(cat out)" "7 entries, a continuation"
+status "the old copy is a rollback" 1 hps-ledger monitor --trust trust.open --state seen --evidence ev old
+like "… by name" "$(cat err)" "rollback: the newest checkpoint is of fewer entries .*the evidence is in 'ev/rollback-7-5.json'"
+sleep 2
+status "an old cosignature is a freeze" 1 hps-ledger monitor --trust trust.open --state seen --evidence ev --max-age 1 led
+like "… by name" "$(cat err)" "freeze: .*frozen.*ev/freeze-"
+status "and check sees it in a proof" 1 hps-ledger check --trust trust.closed --max-age 1 proof
+
+# The restored copy goes on: a fork. The witnesses refuse, the follower convicts.
+HPS_LEDGER=$T/old
+statement 77 >s77.json
+status "the old copy can append" 0 hps-ledger append s77.json
+status "… but a witness has seen more" 1 hps-ledger attest
+like "… rollback, with evidence" "$(cat err)" "the witness '.*' says: rollback: it has cosigned a tree of 7 entries, this ledger has 6.*evidence/rollback-6.json"
+statement 78 >s78.json && hps-ledger append s78.json >/dev/null
+status "at the same size it is a fork" 1 hps-ledger attest
+like "… fork, with evidence" "$(cat err)" "says: fork: .*evidence/fork-7.json"
+like "the witness kept evidence too" "$(ls wb/evidence)" "^fork-7-"
+status "the evidence convicts the log" 1 hps-ledger check --trust trust.open old/evidence/fork-7.json
+like "… in words" "$(cat err)" "fork: 'example.org/w' signed two trees of 7 entries"
+statement 79 >s79.json && hps-ledger append s79.json >/dev/null
+status "with more entries it is a fork all the same" 1 hps-ledger attest
+status "… whose evidence has a proof" 1 hps-ledger check --trust trust.open old/evidence/fork-8.json
+like "… that convicts" "$(cat err)" "fork: 'example.org/w' signed a tree of 8 entries that does not continue the one of 7"
+/usr/bin/python3 -c 'import json; t = json.load(open("trust.open")); del t["policy"]; json.dump(t, open("trust.plain", "w"))'
+status "the follower sees the fork" 1 hps-ledger monitor --trust trust.plain --state seen --evidence ev old
+like "… by name" "$(cat err)" "fork: the tree does not continue"
+status "… and its evidence convicts" 1 hps-ledger check --trust trust.plain ev/fork-7-8.json
+/usr/bin/python3 -c 'import json; j = json.load(open("ev/fork-7-8.json")); j["consistency"] = []; json.dump(j, open("weak.json", "w"))'
+status "without the proof it convicts nobody" 4 hps-ledger check --trust trust.plain weak.json
+HPS_LEDGER=$T/led
+
+# Mixed parts, and a checkpoint that runs ahead of its tiles; over HTTP.
+cp -r led mixed && cp old/tiles/tile/0/000.p/7 mixed/tiles/tile/0/000.p/7
+status "tiles of another tree are mix-and-match" 1 hps-ledger monitor --trust trust.plain --evidence ev mixed
+like "… by name" "$(cat err)" "mix-and-match: .*ev/mix-and-match-0-7.json"
+rm mixed/tiles/tile/0/000.p/7
+status "missing tiles are fast-forward" 1 hps-ledger monitor --trust trust.plain --evidence ev mixed
+like "… by name" "$(cat err)" "fast-forward: .*claims more entries"
+background www /usr/bin/python3 -u -c 'import functools, http.server as h
+s = h.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(h.SimpleHTTPRequestHandler, directory="led"))
+print("http://127.0.0.1:%d" % s.server_address[1], flush=True)
+s.serve_forever()'
+status "monitor over HTTP" 0 hps-ledger monitor --trust trust.open --state seen "$(head -n 1 www.out)"
+done_testing
