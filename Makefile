@@ -112,6 +112,9 @@ $B/tracees/%: tests/tracees/%.c $B/flags
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:$B/tests/%=$B/tests/unit/%.d)
 
+libs: # for tests/broken.sh
+	@echo $(LDLIBS)
+
 # ---- installing what is needed (Debian)
 
 install-packages = @missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
@@ -142,6 +145,9 @@ check: deps-check ## install what the tests need, build, run every test
 check-run: all $(UNIT_TESTS) $(TRACEES)
 	$Qsh tests/run.sh $B
 
+check-full: deps-check ## the same with the long versions of the rigs
+	$QHPS_TEST_FULL=1 $(MAKE) --no-print-directory check-run
+
 check-fresh: deps-fresh ## prove `make demo` and `make check` on a minimal Debian 12 (mmdebstrap, root)
 	$Qsh tests/fresh.sh
 
@@ -166,5 +172,5 @@ clean: ## remove build/
 	rm -rf build
 
 force:
-.PHONY: all help deps deps-demo deps-check deps-bench deps-fresh demo check check-run check-fresh bench install uninstall clean force
+.PHONY: all help libs deps deps-demo deps-check deps-bench deps-fresh demo check check-run check-full check-fresh bench install uninstall clean force
 .DELETE_ON_ERROR:
