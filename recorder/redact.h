@@ -7,6 +7,8 @@
 
 #include "core/core.h"
 
+#include <string.h>
+
 /* ---- redact_rules.c: the tables ---- */
 
 /* What a name says about its value. */
@@ -63,6 +65,57 @@ void hps_known_pairs(const struct hps_known *k, uint8_t pairs[8192]); /* as hps_
 bool hps_known_none(const struct hps_known *k);
 void hps_known_free(struct hps_known *k); /* and wipes */
 
+/* ---- what two looks at a text find: words, and bytes ---- */
+
+#define HPS_NAME_MAX 128
+struct hps_word {
+	const char *s; /* a NUL follows somewhere */
+	size_t len;
+};
+/* What is withheld of a text, and what announced it. */
+struct hps_span {
+	const char *s;
+	size_t len;
+	const char *class; /* not terminated */
+	size_t class_len;
+};
+static inline bool hps_span_set(struct hps_span *ret, const char *s, size_t len, const char *class, size_t class_len)
+{
+	*ret = (struct hps_span){ s, len, class, class_len };
+	return true;
+}
+static inline bool hps_span_class(struct hps_span *ret, const char *s, size_t len, const char *class)
+{
+	return hps_span_set(ret, s, len, class, strlen(class));
+}
+static inline bool hps_is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+static inline bool hps_is_quote(char c)
+{
+	return c == '"' || c == '\'';
+}
+static inline bool hps_is_name(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+}
+static inline bool hps_is_digits(const char *s, size_t len)
+{
+	return strspn(s, "0123456789") >= len;
+}
+
+/* ---- redact_words.c ---- */
+size_t hps_words_split(const char *text, struct hps_word *words, size_t max); /* as a shell would: quotes keep a word together */
+bool hps_word_is(const struct hps_word *w, const char *text);
+/* The secret in words[i], judged by it and what is before it: at most one a word. */
+bool hps_word_span(const struct hps_word *words, size_t i, struct hps_span *ret);
+
+/* ---- redact_text.c ---- */
+/* The secret that begins at `at` in text; token: it may have the shape of one. */
+bool hps_text_span(const char *text, const char *at, bool token, struct hps_span *ret);
+size_t hps_scheme_length(const char *at, size_t len); /* of "Bearer SECRET" what is before the secret; 0: no scheme */
+
 /* ---- redact.c: the mechanism ---- */
 
 enum hps_content_secret {
@@ -73,7 +126,8 @@ enum hps_content_secret {
 struct hps_redactor {
 	uint8_t key[32];	     /* of this ledger */
 	const struct hps_strv *more; /* names of --allow-env; may be NULL */
-	struct hps_known *known;     /* NULL: none are remembered */
+	struct hps_known *known;     /* NULL: nothing was learnt yet */
+	uint8_t pairs[8192];	     /* with which two bytes a token or a known secret begins */
 };
 void hps_redactor_release(struct hps_redactor *r); /* wipes */
 /* Remembers the secrets of a command and its environment, to find them wherever else they turn up. Not while another thread redacts. */

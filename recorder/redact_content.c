@@ -13,7 +13,7 @@
 
 struct scan {
 	const struct hps_redactor *r;
-	uint8_t pairs[8192];
+	const uint8_t *pairs;
 	enum hps_content_secret worst;
 };
 
@@ -42,11 +42,13 @@ static void look_closer(struct scan *s, const char *data, size_t at, size_t len)
 
 static void scan_block(struct scan *s, const char *data, size_t len)
 {
-	for (size_t i = 0; i + 1 < len && s->worst != HPS_CONTENT_GUESSABLE; i++) {
-		unsigned pair = (unsigned)(uint8_t)data[i] << 8 | (uint8_t)data[i + 1];
+	const uint8_t *pairs = s->pairs;
+	unsigned pair = len ? (uint8_t)data[0] : 0;
 
-		if (s->pairs[pair >> 3] >> (pair & 7) & 1)
-			look_closer(s, data, i, len);
+	for (size_t i = 1; i < len; i++) {
+		pair = (pair << 8 | (uint8_t)data[i]) & 0xffff;
+		if (pairs[pair >> 3] >> (pair & 7) & 1)
+			look_closer(s, data, i - 1, len);
 	}
 }
 
@@ -61,14 +63,14 @@ static bool is_settings(int fd)
 enum hps_content_secret hps_redact_content(const struct hps_redactor *r, int fd)
 {
 	_cleanup_free_ char *block = hps_realloc(NULL, BLOCK + 1, 1);
-	struct scan s = { .r = r };
+	uint8_t own[8192] = { 0 };
+	struct scan s = { .r = r, .pairs = r && r->known ? r->pairs : own };
 	bool settings = is_settings(fd);
 	size_t kept = 0;
 	off_t at = 0;
 	ssize_t n;
 
-	hps_rule_token_pairs(s.pairs);
-	hps_known_pairs(r ? r->known : NULL, s.pairs);
+	hps_rule_token_pairs(own);
 	while (s.worst != HPS_CONTENT_GUESSABLE && (n = pread(fd, block + kept, BLOCK - kept, at)) > 0) {
 		size_t len = kept + (size_t)n;
 

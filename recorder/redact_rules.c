@@ -310,7 +310,7 @@ size_t hps_rule_token(const char *s, size_t len, const char **ret)
 	for (size_t i = 0; i < ARRAY_SIZE(tokens); i++) {
 		size_t prefix = strlen(tokens[i].prefix), n = 0;
 
-		if (len < prefix + tokens[i].least || memcmp(s, tokens[i].prefix, prefix) != 0)
+		if (s[0] != tokens[i].prefix[0] || len < prefix + tokens[i].least || memcmp(s, tokens[i].prefix, prefix) != 0)
 			continue;
 		*ret = tokens[i].class;
 		if (tokens[i].set == 'j')

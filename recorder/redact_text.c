@@ -1,0 +1,285 @@
+/* Secrets inside a text, found from the byte at which they begin: by the name before them (JSON, YAML, INI, headers, queries,
+ * keyword arguments), the scheme before them, the place in a URL, or their own shape. */
+#include "recorder/redact.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define TOKEN_MAX 65536
+
+/* scheme://user:SECRET@host, up to the last @ before the path. A name alone (git@) is none, but a token may stand there. */
+static bool userinfo_span(const char *text, const char *at, struct hps_span *ret)
+{
+	size_t word = strcspn(at, " \t\r\n\"'<>`"), path, len = 0;
+	bool colon;
+
+	if (at - text < 3 || memcmp(at - 3, "://", 3) != 0)
+		return false;
+	path = strcspn(at, "/?# \t\r\n\"'<>`");
+	for (size_t i = 0; i < path; i++)
+		len = at[i] == '@' ? i : len;
+	colon = memchr(at, ':', path) != NULL;
+	if (!len && colon && path < word) { /* a password with a slash in it; digits would be a port */
+		const char *port = (const char *)memchr(at, ':', path) + 1;
+
+		for (size_t i = path; i < word && !hps_is_digits(port, (size_t)(at + path - port)); i++)
+			len = at[i] == '@' ? i : len;
+	}
+	if (!len || hps_rule_tag(at, len) || (!memchr(at, ':', len) && len < 16 && !hps_rule_opaque(at, len)))
+		return false;
+	return hps_span_class(ret, at, len, "userinfo");
+}
+
+struct assignment {
+	struct hps_word name;
+	char before;   /* the character before the name; 0: the text begins there */
+	char quote;    /* around the value, or 0 */
+	bool escaped;  /* the quote is \" */
+	bool own_line; /* "name: value" or "name = value" where a line or a quotation begins: it goes to its end */
+};
+
+static const char *back_over_spaces(const char *text, const char *p)
+{
+	for (int i = 0; i < 8 && p > text && (p[-1] == ' ' || p[-1] == '\t'); i++)
+		p--;
+	return p;
+}
+
+/* = : := => %3D %3A */
+static const char *back_over_sign(const char *text, const char *p)
+{
+	if (p - text >= 3 && (!strncasecmp(p - 3, "%3d", 3) || !strncasecmp(p - 3, "%3a", 3)))
+		return p - 3;
+	if (p - text >= 2 && p[-1] == '>' && p[-2] == '=')
+		return p - 2;
+	if (p == text || (p[-1] != '=' && p[-1] != ':'))
+		return NULL;
+	return p - text >= 2 && p[-1] == '=' && p[-2] == ':' ? p - 2 : p - 1;
+}
+
+static const char *back_over_quote(const char *text, const char *p, char *ret_quote, bool *ret_escaped)
+{
+	if (p == text || !hps_is_quote(p[-1]))
+		return p;
+	*ret_quote = *--p;
+	*ret_escaped = p > text && p[-1] == '\\';
+	return *ret_escaped ? p - 1 : p;
+}
+
+static bool begins_line(const char *text, const char *p)
+{
+	while (p > text && strchr(" \t+-", p[-1]))
+		p--;
+	return p == text || p[-1] == '\n';
+}
+
+/* Is the byte at `at` the first of a value that a name is given? */
+static bool find_assignment(const char *text, const char *at, struct assignment *ret)
+{
+	const char *p, *sign, *end;
+	char closing = 0;
+	bool unused, spaced;
+
+	if (at == text || hps_is_space(*at) || hps_is_quote(*at) || (*at == '\\' && hps_is_quote(at[1])) || !strchr("=: \t>\"'dDaA", at[-1]))
+		return false;
+	*ret = (struct assignment){ .before = 0 };
+	p = back_over_quote(text, at, &ret->quote, &ret->escaped);
+	sign = back_over_spaces(text, p);
+	spaced = sign != p;
+	sign = back_over_sign(text, sign);
+	if (!sign)
+		return false;
+	end = back_over_quote(text, back_over_spaces(text, sign), &closing, &unused);
+	for (p = end; p > text && hps_is_name(p[-1]) && end - p < HPS_NAME_MAX;)
+		p--;
+	while (p < end && *p == '-')
+		p++;
+	ret->name = (struct hps_word){ p, (size_t)(end - p) };
+	ret->before = p > text ? p[-1] : 0;
+	ret->own_line = spaced && !closing && (begins_line(text, p) || hps_is_quote(ret->before));
+	return p < end;
+}
+
+/* Does another name begin here, so that the value has ended? "&x=1", ", y: 2" */
+static bool begins_name(const char *s)
+{
+	size_t n = 0;
+
+	s += strspn(s, " \t\"'\\");
+	while (hps_is_name(s[n]))
+		n++;
+	s += n + strspn(s + n, "\"'\\ ");
+	return n && (*s == '=' || *s == ':');
+}
+
+/* The first brackets at s, with what they hold. */
+static size_t bracket_length(const char *s)
+{
+	size_t depth = 0, n = 0;
+	char quote = 0;
+
+	for (; s[n]; n++) {
+		if (s[n] == '\\' && s[n + 1])
+			n++;
+		else if (quote ? s[n] == quote : hps_is_quote(s[n]))
+			quote = quote ? 0 : s[n];
+		else if (!quote && (s[n] == '[' || s[n] == '{'))
+			depth++;
+		else if (!quote && (s[n] == ']' || s[n] == '}') && --depth == 0)
+			return n + 1;
+	}
+	return n;
+}
+
+static size_t quoted_length(const char *s, char quote, bool escaped)
+{
+	size_t n = 0;
+
+	for (; s[n] && s[n] != quote; n++)
+		if (s[n] == '\\' && s[n + 1]) {
+			if (escaped && s[n + 1] == quote)
+				break;
+			n++;
+		}
+	return n;
+}
+
+static bool is_code(const char *text)
+{
+	return strstr(text, "import ") || strstr(text, "print(") || strstr(text, "def ") || strstr(text, "lambda ");
+}
+
+/* Is the last byte a bracket that was not opened here? */
+static bool closes_alone(const char *s, size_t n)
+{
+	size_t opened = 0, closed = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		opened += strchr("([{", s[i]) != NULL;
+		closed += strchr(")]}", s[i]) != NULL;
+	}
+	return strchr(")]}", s[n - 1]) && closed > opened;
+}
+
+/* Where names have lines of their own (headers, YAML, INI) a value is the rest of the line; else a word, without what closes it. */
+static size_t bare_length(const struct assignment *a, const char *text, const char *at)
+{
+	bool query = a->before && strchr("?&;", a->before);
+	size_t n = 0;
+
+	if (a->own_line) {
+		n = strcspn(at, hps_is_quote(a->before) ? "\"'\r\n" : "\r\n");
+		if (is_code(text))
+			n = strcspn(at, ";") < n ? strcspn(at, ";") : n;
+	} else {
+		while (at[n] && !hps_is_space(at[n]) && !hps_is_quote(at[n]) && !(query && at[n] == '#') && !(strchr(",;&", at[n]) && begins_name(at + n + 1)))
+			n++;
+		while (n && strchr(",;&", at[n - 1]))
+			n--;
+		while (n > 1 && closes_alone(at, n))
+			n--;
+	}
+	while (n && hps_is_space(at[n - 1]))
+		n--;
+	return n;
+}
+
+static const char *const schemes[] = { "bearer ", "basic ", "token " };
+
+/* Of "Bearer SECRET" what is behind the scheme. */
+size_t hps_scheme_length(const char *at, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+		if (strlen(schemes[i]) < len && !strncasecmp(at, schemes[i], strlen(schemes[i])))
+			return strlen(schemes[i]);
+	return 0;
+}
+
+/* In a program a name may get another name, or what a call gives. */
+static bool is_expression(const char *text, const char *at, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!hps_is_name(at[i]) && !strchr("()[], ", at[i]))
+			return false;
+	return !hps_rule_opaque(at, len) && is_code(text);
+}
+
+static bool assignment_span(const char *text, const char *at, struct hps_span *ret)
+{
+	struct assignment a;
+	enum hps_secrecy secrecy;
+	size_t n, scheme;
+
+	if (!find_assignment(text, at, &a))
+		return false;
+	secrecy = hps_rule_name(a.name.s, a.name.len);
+	if (!secrecy)
+		return false;
+	if (secrecy == HPS_WEAK && a.before && strchr("?&", a.before))
+		secrecy = HPS_STRONG;
+	n = a.quote ? quoted_length(at, a.quote, a.escaped) : *at == '[' || *at == '{' ? bracket_length(at) : bare_length(&a, text, at);
+	scheme = hps_scheme_length(at, n);
+	if (!hps_rule_value(secrecy, at + scheme, n - scheme) || (!a.quote && is_expression(text, at, n)))
+		return false;
+	return hps_span_set(ret, at, n, a.name.s, a.name.len);
+}
+
+/* What comes after "Basic " or "Bearer ", wherever it stands. */
+static bool scheme_span(const char *text, const char *at, struct hps_span *ret)
+{
+	size_t n;
+
+	if (at == text || at[-1] != ' ' || hps_is_space(*at))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		const char *before = at - strlen(schemes[i]);
+
+		if (before < text || strncasecmp(before, schemes[i], strlen(schemes[i])) != 0 || (before > text && hps_is_name(before[-1])))
+			continue;
+		n = strcspn(at, " \t\r\n\"',;");
+		return n >= 8 && !hps_rule_tag(at, n) && (hps_rule_opaque(at, n) || n >= 20) && hps_span_class(ret, at, n, "Authorization");
+	}
+	return false;
+}
+
+static bool starts_word(const char *text, const char *at)
+{
+	return at == text || !hps_is_name(at[-1]) || strchr("_-.", at[-1]);
+}
+
+static bool token_span(const char *text, const char *at, struct hps_span *ret)
+{
+	size_t n = starts_word(text, at) ? hps_rule_token(at, strnlen(at, TOKEN_MAX), &ret->class) : 0;
+
+	return n && hps_span_class(ret, at, n, ret->class);
+}
+
+bool hps_text_span(const char *text, const char *at, bool token, struct hps_span *ret)
+{
+	switch (at > text ? at[-1] : '\0') {
+	case '/':
+		if (userinfo_span(text, at, ret))
+			return true;
+		break;
+	case ' ':
+		if (scheme_span(text, at, ret))
+			return true;
+		/* fall through */
+	case '=':
+	case ':':
+	case '\t':
+	case '>':
+	case '"':
+	case '\'':
+	case 'd':
+	case 'D':
+	case 'a':
+	case 'A':
+		if (assignment_span(text, at, ret))
+			return true;
+		break;
+	default:
+		break;
+	}
+	return token && token_span(text, at, ret);
+}
