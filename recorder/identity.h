@@ -85,13 +85,36 @@ bool hps_python_record_line(const char *line, char **ret_path, struct hps_digest
 char *hps_python_version(const char *data, size_t len, const char *minor);
 
 /* ---- identity_seed.c: seeds and where they came from ---- */
-/* seed_option: of --seed, or NULL. The trial's `seeds` array. */
+/* seed_option: of --seed, or NULL; parameters: see parameters.c, for what Hydra wrote. The trial's `seeds` array. */
 bool hps_seed_valid(const char *text); /* a whole number: decimal, perhaps negative, or 0x and hexadecimal digits; 80 characters at most */
-json_t *hps_seeds(char *const *argv, char *const *envp, const char *seed_option);
+json_t *hps_seeds(char *const *argv, char *const *envp, const char *seed_option, const json_t *parameters);
+/* Determinism switches: {"set": [{name, value, origin}], "unset": [variables], "unknown": [{name, why}]}; the last for switches in the code of
+ * the frameworks that were loaded (NULL-terminated names). */
+json_t *hps_switches(char *const *envp, const json_t *parameters, const char *const *frameworks);
+extern const char *const hps_frameworks[]; /* those that it knows */
+
+/* ---- parameters.c: hyperparameters, each {name, value, origin[, source]}, in an object whose keys mean nothing ---- */
+/* A later one of the same name, origin and source replaces the earlier. Values are raw: redact them before they are written. */
+void hps_parameter_add(json_t *rows, const char *name, const char *value, const char *origin, const char *source);
+int hps_parameters_parse(const struct hps_strv *params, json_t **ret, struct hps_error *err) HPS_MUST; /* NAME=VALUE to an object of strings */
+void hps_parameters_option(json_t *rows, const json_t *params); /* of --param: object of strings */
+void hps_parameters_argv(json_t *rows, char *const *argv);
+/* One word of a command line: --name value, --name=value, name=value, --flag. True when `next` was its value. */
+bool hps_parameters_word(json_t *rows, const char *word, const char *next, const char *origin);
+
+/* ---- hydra.c: .hydra/config.yaml and .hydra/overrides.yaml ---- */
+bool hps_hydra_is(const char *path);
+int hps_hydra_read(const char *path, json_t *rows, struct hps_error *err) HPS_MUST;
+
 
 /* ---- metrics.c: what the trial reported ---- */
 /* JSON object (nested names joined by '.') or JSON lines (the last value of each name wins) into `metrics`, values as decimal strings.
- * An absent file is no metrics and no error. */
-int hps_metrics_read(const char *path, json_t *metrics, struct hps_error *err) HPS_MUST;
+ * pointer: NULL, or the part that counts (RFC 6901; of lines, in each that has it); a number there is named by its last step. An absent
+ * file is no metrics and no error. */
+int hps_metrics_read(const char *path, const char *pointer, json_t *metrics, struct hps_error *err) HPS_MUST;
+/* The numbers of an object that is at hand. */
+int hps_metrics_add(json_t *metrics, json_t *object, struct hps_error *err) HPS_MUST;
+/* "FILE:/pointer" at its last ":/", unless there is a file of the whole name. ret_path is heap; *ret_pointer is part of option, or NULL. */
+void hps_metrics_split(const char *option, char **ret_path, const char **ret_pointer);
 
 #endif

@@ -22,12 +22,13 @@ static const struct hps_option options[] = {
 	{ "number", 0, HPS_OPT_U64, FIELD(number), "N", "its number in the study", GIVEN(has_number) },
 	{ "param", 0, HPS_OPT_STRINGS, FIELD(params), "K=V", "a hyperparameter, as it was proposed (repeatable)", 0 },
 	{ "seed", 0, HPS_OPT_STRING, FIELD(seed), "N", "a seed that the command does not name itself", 0 },
-	{ "metrics", 0, HPS_OPT_STRINGS, FIELD(metrics), "FILE", "read metrics from this file, too (repeatable)", 0 },
+	{ "metrics", 0, HPS_OPT_STRINGS, FIELD(metrics), "FILE[:POINTER]", "read metrics from this file, too, or from a part of it (repeatable)", 0 },
 	{ "dataset", 0, HPS_OPT_STRINGS, FIELD(datasets), "[NAME=]PATH", "record the digest of this file or tree (repeatable)", 0 },
 	{ "id-file", 0, HPS_OPT_STRING, FIELD(id_file), "FILE", "write the id of the record there", 0 },
 	{ "quiet", 'q', HPS_OPT_FLAG, FIELD(quiet), NULL, "no summary line", 0 },
 	{ "capture", 0, HPS_OPT_STRING, FIELD(capture), "WHAT", "contents to store: 'closure' (what no package has; default) or 'none'", 0 },
 	{ "allow-env", 0, HPS_OPT_STRINGS, FIELD(allow_env), "NAME", "record this variable's value in clear (repeatable)", 0 },
+	{ "dry-run", 0, HPS_OPT_FLAG, FIELD(dry_run), NULL, "run nothing: print what would be kept of the command and its environment, as JSON", 0 },
 	{ "key-passphrase-fd", 0, HPS_OPT_U64, FIELD(passphrase_fd), "N", "read the passphrase of the ledger's keys from descriptor N", GIVEN(has_passphrase_fd) },
 	{ "entropy", 0, HPS_OPT_STRING, FIELD(entropy), "MODE", "random numbers from a kept seed: 'record' (default), 'seed:N', or 'off'", 0 },
 	{ "entropy-from", 0, HPS_OPT_STRING, FIELD(entropy_from), "FILE", "random numbers from the seed that another recording kept", 0 },
@@ -41,11 +42,24 @@ static const struct hps_option options[] = {
 	{ "lock-fd", 0, HPS_OPT_U64, FIELD(lock_fd), "N", "keep descriptor N open while recording; the command does not get it", GIVEN(has_lock_fd) },
 };
 
+static int preview(const struct hps_trial_options *o, char **argv, struct hps_error *err)
+{
+	_cleanup_json_ json_t *kept = NULL;
+	int r = hps_trial_preview(o, argv, &kept, err);
+
+	if (!r && (json_dumpf(kept, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) || putchar('\n') == EOF))
+		r = hps_error_errno(err, "printing");
+	return r;
+}
+
 static int run(void *o, int argc, char **argv, struct hps_error *err)
 {
+	const struct hps_trial_options *given = o;
 	int r;
 
 	(void)argc;
+	if (given->dry_run)
+		return preview(given, argv, err);
 	r = hps_trial_run(o, argv, closed, &outcome, err);
 	return r < 0 ? r : outcome.status;
 }

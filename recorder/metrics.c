@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #define METRICS_MAX ((size_t)64 << 20)
 #define NAMES_MAX 10000
@@ -64,34 +65,91 @@ static int flatten(json_t *metrics, json_t *value, struct hps_error *err)
 	return r;
 }
 
-static int add_text(const char *text, size_t len, json_t *metrics, struct hps_error *err)
+/* One step of a pointer: ~1 is a slash, ~0 a tilde. */
+static void unescape_step(const char *step, size_t len, struct hps_buf *ret)
+{
+	hps_buf_reset(ret);
+	for (size_t i = 0; i < len; i++) {
+		bool escaped = step[i] == '~' && i + 1 < len;
+
+		i += escaped;
+		hps_buf_addc(ret, escaped && step[i] == '1' ? '/' : escaped && step[i] == '0' ? '~' : step[i]);
+	}
+	hps_buf_addc(ret, '\0');
+	ret->len--;
+}
+
+/* RFC 6901. NULL when the value has no such part; the last step stays in `step`. */
+static json_t *follow(json_t *value, const char *pointer, struct hps_buf *step)
+{
+	while (value && *pointer == '/') {
+		size_t len = strcspn(++pointer, "/");
+		uint64_t at;
+
+		unescape_step(pointer, len, step);
+		pointer += len;
+		if (json_is_array(value))
+			value = hps_parse_u64(step->data, SIZE_MAX, &at) == 0 ? json_array_get(value, at) : NULL;
+		else
+			value = json_object_get(value, step->data);
+	}
+	return value;
+}
+
+static int add_text(const char *text, size_t len, const char *pointer, json_t *metrics, struct hps_error *err)
 {
 	_cleanup_json_ json_t *value = NULL;
+	_cleanup_buf_ struct hps_buf step = HPS_BUF_INIT;
+	json_t *part;
 	int r = hps_json_parse(text, len, &value, err);
 
 	if (r)
 		return r;
-	if (!json_is_object(value))
+	part = pointer ? follow(value, pointer, &step) : value;
+	if (pointer && !part)
+		return hps_error_set(err, HPS_E_NOTFOUND, "there is nothing at '%s'", pointer);
+	if (pointer && json_is_number(part))
+		return set(metrics, step.data, part, err);
+	if (!json_is_object(part))
 		return hps_error_set(err, HPS_E_FORMAT, "metrics must be a JSON object, or one object a line");
-	return flatten(metrics, value, err);
+	return flatten(metrics, part, err);
 }
 
 /* Line by line; a last line without its end may be one that the trial was killed in, and is left out when it does not parse. */
-static int add_lines(const char *text, json_t *metrics, struct hps_error *err)
+static int add_lines(const char *text, const char *pointer, json_t *metrics, struct hps_error *err)
 {
+	bool found = false;
+
 	for (unsigned number = 1; *text; number++) {
 		size_t len = strcspn(text, "\n");
 		bool last = !text[len] && number > 1;
-		int r = strspn(text, " \t\r") >= len ? 0 : add_text(text, len, metrics, last ? NULL : err);
+		bool blank = strspn(text, " \t\r") >= len;
+		int r = blank ? 0 : add_text(text, len, pointer, metrics, last || pointer ? NULL : err);
 
-		if (r && !last)
+		found |= !blank && !r;
+		if (r && !last && !pointer)
 			return hps_error_prefix(err, "line %u", number);
 		text += len + (text[len] == '\n');
 	}
-	return 0;
+	return pointer && !found ? hps_error_set(err, HPS_E_NOTFOUND, "no line has a number at '%s'", pointer) : 0;
 }
 
-int hps_metrics_read(const char *path, json_t *metrics, struct hps_error *err)
+int hps_metrics_add(json_t *metrics, json_t *object, struct hps_error *err)
+{
+	return flatten(metrics, object, err);
+}
+
+void hps_metrics_split(const char *option, char **ret_path, const char **ret_pointer)
+{
+	const char *colon = NULL;
+
+	for (const char *at = option; access(option, F_OK) && (at = strstr(at, ":/")); at++)
+		colon = at;
+	*ret_path = colon ? hps_strndup(option, (size_t)(colon - option)) : hps_strdup(option);
+	*ret_pointer = colon ? colon + 1 : NULL;
+}
+
+int hps_metrics_read(const char *path, const char *pointer, json_t *metrics, struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	int r;
@@ -103,7 +161,7 @@ int hps_metrics_read(const char *path, json_t *metrics, struct hps_error *err)
 			hps_error_release(err);
 		return 0;
 	}
-	if (!r && add_text(text.data, text.len, metrics, NULL))
-		r = add_lines(text.data, metrics, err);
+	if (!r && add_text(text.data, text.len, pointer, metrics, NULL))
+		r = add_lines(text.data, pointer, metrics, err);
 	return r ? hps_error_prefix(err, "reading the metrics '%s'", path) : 0;
 }

@@ -110,13 +110,14 @@ static json_t *standard_json(const struct hps_record *r)
 	return list;
 }
 
-static json_t *external_json(const struct hps_record *r)
+json_t *hps_record_external(const struct hps_record *r)
 {
 	json_t *external = json_object(), *clear = json_object(), *tags = json_object();
 
 	hps_json_set(external, "command", hps_shape_arguments(r, r->argv));
 	hps_json_set(external, "cwd", hps_shape_text(r, r->cwd));
 	hps_json_set(external, "params", hps_shape_named(r, r->params));
+	hps_json_set(external, "parameters", hps_shape_parameters(r));
 	hps_redact_environment(r->redactor, r->envp, clear, tags);
 	hps_json_set(external, "environment", clear);
 	hps_json_set(external, "environmentDigests", tags);
@@ -179,6 +180,27 @@ static void add_datasets(const struct hps_record *r, json_t *datasets, json_t *d
 	}
 }
 
+static bool has_framework(const struct hps_record *r, const char *name)
+{
+	_cleanup_free_ char *tail = hps_format("-packages/%s/", name);
+
+	for (size_t i = 0; i < r->files->by_path.n; i++)
+		if (strstr(r->files->by_path.items[i].key, tail) && ((const struct hps_file *)r->files->by_path.items[i].value)->uses)
+			return true;
+	return false;
+}
+
+static json_t *switches_json(const struct hps_record *r)
+{
+	const char *loaded[8] = { NULL };
+	size_t n = 0;
+
+	for (size_t i = 0; hps_frameworks[i] && n + 1 < ARRAY_SIZE(loaded); i++)
+		if (has_framework(r, hps_frameworks[i]))
+			loaded[n++] = hps_frameworks[i];
+	return hps_switches(r->envp, r->parameters, loaded);
+}
+
 int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 {
 	_cleanup_json_ json_t *statement = hps_statement_new(HPS_PREDICATE_TRIAL), *facts = NULL;
@@ -197,7 +219,7 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 	}
 	add_datasets(r, json_object_get(facts, "datasets"), dependencies);
 	hps_json_set_text(definition, "buildType", "urn:hps:command:v1");
-	hps_json_set(definition, "externalParameters", external_json(r));
+	hps_json_set(definition, "externalParameters", hps_record_external(r));
 	hps_json_set(definition, "internalParameters", options_json(r));
 	hps_json_set(definition, "resolvedDependencies", dependencies);
 	add_selftest(rows);
@@ -210,7 +232,8 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 	hps_json_set(predicate, "metricsPath", hps_path_json(r->metrics_path));
 	hps_json_set(predicate, "buildDefinition", definition);
 	hps_json_set(predicate, "runDetails", run_json(r));
-	hps_json_set(predicate, "seeds", hps_seeds(r->argv, r->envp, r->o->seed));
+	hps_json_set(predicate, "seeds", hps_seeds(r->argv, r->envp, r->o->seed, r->parameters));
+	hps_json_set(predicate, "switches", switches_json(r));
 	hps_json_set(predicate, "entropy", hps_entropy_json(r->supervisor->entropy));
 	hps_json_set(predicate, "identities", rows);
 	hps_json_set(predicate, "coverage", hps_gaps_json(r->gaps));

@@ -610,7 +610,7 @@ struct hps_trial_options {
 	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from;
 	struct hps_strv params, metrics, datasets, allow_env;
 	uint64_t number, passphrase_fd, lock_fd;
-	bool has_number, has_passphrase_fd, has_lock_fd, quiet, wait, entropy_full, no_network;
+	bool has_number, has_passphrase_fd, has_lock_fd, quiet, wait, entropy_full, no_network, dry_run;
 };
 struct hps_outcome {
 	bool started; /* the command ran: its status is ours */
@@ -620,6 +620,14 @@ struct hps_outcome {
 /* closed: descriptors 0-2 that were closed when the program started, and a -1. A negative code: nothing was started. */
 int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const int closed[4], struct hps_outcome *outcome,
 		  struct hps_error *err) HPS_MUST;
+
+int hps_trial_check(const struct hps_trial_options *o, struct hps_error *err) HPS_MUST; /* the options; makes descriptors ours */
+
+/* ---- preview.c: --dry-run ---- */
+char *hps_trial_directory(const struct hps_trial_options *o); /* where the command starts; heap */
+/* {"schema": "hps.dry-run/1", and what externalParameters and seeds would be}: nothing is started, nothing is written. Tags are those
+ * of the ledger when there is one that can be read. */
+int hps_trial_preview(const struct hps_trial_options *o, char *const *argv, json_t **ret, struct hps_error *err) HPS_MUST;
 
 /* ---- record.c: what is written down ------------------------------------------------------------------------------------------------------------------ */
 
@@ -635,6 +643,7 @@ struct hps_record {
 	char begin_id[65];
 	char *metrics_path;
 	json_t *params, *metrics;
+	json_t *parameters; /* with --param, of the command line and of Hydra: parameters.c */
 	int64_t started_ns, finished_ns;	     /* wall clock */
 	int64_t started_boot_ns, finished_boot_ns; /* boot clock */
 	int status;			     /* wait status */
@@ -649,6 +658,7 @@ struct hps_record {
 	uint64_t n_read, n_written;  /* files, for the summary */
 };
 json_t *hps_record_begin(const struct hps_record *r);
+json_t *hps_record_external(const struct hps_record *r); /* buildDefinition.externalParameters: what the command was given */
 /* Writes the manifests and builds the trial statement. */
 int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST;
 
@@ -673,6 +683,7 @@ json_t *hps_shape_exit(int status);
 char **hps_shape_words(const struct hps_execution *e); /* its arguments, and a NULL; heap, the strings are e's */
 json_t *hps_shape_arguments(const struct hps_record *r, char *const *argv); /* redacted */
 json_t *hps_shape_text(const struct hps_record *r, const char *text);	    /* redacted */
+json_t *hps_shape_parameters(const struct hps_record *r);			    /* array of rows: redacted */
 json_t *hps_shape_named(const struct hps_record *r, const json_t *values);  /* object of strings under a user's names: redacted */
 
 /* ---- manifest.c: long lists as objects ------------------------------------------------------------------------------------------------------------------ */

@@ -20,7 +20,7 @@ char *hps_redact_tag(const struct hps_redactor *r, const char *class, const char
 	struct hps_digest d;
 	char hex[33];
 
-	if (!r)
+	if (!r || r->keyless)
 		return hps_strdup(WITHHELD);
 	hps_buf_adds(&text, "hps-redact-v1");
 	hps_buf_addc(&text, '\0');

@@ -125,6 +125,7 @@ enum hps_content_secret {
 };
 struct hps_redactor {
 	uint8_t key[32];	     /* of this ledger */
+	bool keyless;		     /* there is none: every tag is "[redacted]" */
 	const struct hps_strv *more; /* names of --allow-env; may be NULL */
 	struct hps_known *known;     /* NULL: nothing was learnt yet */
 	uint8_t pairs[8192];	     /* with which two bytes a token or a known secret begins */
@@ -132,7 +133,7 @@ struct hps_redactor {
 void hps_redactor_release(struct hps_redactor *r); /* wipes */
 /* Remembers the secrets of a command and its environment, to find them wherever else they turn up. Not while another thread redacts. */
 void hps_redactor_learn(struct hps_redactor *r, char *const *argv, char *const *envp);
-/* "hmac:<32 hex digits>" of the value under its class (the variable's or option's name); "[redacted]" when r is NULL. */
+/* "hmac:<32 hex digits>" of the value under its class (the variable's or option's name); "[redacted]" when there is no key, or r is NULL. */
 char *hps_redact_tag(const struct hps_redactor *r, const char *class, const char *value, size_t len);
 /* Clear values of the allow-list go to `clear`, tags of all others to `tags`. */
 void hps_redact_environment(const struct hps_redactor *r, char *const *envp, json_t *clear, json_t *tags);

@@ -363,6 +363,7 @@ static const struct {
 	{ "secrets", NAME, "cookies.txt" }, { "keystore", SUFFIX, ".p12" },	   { "keystore", SUFFIX, ".pfx" },	  { "keystore", SUFFIX, ".jks" },
 	{ "keystore", SUFFIX, ".keystore" }, { "keystore", SUFFIX, ".kdbx" },	   { "keystore", SUFFIX, ".ppk" },	  { "keystore", SUFFIX, ".agekey" },
 	{ "hps", PART, "/keys/redact.key" }, { "hps", PART, "/keys/log.pem" },	   { "hps", PART, "/keys/statement.pem" },
+	{ "hps", PART, "/secrets/entropy/" },
 };
 /* Templates without values, and code: Python's own secrets.py. */
 static const char *const no_credentials[] = { ".example", ".sample", ".template", ".dist", ".py", ".pyc", ".pub", ".so", ".h", ".c", ".md", ".d.ts", ".js" };

@@ -101,3 +101,20 @@ json_t *hps_shape_named(const struct hps_record *r, const json_t *values)
 	}
 	return clean;
 }
+
+json_t *hps_shape_parameters(const struct hps_record *r)
+{
+	json_t *list = json_array(), *row;
+	const char *key;
+
+	json_object_foreach(r->parameters, key, row) {
+		const char *name = hps_json_text(row, "name");
+		_cleanup_free_ char *safe = hps_redact_text(r->redactor, name), *text = hps_redact_named(r->redactor, name, hps_json_text(row, "value"));
+		json_t *copy = json_copy(row);
+
+		hps_json_set_text(copy, "name", safe);
+		hps_json_set_text(copy, "value", text);
+		hps_json_add(list, copy);
+	}
+	return list;
+}

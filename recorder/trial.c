@@ -15,6 +15,8 @@
 
 #include "recorder/identity.h"
 
+#define HYDRA_MAX 64 /* files of it that are read */
+
 extern char **environ;
 
 struct trial {
@@ -98,24 +100,6 @@ static void drop_inherited(struct trial *t)
 
 /* ---- the command's surroundings ---- */
 
-static int parse_params(const struct hps_strv *params, json_t **ret, struct hps_error *err)
-{
-	_cleanup_json_ json_t *object = json_object();
-
-	for (size_t i = 0; i < params->n; i++) {
-		const char *equals = strchr(params->v[i], '=');
-		_cleanup_free_ char *name = equals ? hps_strndup(params->v[i], (size_t)(equals - params->v[i])) : NULL;
-		_cleanup_json_ json_t *key = NULL;
-
-		if (!equals || equals == params->v[i])
-			return hps_error_set(err, HPS_E_USAGE, "--param '%s': give it as NAME=VALUE", params->v[i]);
-		key = hps_path_json(name);
-		hps_json_set(object, json_string_value(key), hps_path_json(equals + 1));
-	}
-	*ret = hps_take(object);
-	return 0;
-}
-
 static int make_metrics_path(struct trial *t, struct hps_error *err)
 {
 	const char *base = getenv("TMPDIR");
@@ -145,18 +129,6 @@ static void make_environment(struct trial *t)
 			t->envp[out++] = environ[i];
 	t->envp[out++] = t->own_env[0] = hps_format("HPS_RECORD_ID=%s", t->record.begin_id);
 	t->envp[out++] = t->own_env[1] = hps_format("HPS_METRICS=%s", t->record.metrics_path);
-}
-
-static char *working_directory(const struct hps_trial_options *o)
-{
-	char *here;
-
-	if (o->cwd)
-		return hps_strdup(o->cwd);
-	if (o->root)
-		return hps_strdup("/");
-	here = getcwd(NULL, 0);
-	return here ? here : hps_strdup("");
 }
 
 /* Is there such a program at all? 0, or the status that env(1) and the shells give: 126, 127. */
@@ -204,14 +176,33 @@ static void read_metrics(struct trial *t)
 
 	for (size_t i = 0; i <= more->n; i++) {
 		_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
-		const char *path = i < more->n ? more->v[i] : t->record.metrics_path;
+		_cleanup_free_ char *path = NULL;
+		const char *pointer = NULL;
 
+		if (i < more->n)
+			hps_metrics_split(more->v[i], &path, &pointer);
+		else
+			path = hps_strdup(t->record.metrics_path);
 		if (i < more->n && access(path, F_OK))
 			hps_error_errno(&err, "--metrics '%s'", path);
-		if (!err.code && hps_metrics_read(path, t->record.metrics, &err) == 0)
+		if (!err.code && hps_metrics_read(path, pointer, t->record.metrics, &err) == 0)
 			continue;
 		hps_gap_note(&t->gaps, HPS_GAP_METRICS);
 		hps_note("%s; the trial is recorded without them", err.message);
+	}
+}
+
+static void read_hydra(struct trial *t)
+{
+	for (size_t i = 0, n = 0; i < t->files.by_path.n && n < HYDRA_MAX; i++) {
+		const struct hps_file *file = t->files.by_path.items[i].value;
+		_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+
+		if (!file->product || !file->final.exists || !hps_hydra_is(file->path))
+			continue;
+		n++;
+		if (hps_hydra_read(file->path, t->record.parameters, &err))
+			hps_note("%s", err.message);
 	}
 }
 
@@ -229,6 +220,7 @@ static void *supervisor_main(void *arg)
 	hps_supervisor_run(&t->supervisor);
 	hps_files_settle(&t->files);
 	read_metrics(t);
+	read_hydra(t);
 	return NULL;
 }
 
@@ -438,6 +430,7 @@ static void release(struct trial *t)
 	free(t->record.cwd);
 	free(t->record.metrics_path);
 	json_decref(t->record.params);
+	json_decref(t->record.parameters);
 	json_decref(t->record.metrics);
 	json_decref(t->record.spooled);
 }
@@ -493,7 +486,7 @@ static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *out
 	return 0;
 }
 
-static int check_options(const struct hps_trial_options *o, struct hps_error *err)
+int hps_trial_check(const struct hps_trial_options *o, struct hps_error *err)
 {
 	if (o->capture && strcmp(o->capture, "closure") != 0 && strcmp(o->capture, "none") != 0)
 		return hps_error_set(err, HPS_E_USAGE, "--capture '%s': it is 'closure' or 'none'", o->capture);
@@ -527,7 +520,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 {
 	struct trial *t = hps_alloc(sizeof *t);
 	sigset_t watched;
-	int r = check_options(o, err);
+	int r = hps_trial_check(o, err);
 
 	t->o = t->record.o = o;
 	t->lease = t->supervisor.listener = t->supervisor.proc_fd = t->reaper.epoll_fd = t->reaper.signal_fd = -1;
@@ -548,9 +541,12 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 	if (!r)
 		r = hps_entropy_init(&t->entropy, o->entropy, o->entropy_from, o->entropy_full, err);
 	if (!r)
-		r = parse_params(&o->params, &t->record.params, err);
+		r = hps_parameters_parse(&o->params, &t->record.params, err);
 	if (!r) {
-		t->record.cwd = working_directory(o);
+		t->record.parameters = json_object();
+		hps_parameters_option(t->record.parameters, t->record.params);
+		hps_parameters_argv(t->record.parameters, argv);
+		t->record.cwd = hps_trial_directory(o);
 		t->record.umask = umask(0);
 		umask(t->record.umask);
 		memcpy(t->inherited.closed, closed, sizeof t->inherited.closed);

@@ -23,6 +23,7 @@ for folder in core ledger recorder search replay audit; do
 done
 is "layers: only one file of ledger/ knows SQLite" "$(grep -l 'sqlite3.h' core/*.[ch] ledger/*.[ch] | wc -l)" 1
 is "layers: only one file of recorder/ knows SQLite" "$(grep -l 'sqlite3.h' recorder/*.[ch] | tr '\n' ' ')" "recorder/package_rpm.c "
+is "layers: only one file of recorder/ knows YAML" "$(grep -l 'yaml.h' recorder/*.[ch] | wc -l)" 1
 is "layers: only one file of search/ knows YAML" "$(grep -l 'yaml.h' search/*.[ch] | wc -l)" 1
 
 for header in include/hps/*.h core/*.h ledger/*.h recorder/*.h search/*.h replay/*.h audit/*.h; do

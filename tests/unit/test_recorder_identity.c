@@ -279,7 +279,7 @@ static void test_seeds(void **state)
 {
 	_cleanup_strv_ struct hps_strv argv = LIST_OF("train.py", "--seed", "7", "trainer.Random-State=8", "--lr=0.1", "--seed=x", "seedling=3");
 	_cleanup_strv_ struct hps_strv envp = LIST_OF("PYTHONHASHSEED=0", "HOME=/");
-	_cleanup_json_ json_t *seeds = hps_seeds(argv.v, envp.v, "42");
+	_cleanup_json_ json_t *seeds = hps_seeds(argv.v, envp.v, "42", NULL);
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
 	(void)state;
@@ -295,7 +295,7 @@ static void check_metrics(const char *text, const char *want)
 	_cleanup_buf_ struct hps_buf got = HPS_BUF_INIT;
 
 	write_text("metrics", text);
-	assert_ok(hps_metrics_read("metrics", metrics, err));
+	assert_ok(hps_metrics_read("metrics", NULL, metrics, err));
 	assert_ok(hps_json_canonical(metrics, &got, err));
 	assert_string_equal(got.data, want);
 }
@@ -310,11 +310,11 @@ static void test_metrics(void **state)
 	check_metrics("{\"acc\":0.1}\n{\"acc\":0.2,\"loss\":3}\n", "{\"acc\":\"0.2\",\"loss\":\"3\"}");
 	check_metrics("{\"acc\":0.1}\n{\"acc\":0.", "{\"acc\":\"0.1\"}"); /* killed while writing */
 	check_metrics("", "{}");
-	assert_ok(hps_metrics_read("absent", metrics, err));
+	assert_ok(hps_metrics_read("absent", NULL, metrics, err));
 	write_text("metrics", "{\"a\":1}\nnot json\n{\"a\":2}\n");
-	assert_fails(HPS_E_FORMAT, hps_metrics_read("metrics", metrics, err));
+	assert_fails(HPS_E_FORMAT, hps_metrics_read("metrics", NULL, metrics, err));
 	write_text("metrics", "[1]");
-	assert_fails(HPS_E_FORMAT, hps_metrics_read("metrics", metrics, err));
+	assert_fails(HPS_E_FORMAT, hps_metrics_read("metrics", NULL, metrics, err));
 }
 
 int main(void)
