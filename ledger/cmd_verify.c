@@ -33,6 +33,7 @@ static json_t *verification_json(const struct hps_verification *v)
 	hps_json_set_text(j, "origin", v->origin);
 	hps_json_set_int(j, "size", (int64_t)v->size);
 	hps_json_set_text(j, "root", v->root);
+	hps_json_set_int(j, "pending", (int64_t)v->n_pending);
 	hps_json_set_int(j, "checked", (int64_t)v->n_checked);
 	hps_json_set_int(j, "objects", (int64_t)v->n_objects);
 	hps_json_set(j, "objectsChecked", json_boolean(v->objects_checked));
@@ -60,6 +61,8 @@ static void print_verification(const char *dir, const struct hps_verification *v
 	if (v->origin)
 		hps_print_line("origin   %s", v->origin);
 	hps_print_line("entries  %llu of %llu hold", (unsigned long long)v->n_checked, (unsigned long long)v->size);
+	if (v->n_pending)
+		hps_print_line("journal  %llu of them are not published yet", (unsigned long long)v->n_pending);
 	if (v->objects_checked)
 		hps_print_line("objects  %llu hold", (unsigned long long)v->n_objects);
 	else

@@ -13,7 +13,7 @@
 #define UNFINISHED ".init" /* everything is made in here and moved up when it is whole */
 
 /* The trust file is last: a directory without it is not a ledger yet. */
-static const char *const parts[] = { "keys", "objects", "running", "staging", "tiles", "lock", "ledger.db", HPS_TRUST_FILE };
+static const char *const parts[] = { "keys", "objects", "running", "staging", "tiles", "lock", "journal", "ledger.db", HPS_TRUST_FILE };
 
 static char *default_origin(const char *dir)
 {
@@ -111,7 +111,9 @@ static int make_keys(int dirfd, const struct hps_ledger_init *init, struct hps_k
 
 static int make_lock(int dirfd, struct hps_error *err)
 {
-	return hps_file_write(dirfd, "lock", 0600, "", 0, err);
+	int r = hps_file_write(dirfd, "lock", 0600, "", 0, err);
+
+	return r ? r : hps_file_write(dirfd, "journal", 0600, "", 0, err);
 }
 
 static int fill(int dirfd, const char *path, const char *origin, const struct hps_ledger_init *init, struct hps_error *err)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define SWEEP_MAX 256
+#define NEW ".new." /* how the name of a lease starts whose begin entry has no id yet */
 
 /* 0: locked; -EWOULDBLOCK: somebody holds it; -ESTALE: it has been removed meanwhile. */
 static int lock_file(struct hps_ledger *l, const char *name, int how, int *ret_fd)
@@ -43,16 +44,38 @@ static int take_lock(struct hps_ledger *l, const char *begin_id, int *ret_fd, st
 	return hps_error_errno(err, "taking the lease 'running/%.12s'", begin_id);
 }
 
-int hps_lease_prepare(struct hps_ledger *l, const char *begin_id, struct hps_error *err)
+int hps_lease_prepare(struct hps_ledger *l, char ret_name[HPS_LEASE_NAME], struct hps_error *err)
 {
-	int fd, r = take_lock(l, begin_id, &fd, err);
+	uint64_t unique;
+	int fd, r = hps_random(&unique, sizeof unique, err);
 
 	if (r)
 		return r;
+	snprintf(ret_name, HPS_LEASE_NAME, NEW "%016llx", (unsigned long long)unique);
+	r = take_lock(l, ret_name, &fd, err);
+	if (r)
+		return r;
 	l->leases = hps_grow(l->leases, l->n_leases, sizeof *l->leases);
-	snprintf(l->leases[l->n_leases].begin_id, HPS_DIGEST_HEX, "%s", begin_id);
+	snprintf(l->leases[l->n_leases].begin_id, HPS_DIGEST_HEX, "%s", ret_name);
 	l->leases[l->n_leases++].fd = fd;
 	return 0;
+}
+
+int hps_lease_name(struct hps_ledger *l, const char *name, const char *begin_id, struct hps_error *err)
+{
+	return renameat(l->runningfd, name, l->runningfd, begin_id) ? hps_error_errno(err, "naming the lease 'running/%.12s'", begin_id) : 0;
+}
+
+void hps_lease_unname(struct hps_ledger *l, const char *begin_id)
+{
+	unlinkat(l->runningfd, begin_id, 0);
+}
+
+void hps_lease_keep(struct hps_ledger *l, const char *name, const char *begin_id)
+{
+	for (size_t i = 0; i < l->n_leases; i++)
+		if (!strcmp(l->leases[i].begin_id, name))
+			snprintf(l->leases[i].begin_id, HPS_DIGEST_HEX, "%s", begin_id);
 }
 
 /* The descriptor of a prepared lease, which leaves the list; -1 when there is none. */
@@ -69,12 +92,12 @@ static int fetch(struct hps_ledger *l, const char *begin_id)
 	return -1;
 }
 
-void hps_lease_drop(struct hps_ledger *l, const char *begin_id)
+void hps_lease_drop(struct hps_ledger *l, const char *name)
 {
-	int fd = fetch(l, begin_id);
+	int fd = fetch(l, name);
 
 	if (fd >= 0)
-		hps_lease_end(l, begin_id, fd);
+		hps_lease_end(l, name, fd);
 }
 
 void hps_lease_release_all(struct hps_ledger *l)
@@ -166,7 +189,9 @@ static int sweep_one(struct hps_ledger *l, uint64_t index, struct hps_error *err
 		return hps_error_errno(err, "looking at the lease 'running/%.12s'", begin.id);
 	}
 	/* Only now is it certain that nobody else is about to end it. */
-	r = has_ended(l, begin.id, &ended, err);
+	r = hps_ledger_refresh(l, err);
+	if (!r)
+		r = has_ended(l, begin.id, &ended, err);
 	if (!r && !ended) {
 		lost = lost_statement(&begin);
 		r = hps_ledger_append(l, lost, NULL, NULL, err);
@@ -180,6 +205,18 @@ static int sweep_one(struct hps_ledger *l, uint64_t index, struct hps_error *err
 	return r;
 }
 
+static bool is_leftover(struct hps_ledger *l, const char *name)
+{
+	struct hps_digest id;
+	uint64_t index;
+	bool ended = false;
+	size_t n = 0;
+
+	if (hps_digest_parse(name, &id))
+		return true; /* of a begin entry that has not even got an id */
+	return !hps_store_by_prefix(l->store, &id, &id, INT64_MAX, &index, 1, &n, NULL) && (!n || (!has_ended(l, name, &ended, NULL) && ended));
+}
+
 /* Files of begin entries that ended, or that never were stored; their owners died before they could remove them. */
 static void remove_leftovers(struct hps_ledger *l)
 {
@@ -189,14 +226,11 @@ static void remove_leftovers(struct hps_ledger *l)
 
 	while (d && (e = readdir(d))) {
 		struct hps_digest id;
-		uint64_t index;
-		bool ended = false;
-		size_t n = 0;
 		int fd;
 
-		if (hps_digest_parse(e->d_name, &id) || lock_file(l, e->d_name, LOCK_EX | LOCK_NB, &fd))
+		if ((hps_digest_parse(e->d_name, &id) && strncmp(e->d_name, NEW, strlen(NEW)) != 0) || lock_file(l, e->d_name, LOCK_EX | LOCK_NB, &fd))
 			continue;
-		if (!hps_store_by_prefix(l->store, &id, &id, INT64_MAX, &index, 1, &n, NULL) && (!n || (!has_ended(l, e->d_name, &ended, NULL) && ended)))
+		if (is_leftover(l, e->d_name))
 			unlinkat(l->runningfd, e->d_name, 0);
 		close(fd);
 	}

@@ -445,6 +445,75 @@ int hps_store_open_begins(struct hps_store *s, uint64_t from, uint64_t limit, ui
 /* The number for the next begin entry of that key. */
 int hps_store_next_counter(struct hps_store *s, const struct hps_digest *keyid, uint64_t *ret, struct hps_error *err) HPS_MUST;
 
+/* ---- journal.c: acknowledged, and not yet in ledger.db and tiles/ --------------------------------------------------------------------- */
+
+#define HPS_JOURNAL_HEADER 32
+#define HPS_BATCH_HEADER 64
+
+/* What the file said when the lock was last held. Of other writers' batches only the new ones are read then; when the header's
+ * base has changed, or is gone, somebody has settled, and everything is loaded again. */
+struct hps_journal {
+	int fd;		     /* -1: there is none, or it cannot be written to */
+	bool loaded;
+	uint64_t base;	     /* entries before its first batch */
+	uint64_t end;	     /* where the next batch goes */
+	struct hps_merkle tree;	   /* of everything signed */
+	struct hps_map ids;	   /* of pending entries: id to index + 1 */
+	struct hps_map counters;   /* key id to the counter of its last pending begin entry + 1 */
+	int64_t since_ns;	   /* what is pending was first seen then; 0: nothing is */
+};
+struct hps_journal_entry {
+	struct hps_digest id, keyid;
+	int64_t counter; /* of a begin entry, else -1 */
+	const uint8_t *leaf, *envelope;
+	size_t leaf_len, envelope_len;
+};
+/* Entries under one checkpoint, as read from the file. */
+struct hps_batch {
+	struct hps_buf bytes;
+	uint64_t from, to, end; /* end: offset of the next one */
+	struct hps_digest before; /* root of the tree that it continues */
+	size_t entries_len, note_at, note_len;
+};
+#define HPS_BATCH_INIT { HPS_BUF_INIT, 0, 0, 0, { { 0 } }, 0, 0, 0 }
+void hps_batch_release(struct hps_batch *b);
+/* false: there is no header, or (err is set) it cannot be read. */
+bool hps_journal_header(int fd, uint64_t *ret_base, struct hps_error *err);
+/* 1: a whole batch is there; 0: none; negative: it cannot be read. */
+int hps_journal_read(int fd, uint64_t at, struct hps_batch *ret, struct hps_error *err) HPS_MUST;
+bool hps_batch_next(const struct hps_batch *b, size_t *at, struct hps_journal_entry *ret);
+/* A batch is made in a buffer; each entry is added to it and learnt, so that the journal's tree is the one to be signed. */
+void hps_batch_begin(struct hps_buf *batch);
+void hps_batch_add(struct hps_buf *batch, const struct hps_journal_entry *e);
+void hps_journal_learn(struct hps_journal *j, const struct hps_journal_entry *e);
+/* Writes it behind the others, reads it back, hashes what came back up to the root, signs that, flushes. On failure nothing of it is
+ * there. `before` is the tree without it. The lock is held for this and what follows. */
+int hps_journal_write(struct hps_ledger *l, struct hps_buf *batch, const struct hps_merkle *before, struct hps_error *err) HPS_MUST;
+int hps_journal_load(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+/* Everything is settled: the next batch is written over what is there. */
+int hps_journal_restart(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+void hps_journal_forget(struct hps_journal *j);
+bool hps_journal_pending(const struct hps_ledger *l); /* there may be something to settle */
+
+/* ---- queue.c: writers that wait to be served ------------------------------------------------------------------------------------------- */
+
+struct hps_queue {
+	int ledgerfd, fd, requestfd; /* ledgerfd belongs to the ledger */
+	int mine; /* our slot, or -1 */
+	struct hps_slot *slots; /* NULL: no queue here, wait for the lock */
+};
+#define HPS_QUEUE_INIT { -1, -1, -1, -1, NULL }
+void hps_queue_open(struct hps_queue *q, int ledgerfd);
+void hps_queue_close(struct hps_queue *q);
+bool hps_queue_put(struct hps_queue *q, const struct hps_buf *request); /* false: there is no room */
+bool hps_queue_wait(struct hps_queue *q, int lockfd);	 /* true: the lock was free and is ours now; false: answered */
+bool hps_queue_withdraw(struct hps_queue *q);		 /* false: it has been answered meanwhile */
+int hps_queue_answer_read(struct hps_queue *q, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
+/* For the holder of the lock: the next slot after `after` that waits, or -1. */
+int hps_queue_next(struct hps_queue *q, int after, struct hps_buf *ret_request);
+void hps_queue_answer(struct hps_queue *q, int slot, int code, const char *message, const struct hps_buf *answer);
+void hps_queue_wake(struct hps_queue *q);
+
 /* ---- open.c: the handle ------------------------------------------------------------------------------------------------------------ */
 
 struct hps_ledger {
@@ -457,10 +526,13 @@ struct hps_ledger {
 	bool has_database;   /* else store is an index in memory */
 	struct hps_objects *objects;
 	struct hps_trust trust;
-	uint64_t size;	     /* of the newest checkpoint seen, with its root */
+	uint64_t size;	     /* of the newest published checkpoint seen, with its root; what the journal holds is beyond it */
 	struct hps_digest root;
 	/* with HPS_LEDGER_APPEND */
-	int lockfd, stagingfd, runningfd;
+	int lockfd, runningfd, memoryfd;
+	bool memory_checked;
+	struct hps_journal journal;
+	struct hps_queue queue;
 	struct hps_key *log_key, *statement_key;
 	char keyid[HPS_DIGEST_HEX];
 	/* leases that appending begin entries took, until hps_lease_take() fetches them */
@@ -472,6 +544,8 @@ struct hps_ledger {
 };
 
 /* Reads and verifies tiles/checkpoint into l->size and l->root; they never go back. */
+int hps_ledger_read_checkpoint(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+/* The same after settling: then everything that was acknowledged before the call can be read. Not with the lock held. */
 int hps_ledger_refresh(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 /* HPS_E_DENIED unless the directory belongs to the current user. */
 int hps_ledger_check_owner(int dirfd, const char *dir, struct hps_error *err) HPS_MUST;
@@ -496,19 +570,37 @@ void hps_publication_discard(struct hps_ledger *l, struct hps_publication *p);
 /* Gives the files their names, the checkpoint's last, each step durable before the next. */
 int hps_publication_move(struct hps_ledger *l, struct hps_publication *p, struct hps_error *err) HPS_MUST;
 
+/* ---- settle.c: from the journal to ledger.db and tiles/ ----------------------------------------------------------------------------------- */
+
+/* Publishes what a killed writer had stored: then the stored head and the published checkpoint are the same, and l->size and
+ * l->root say which. Both with the lock held. */
+int hps_ledger_recover(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+int hps_ledger_settle(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+/* Takes the lock for it when there is anything to settle, and empties the journal. */
+int hps_ledger_settle_all(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+
+/* ---- memory.c: what the log key has signed, kept outside the ledger ---------------------------------------------------------------------- */
+
+/* HPS_E_DAMAGED: this ledger is behind what its key has signed, or another than that. Once for each handle that appends. */
+int hps_memory_check(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+void hps_memory_note(struct hps_ledger *l);
+
 /* ---- lock.c: one writer at a time ------------------------------------------------------------------------------------------------------ */
 
-/* Blocks until this process alone may write. What a killed writer left is finished first: then the stored head, the newest
- * signed checkpoint and the published one are the same, and l->size and l->root say which. */
+/* Blocks until this process alone may write. What a killed writer left is finished then, and the journal is known to its end. */
 int hps_ledger_lock(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+/* In two steps: the lock if it is free, and (unlocking on failure) what goes with it. */
+int hps_ledger_try_lock(struct hps_ledger *l, bool *ret_got, struct hps_error *err) HPS_MUST;
+int hps_ledger_lock_load(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 void hps_ledger_unlock(struct hps_ledger *l);
+int hps_ledger_check_append(const struct hps_ledger *l, struct hps_error *err) HPS_MUST; /* the handle is one to append with */
 
 /* ---- read.c ----------------------------------------------------------------------------------------------------------------------------- */
 
 int hps_ledger_load(struct hps_ledger *l, uint64_t index, struct hps_entry *ret, struct hps_error *err) HPS_MUST;
 void hps_envelope_path(const struct hps_digest *id, char out[HPS_TILE_PATH]); /* "envelope/<hex>.json" */
 
-/* ---- verify.c, verify_entry.c, verify_tiles.c, verify_database.c, verify_objects.c: what holds and what does not --------------------- */
+/* ---- verify.c, verify_entry.c, verify_tiles.c, verify_database.c, verify_journal.c, verify_objects.c: what holds and what does not --------------------- */
 
 struct hps_verifier {
 	const struct hps_verify_options *options;
@@ -523,6 +615,10 @@ struct hps_verifier {
 	uint64_t n;
 	struct hps_map ids;	      /* id to index + 1 */
 	struct hps_map objects_seen;
+	struct hps_batch *batches;    /* of the journal, when it can be read */
+	size_t n_batches;
+	uint64_t journal_base;
+	uint64_t journal_left;	      /* bytes behind the last whole batch that are nothing older */
 	/* Entries whose leaf in the bundle and hash in the tile differ, until it is known which is wrong. */
 	struct hps_suspect {
 		uint64_t index;
@@ -552,12 +648,23 @@ void hps_verify_tiles(struct hps_verifier *v);
 void hps_verify_database(struct hps_verifier *v);
 void hps_verify_database_row(struct hps_verifier *v, const struct hps_row *row);
 void hps_verify_objects(struct hps_verifier *v, const struct hps_entry *e);
+/* Shares the writers' lock until the returned descriptor is closed; -1: there is none, or it is not ours to read. */
+int hps_verify_pause_writers(int dirfd);
+void hps_verify_read_journal(struct hps_verifier *v);
+/* After the published entries hold: found->size and the root are then those of the newest signed checkpoint. */
+void hps_verify_journal(struct hps_verifier *v);
+void hps_verify_pending(struct hps_verifier *v, uint64_t index, const struct hps_journal_entry *pending);
 
 /* ---- lease.c ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* Locks running/<begin id> for a begin entry that is about to be stored, so that no sweep ever sees it without its owner. */
-int hps_lease_prepare(struct hps_ledger *l, const char *begin_id, struct hps_error *err) HPS_MUST;
-void hps_lease_drop(struct hps_ledger *l, const char *begin_id); /* the entry was not stored after all */
+#define HPS_LEASE_NAME 22
+/* The lease of a begin entry is locked under a name of its own, and gets the entry's id as its name before the entry is stored: so
+ * no sweep ever sees a begin entry without its owner. */
+int hps_lease_prepare(struct hps_ledger *l, char ret_name[HPS_LEASE_NAME], struct hps_error *err) HPS_MUST;
+int hps_lease_name(struct hps_ledger *l, const char *name, const char *begin_id, struct hps_error *err) HPS_MUST;
+void hps_lease_unname(struct hps_ledger *l, const char *begin_id); /* the entry was not stored after all */
+void hps_lease_keep(struct hps_ledger *l, const char *name, const char *begin_id); /* for hps_lease_take() */
+void hps_lease_drop(struct hps_ledger *l, const char *name);
 void hps_lease_release_all(struct hps_ledger *l);
 
 #endif

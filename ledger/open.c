@@ -58,15 +58,12 @@ int hps_ledger_open_dir(const char *dir, int *ret_fd, struct hps_error *err)
 	return 0;
 }
 
-int hps_ledger_refresh(struct hps_ledger *l, struct hps_error *err)
+int hps_ledger_read_checkpoint(struct hps_ledger *l, struct hps_error *err)
 {
 	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
 	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
-	int r;
+	int r = hps_file_read(l->tilesfd, "checkpoint", HPS_NOTE_MAX, &note, err);
 
-	if (l->store && !l->has_database)
-		return 0; /* a published copy is what it was when it was opened and indexed */
-	r = hps_file_read(l->tilesfd, "checkpoint", HPS_NOTE_MAX, &note, err);
 	if (r == -ENOENT)
 		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' is damaged: its checkpoint 'tiles/checkpoint' is missing; restore it from a copy", l->dir);
 	if (!r)
@@ -81,6 +78,21 @@ int hps_ledger_refresh(struct hps_ledger *l, struct hps_error *err)
 	l->size = c.size;
 	l->root = c.root;
 	return 0;
+}
+
+/* What was acknowledged but not published yet is moved on first. Where that cannot be done now (a full disk, a read-only place) there
+ * is what has been published. */
+int hps_ledger_refresh(struct hps_ledger *l, struct hps_error *err)
+{
+	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
+	int r;
+
+	if (!l->has_database)
+		return 0; /* a published copy is what it was when it was opened and indexed */
+	r = hps_ledger_settle_all(l, &e);
+	if (l->flags & HPS_LEDGER_APPEND && (r == HPS_E_DAMAGED || r == HPS_E_SIGNATURE))
+		return hps_error_set(err, r, "%s", e.message);
+	return hps_ledger_read_checkpoint(l, err);
 }
 
 /* ---- opening ---- */
@@ -190,22 +202,32 @@ static int load_keys(struct hps_ledger *l, const char *passphrase, struct hps_er
 	return 0;
 }
 
+/* A ledger of an earlier version has none yet. */
+static int make_journal(struct hps_ledger *l, struct hps_error *err)
+{
+	l->journal.fd = openat(l->dirfd, "journal", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return l->journal.fd < 0 ? hps_error_errno(err, "opening the journal of the ledger '%s'", l->dir) : hps_dir_sync(l->dirfd, err);
+}
+
 static int open_for_append(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
 {
 	int r = load_keys(l, passphrase, err);
 
 	if (!r)
-		r = hps_dir_make(l->dirfd, "staging", 0700, err);
-	if (!r)
 		r = hps_dir_make(l->dirfd, "running", 0700, err);
 	if (!r)
-		r = hps_dir_open(l->dirfd, "staging", &l->stagingfd, err);
-	if (!r)
 		r = hps_dir_open(l->dirfd, "running", &l->runningfd, err);
-	if (r)
-		return r;
-	l->lockfd = openat(l->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return l->lockfd < 0 ? hps_error_errno(err, "opening the lock of the ledger '%s'", l->dir) : 0;
+	if (!r && l->journal.fd < 0)
+		r = make_journal(l, err);
+	if (!r)
+		hps_queue_open(&l->queue, l->dirfd);
+	return r;
+}
+
+/* A place that one may not write to has nothing that one could settle. */
+static void open_journal(struct hps_ledger *l)
+{
+	l->journal.fd = openat(l->dirfd, "journal", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 }
 
 static int open_parts(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
@@ -226,7 +248,8 @@ static int open_parts(struct hps_ledger *l, const char *passphrase, struct hps_e
 		hps_error_prefix(err, "the ledger '%s'", l->dir);
 		return r;
 	}
-	r = hps_ledger_refresh(l, err);
+	open_journal(l);
+	r = hps_ledger_read_checkpoint(l, err);
 	if (!r)
 		r = open_store(l, err);
 	if (!r && faccessat(l->dirfd, "objects", F_OK, 0) == 0)
@@ -242,7 +265,8 @@ int hps_ledger_open(const char *dir, unsigned flags, const char *passphrase, str
 	l->dir = hps_path_absolute(dir);
 	l->flags = flags;
 	l->pid = getpid();
-	l->dirfd = l->tilesfd = l->lockfd = l->stagingfd = l->runningfd = -1;
+	l->dirfd = l->tilesfd = l->lockfd = l->runningfd = l->journal.fd = l->memoryfd = -1;
+	l->queue = (struct hps_queue)HPS_QUEUE_INIT;
 	r = open_parts(l, passphrase, err);
 	if (r)
 		hps_ledger_close(l);
@@ -255,14 +279,19 @@ void hps_ledger_close(struct hps_ledger *l)
 {
 	if (!l)
 		return;
+	if (l->store && l->pid == getpid() && l->flags & HPS_LEDGER_APPEND)
+		(void)!hps_ledger_settle_all(l, NULL);
 	hps_lease_release_all(l);
+	hps_queue_close(&l->queue);
+	hps_journal_forget(&l->journal);
+	hps_cleanup_fd(&l->journal.fd);
+	hps_cleanup_fd(&l->memoryfd);
 	hps_store_close(l->store);
 	hps_objects_free(l->objects);
 	hps_trust_release(&l->trust);
 	hps_key_free(l->log_key);
 	hps_key_free(l->statement_key);
 	hps_cleanup_fd(&l->runningfd);
-	hps_cleanup_fd(&l->stagingfd);
 	hps_cleanup_fd(&l->lockfd);
 	hps_cleanup_fd(&l->tilesfd);
 	hps_cleanup_fd(&l->dirfd);

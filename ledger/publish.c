@@ -13,11 +13,13 @@
 #include <unistd.h>
 
 #define LEVELS 8
+#define STAGED_NAME 32
+#define FLUSH_EACH 8 /* up to so many files are flushed one by one; each flush waits for the disk, one of the file system does so once */
 
 void hps_publication_release(struct hps_publication *p)
 {
 	for (size_t i = 0; i < p->targets.n; i++)
-		close(p->fds[i]);
+		hps_cleanup_fd(&p->fds[i]);
 	hps_strv_release(&p->targets);
 	free(p->fds);
 	p->fds = NULL;
@@ -26,25 +28,26 @@ void hps_publication_release(struct hps_publication *p)
 void hps_publication_discard(struct hps_ledger *l, struct hps_publication *p)
 {
 	for (size_t i = 0; i < p->targets.n; i++) {
-		char name[24];
+		char name[STAGED_NAME];
 
-		snprintf(name, sizeof name, "%zu", i);
-		unlinkat(l->stagingfd, name, 0);
+		snprintf(name, sizeof name, "staging/%zu", i);
+		unlinkat(l->dirfd, name, 0);
 	}
 	hps_publication_release(p);
 }
 
 /* ---- staging ---- */
 
-/* The descriptor stays open until the flush: an error of writing back is then certain to be seen there. */
+/* The descriptor stays open until the flush: an error of writing back is then certain to be seen there. (syncfs() reports every error
+ * since the folder was opened.) */
 static int stage(struct hps_ledger *l, struct hps_publication *p, const char *target, const void *data, size_t len, struct hps_error *err)
 {
 	size_t i = p->targets.n;
-	char name[24];
+	char name[STAGED_NAME];
 	int fd, r;
 
-	snprintf(name, sizeof name, "%zu", i);
-	fd = openat(l->stagingfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	snprintf(name, sizeof name, "staging/%zu", i);
+	fd = openat(l->dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return hps_error_errno(err, "writing '%s'", target);
 	p->fds = hps_grow(p->fds, i, sizeof *p->fds);
@@ -53,6 +56,8 @@ static int stage(struct hps_ledger *l, struct hps_publication *p, const char *ta
 	r = hps_write_all(fd, data, len);
 	if (!r && fchmod(fd, 0644))
 		r = -errno;
+	if (i >= FLUSH_EACH)
+		hps_cleanup_fd(&p->fds[i]);
 	if (!r)
 		return 0;
 	errno = -r;
@@ -222,17 +227,17 @@ static int make_parent(struct hps_ledger *l, const char *target, struct hps_erro
 
 static int flush(struct hps_ledger *l, struct hps_publication *p, struct hps_error *err)
 {
-	for (size_t i = 0; i < p->targets.n; i++) {
-		int r = make_parent(l, p->targets.v[i], err);
+	bool each = p->targets.n <= FLUSH_EACH;
+	int r = 0;
 
-		if (r)
-			return r;
-		if (fsync(p->fds[i])) {
+	for (size_t i = 0; !r && i < p->targets.n; i++)
+		r = make_parent(l, p->targets.v[i], err);
+	for (size_t i = 0; !r && i < (each ? p->targets.n : 1); i++)
+		if (each ? fsync(p->fds[i]) : syncfs(l->dirfd)) {
 			l->poisoned = true;
-			return hps_error_errno(err, "flushing '%s'", p->targets.v[i]);
+			r = hps_error_errno(err, "flushing '%s'", p->targets.v[i]);
 		}
-	}
-	return 0;
+	return r;
 }
 
 int hps_publication_stage(struct hps_ledger *l, uint64_t from, uint64_t to, const struct hps_digest *root, const struct hps_buf *note,
@@ -260,10 +265,10 @@ int hps_publication_stage(struct hps_ledger *l, uint64_t from, uint64_t to, cons
 
 static int name_one(struct hps_ledger *l, struct hps_publication *p, size_t i, struct hps_error *err)
 {
-	char name[24];
+	char name[STAGED_NAME];
 
-	snprintf(name, sizeof name, "%zu", i);
-	if (renameat(l->stagingfd, name, l->tilesfd, p->targets.v[i]))
+	snprintf(name, sizeof name, "staging/%zu", i);
+	if (renameat(l->dirfd, name, l->tilesfd, p->targets.v[i]))
 		return hps_error_errno(err, "publishing '%s'", p->targets.v[i]);
 	return 0;
 }

@@ -339,6 +339,8 @@ static void verify_all(struct hps_verifier *v)
 		hps_verify_tiles(v);
 	if (v->store)
 		hps_verify_database(v);
+	if (v->n == v->found->size)
+		hps_verify_journal(v);
 }
 
 /* By a checkpoint that nobody signed: if the tree is not even its own, what followed from it means nothing. */
@@ -391,6 +393,17 @@ static int open_trust(struct hps_verifier *v, bool *ret_usable, struct hps_error
 	return 0;
 }
 
+/* Checkpoint and journal of one moment. */
+static int read_heads(struct hps_verifier *v, struct hps_error *err)
+{
+	_cleanup_fd_ int lock = hps_verify_pause_writers(v->dirfd);
+	int r = hps_file_read(v->tilesfd, "checkpoint", HPS_NOTE_MAX, &v->note, err);
+
+	if (!r && lock >= 0)
+		hps_verify_read_journal(v);
+	return r;
+}
+
 static int open_ledger(struct hps_verifier *v, const char *dir, bool *ret_own, struct hps_error *err)
 {
 	struct stat s;
@@ -406,7 +419,7 @@ static int open_ledger(struct hps_verifier *v, const char *dir, bool *ret_own, s
 	}
 	r = hps_dir_open(v->dirfd, "tiles", &v->tilesfd, err);
 	if (!r)
-		r = hps_file_read(v->tilesfd, "checkpoint", HPS_NOTE_MAX, &v->note, err);
+		r = read_heads(v, err);
 	if (r == -ENOENT)
 		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' is damaged: its checkpoint 'tiles/checkpoint' is missing; restore it from a copy", dir);
 	return r;
@@ -420,6 +433,9 @@ static void release(struct hps_verifier *v)
 	hps_objects_free(v->objects);
 	hps_map_release(&v->ids);
 	hps_map_release(&v->objects_seen);
+	for (size_t i = 0; i < v->n_batches; i++)
+		hps_batch_release(&v->batches[i]);
+	free(v->batches);
 	free(v->hash);
 	free(v->suspects);
 	hps_cleanup_fd(&v->dirfd);

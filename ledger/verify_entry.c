@@ -138,6 +138,43 @@ void hps_verify_entry(struct hps_verifier *v, uint64_t index, const void *data, 
 	v->found->n_checked += counts && c.clean;
 }
 
+/* The same of an entry that is only in the journal so far. */
+static bool read_pending(struct entry_check *c, const struct hps_journal_entry *pending, struct hps_envelope *e)
+{
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+
+	if (!hps_envelope_read_stored((const char *)pending->envelope, pending->envelope_len, e, &error))
+		return true;
+	problem(c, "the envelope of this entry is damaged", error.message);
+	return false;
+}
+
+void hps_verify_pending(struct hps_verifier *v, uint64_t index, const struct hps_journal_entry *pending)
+{
+	struct entry_check c = { .v = v, .index = index, .file = "journal", .clean = true };
+	_cleanup_(hps_leaf_release) struct hps_leaf leaf = HPS_LEAF_INIT;
+	_cleanup_(hps_envelope_release) struct hps_envelope e = HPS_ENVELOPE_INIT;
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+	struct hps_row row = { .index = index };
+	struct hps_store *store = v->store;
+
+	if (hps_leaf_read(pending->leaf, pending->leaf_len, &leaf, &error)) {
+		hps_problem_add(v, (int64_t)index, NULL, c.file, "%s", error.message);
+		return;
+	}
+	hps_digest_hex(&leaf.id, c.id);
+	claim_id(&c);
+	if (!read_pending(&c, pending, &e) || !fits_leaf(&c, &e, &leaf))
+		return;
+	if (!hps_digest_equal(&leaf.id, &pending->id))
+		problem(&c, "the journal names another statement", NULL);
+	check_signature(&c, &e);
+	v->store = NULL; /* it has no row yet, or one that nobody relies on */
+	check_statement(&c, &e, &leaf, &row);
+	v->store = store;
+	v->found->n_checked += c.clean;
+}
+
 /* ---- leaves made again from envelopes ---- */
 
 bool hps_verify_derive(struct hps_verifier *v, const char *id, struct hps_buf *ret_leaf)

@@ -273,10 +273,28 @@ static int prepare(struct trial *t, const sigset_t *watched, struct hps_error *e
 	return 0;
 }
 
+/* Descriptors that answering the command's calls takes: where there are too few, they would fail in the command. */
+static int check_descriptors(struct hps_error *err)
+{
+	int spare[8], n = 0, r = 0;
+
+	for (; !r && n < (int)ARRAY_SIZE(spare); n++) {
+		spare[n] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (spare[n] < 0)
+			r = hps_error_errno(err, "getting ready to answer the command's calls");
+	}
+	while (n-- > 0)
+		hps_cleanup_fd(&spare[n]);
+	return r;
+}
+
 static int append_begin(struct trial *t, struct hps_error *err)
 {
 	_cleanup_json_ json_t *statement = hps_record_begin(&t->record);
-	int r = hps_ledger_append(t->ledger, statement, t->record.begin_id, NULL, err);
+	int r = check_descriptors(err);
+
+	if (!r)
+		r = hps_ledger_append(t->ledger, statement, t->record.begin_id, NULL, err);
 
 	return r ? r : hps_lease_take(t->ledger, t->record.begin_id, &t->lease, err);
 }

@@ -23,7 +23,7 @@ if [ "$(id -u)" = 0 ]; then
 	mkdir small
 	if unshare -m true 2>/dev/null; then
 		cat >fill.sh <<'END'
-mount -t tmpfs -o size=6m none small && cp -r ledger small/ledger || exit 99
+mount -t tmpfs -o size=6m none small && hps-ledger init small/ledger >/dev/null 2>&1 || exit 99
 hps-record --ledger "$PWD/small/ledger" --id-file id -- sh -c 'dd if=/dev/zero of=small/fill bs=64k 2>/dev/null; exit 7'
 echo "status $?"
 ls "$XDG_STATE_HOME/hps/spool" | wc -l
@@ -38,7 +38,7 @@ END
 fi
 
 # The objects folder vanishes while the trial runs.
-cp -r ledger gone
+hps-ledger init gone >/dev/null 2>&1
 status "no content store at the end: the command's status" 5 hps-record --ledger "$T/gone" -- sh -c "chmod 000 $T/gone/objects; mv $T/gone/objects $T/gone/moved; exit 5"
 like "no content store at the end: said" "$(cat err)" "kept in|recorded"
 

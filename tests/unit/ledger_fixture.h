@@ -23,6 +23,7 @@ static inline int fixture_enter(void **state)
 	char path[] = "/tmp/hps-unit.XXXXXX";
 
 	*state = hps_strdup(mkdtemp(path));
+	setenv("XDG_STATE_HOME", *state, 1); /* what log keys have signed is remembered there */
 	return chdir(*state);
 }
 
@@ -110,6 +111,14 @@ static inline void fixture_shell(const char *format, ...)
 static inline bool fixture_exists(const char *path)
 {
 	return access(path, F_OK) == 0;
+}
+
+static inline int64_t fixture_size(const char *path)
+{
+	struct stat s;
+
+	assert_int_equal(stat(path, &s), 0);
+	return s.st_size;
 }
 
 /* Flips one bit of a file where it lies. */

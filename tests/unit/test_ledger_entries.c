@@ -266,14 +266,18 @@ static void test_tiles_grow(void **state)
 
 	(void)state;
 	append_many(l, 200);
+	assert_int_equal(hps_ledger_size(l), 200);
 	append_many(l, 54);
+	assert_int_equal(hps_ledger_size(l), 254);
 	fixture_append(l, HPS_PREDICATE_TRIAL, "one", 254, NULL);
+	assert_int_equal(hps_ledger_size(l), 255);
 	assert_true(fixture_exists(LEDGER "/tiles/tile/0/000.p/200"));
 	assert_true(fixture_exists(LEDGER "/tiles/tile/0/000.p/254"));
 	assert_true(fixture_exists(LEDGER "/tiles/tile/entries/000.p/255"));
 	assert_false(fixture_exists(LEDGER "/tiles/tile/0/000"));
 	fixture_verify(255, true);
 	fixture_append(l, HPS_PREDICATE_TRIAL, "one", 255, NULL);
+	assert_int_equal(hps_ledger_size(l), 256);
 	assert_true(fixture_exists(LEDGER "/tiles/tile/0/000"));
 	assert_true(fixture_exists(LEDGER "/tiles/tile/entries/000"));
 	assert_true(fixture_exists(LEDGER "/tiles/tile/1/000.p/1"));
@@ -285,6 +289,7 @@ static void test_tiles_grow(void **state)
 	fixture_verify(256, true);
 	append_many(l, 200);
 	append_many(l, 100);
+	assert_int_equal(hps_ledger_size(l), 556);
 	assert_true(fixture_exists(LEDGER "/tiles/tile/0/001"));
 	assert_true(fixture_exists(LEDGER "/tiles/tile/0/002.p/44"));
 	assert_true(fixture_exists(LEDGER "/tiles/tile/1/000.p/2"));
@@ -336,6 +341,7 @@ static void test_one_spelling(void **state)
 
 	(void)state;
 	fixture_append(l, HPS_PREDICATE_TRIAL, "s", 1, NULL);
+	assert_int_equal(hps_ledger_size(l), 1);
 	assert_ok(hps_store_leaf(l->store, 0, &id, &leaf, err));
 	assert_ok(hps_store_envelope(l->store, 0, &envelope, err));
 	/* 489 bytes with the usual signature of 70 to 72 bytes; a shorter one saves four. */
@@ -537,8 +543,10 @@ static void test_unpublished_entries_are_finished(void **state)
 
 	(void)state;
 	append_many(l, 100);
+	assert_int_equal(hps_ledger_size(l), 100);
 	fixture_shell("cp -a %s/tiles before", LEDGER);
 	append_many(l, 180);
+	assert_int_equal(hps_ledger_size(l), 280);
 	fixture_shell("rm -r %s/tiles && mv before %s/tiles && echo leftover > %s/staging/3", LEDGER, LEDGER, LEDGER);
 	fixture_verify(100, true);
 	next = fixture_open(HPS_LEDGER_APPEND);
@@ -628,6 +636,48 @@ static void test_restored_database(void **state)
 	fixture_shell("cp old.db %s/ledger.db", LEDGER);
 	assert_refused(HPS_E_DAMAGED, "older copy");
 	assert_true(fixture_verify(10, false) > 0);
+}
+
+static int append_code(void)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND);
+	_cleanup_json_ json_t *statement = fixture_statement(HPS_PREDICATE_TRIAL, "again", 1);
+
+	return hps_ledger_append(l, statement, NULL, NULL, NULL);
+}
+
+/* The whole folder restored from a backup looks whole; what its key has signed since is remembered outside it. */
+static void test_restored_backup(void **state)
+{
+	(void)state;
+	fill(5);
+	fixture_shell("cp -a %s old", LEDGER);
+	fill(5);
+	fixture_shell("mv %s newer && cp -a old %s", LEDGER, LEDGER);
+	fixture_verify(5, true); /* nothing is wrong with it but that it is old */
+	assert_int_equal(append_code(), HPS_E_DAMAGED);
+	fixture_verify(5, true);
+	/* The negative control: without the memory nobody would know. Then the other copy is the one that is refused. */
+	fixture_shell("mv hps forgotten");
+	assert_int_equal(append_code(), 0);
+	fixture_shell("rm -r hps && mv forgotten hps");
+	assert_int_equal(append_code(), HPS_E_DAMAGED);
+	fixture_shell("rm -r %s && mv newer %s", LEDGER, LEDGER);
+	assert_int_equal(append_code(), 0);
+	fixture_verify(11, true);
+}
+
+/* Same size, another history. */
+static void test_rewritten_history(void **state)
+{
+	(void)state;
+	fill(5);
+	fixture_shell("cp -a %s old", LEDGER);
+	fill(1);
+	fixture_shell("rm -r %s && cp -a old %s && mv hps forgotten", LEDGER, LEDGER);
+	fill(3);
+	fixture_shell("rm -r hps && mv forgotten hps");
+	assert_int_equal(append_code(), HPS_E_DAMAGED);
 }
 
 /* A handle that has seen a checkpoint refuses one that is older. */
@@ -785,6 +835,8 @@ int main(void)
 		TEST(test_missing_trust_file),
 		TEST(test_newer_version),
 		TEST(test_restored_database),
+		TEST(test_restored_backup),
+		TEST(test_rewritten_history),
 		TEST(test_checkpoint_goes_back),
 		TEST(test_foreign_owner),
 		TEST(test_writable_by_others),

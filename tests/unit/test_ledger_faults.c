@@ -47,9 +47,19 @@ ssize_t pwrite64(int fd, const void *data, size_t len, off_t at)
 	return call("pwrite", SYS_pwrite64, fd, (long)data, (long)len, at);
 }
 
+ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
+{
+	return call("pwrite", SYS_pwrite64, fd, (long)data, (long)len, at);
+}
+
 int fsync(int fd)
 {
 	return (int)call("fsync", SYS_fsync, fd, 0, 0, 0);
+}
+
+int syncfs(int fd)
+{
+	return (int)call("syncfs", SYS_syncfs, fd, 0, 0, 0);
 }
 
 int fdatasync(int fd)
@@ -99,6 +109,8 @@ static bool append_with_fault(long n, int error, bool done, uint64_t *size)
 	fault.left = n;
 	fault.n_calls = 0;
 	r = hps_ledger_append(l, statement, id, &index, &e);
+	if (!r) /* it is acknowledged, and is moved from the journal into the database and the tiles */
+		(void)!hps_ledger_refresh(l, NULL);
 	fault.armed = false;
 	struck = fault.left <= 0;
 	if (r < 0) {

@@ -26,6 +26,7 @@ static void append_trial(struct hps_ledger *l, int64_t number)
 		     json_pack("{s:[{s:s, s:s, s:{s:s}}]}", "resolvedDependencies", "name", "materials", "mediaType", "application/vnd.hps.materials.v1+json",
 			       "digest", "sha256", hex));
 	assert_ok(hps_ledger_append(l, statement, NULL, NULL, err));
+	assert_ok(hps_ledger_refresh(l, err)); /* published one by one: each leaves its partial tiles */
 }
 
 static int enter(void **state)
@@ -248,6 +249,40 @@ static void test_database_anywhere(void **state)
 	fixture_verify(N_ENTRIES, true);
 }
 
+/* What is acknowledged and only in the journal: every byte of it means something, and none is lost for a reader who looks. */
+static void test_journal(void **state)
+{
+	struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND);
+	_cleanup_buf_ struct hps_buf whole = HPS_BUF_INIT;
+	size_t n = 0;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		fixture_append(l, HPS_PREDICATE_BEGIN, "digits", i, NULL);
+	fixture_verify(N_ENTRIES + 3, true);
+	assert_ok(hps_file_read(AT_FDCWD, LEDGER "/journal", 1 << 24, &whole, err));
+	for (size_t at = 0; at < whole.len; at++) {
+		struct hps_verification v = { 0 };
+		bool names_it = false;
+
+		if (at >= 24 && at < 32) /* zeros for later */
+			continue;
+		fixture_flip(LEDGER "/journal", (off_t)at, (unsigned)(at % 8));
+		assert_ok(hps_ledger_verify(LEDGER, NULL, &v, err));
+		for (size_t i = 0; i < v.n_problems; i++)
+			names_it |= v.problems[i].file && !strcmp(v.problems[i].file, "journal");
+		if (!names_it)
+			fail_msg("byte %zu of the journal: not found", at);
+		fixture_flip(LEDGER "/journal", (off_t)at, (unsigned)(at % 8));
+		hps_verification_release(&v);
+		n++;
+	}
+	print_message("# %zu flips of the journal found\n", n);
+	hps_ledger_close(l);
+	fixture_verify(N_ENTRIES + 3, true);
+	assert_int_equal(fixture_size(LEDGER "/journal"), 0);
+}
+
 /* Lines are gone, swapped, doubled: each is said of the right file. */
 static void test_files_gone(void **state)
 {
@@ -332,7 +367,7 @@ static void test_swapped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_every_byte), TEST(test_database), TEST(test_database_anywhere), TEST(test_files_gone), TEST(test_withheld), TEST(test_swapped),
+		TEST(test_every_byte), TEST(test_database), TEST(test_database_anywhere), TEST(test_journal), TEST(test_files_gone), TEST(test_withheld), TEST(test_swapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,208 @@
+/* The queue: writers that find the lock taken leave their request here and sleep; whoever holds the lock serves all that wait, at
+ * the price of one flush. Nothing in it has to survive: a request that was not answered was not acknowledged.
+ *
+ * queue/slots is shared memory, a slot for each waiting handle, taken by an open-file-description lock on the byte of its number:
+ * the kernel frees the slots of the dead. queue/<slot> holds the request and then the answer. */
+#include "ledger/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SLOTS 128
+#define RETRY_MS 20 /* after which the sleepers look for a lock that a killed process has left */
+
+enum { FREE, WAITING, ANSWERED };
+
+struct hps_slot {
+	_Atomic uint32_t state;
+	int32_t code;
+	char message[504];
+};
+
+/* ---- opening ---- */
+
+static int map_slots(struct hps_queue *q)
+{
+	const size_t len = SLOTS * sizeof *q->slots;
+	void *at;
+
+	q->fd = openat(q->ledgerfd, "queue/slots", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	/* All of it is allocated before it is touched: a full disk must not be a bus error. */
+	if (q->fd < 0 || fallocate(q->fd, 0, 0, (off_t)len))
+		return -1;
+	at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, q->fd, 0);
+	if (at == MAP_FAILED)
+		return -1;
+	q->slots = at;
+	return 0;
+}
+
+/* Without a queue (an odd file system, a full disk) writers wait for the lock itself. */
+void hps_queue_open(struct hps_queue *q, int ledgerfd)
+{
+	q->ledgerfd = ledgerfd;
+	if (hps_dir_make(ledgerfd, "queue", 0700, NULL) || map_slots(q))
+		hps_queue_close(q);
+}
+
+void hps_queue_close(struct hps_queue *q)
+{
+	if (q->slots)
+		munmap(q->slots, SLOTS * sizeof *q->slots);
+	q->slots = NULL;
+	hps_cleanup_fd(&q->requestfd);
+	hps_cleanup_fd(&q->fd);
+	*q = (struct hps_queue)HPS_QUEUE_INIT;
+}
+
+/* ---- slots ---- */
+
+static int slot_lock(const struct hps_queue *q, int command, int slot)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1 };
+
+	if (fcntl(q->fd, command, &l))
+		return -1;
+	return command == F_OFD_GETLK && l.l_type != F_UNLCK; /* 1: somebody holds it */
+}
+
+static int open_request(const struct hps_queue *q, int slot, int flags)
+{
+	char name[24];
+
+	snprintf(name, sizeof name, "queue/%d", slot);
+	return openat(q->ledgerfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+}
+
+/* What a dead owner left in its slot is cleared by the holder of the lock, not here: that may be serving it just now. */
+static bool take_slot(struct hps_queue *q)
+{
+	for (int i = 0; q->mine < 0 && i < SLOTS; i++) {
+		if (atomic_load(&q->slots[i].state) != FREE || slot_lock(q, F_OFD_SETLK, i))
+			continue;
+		q->requestfd = open_request(q, i, O_CREAT);
+		if (q->requestfd < 0)
+			return false;
+		q->mine = i;
+	}
+	return q->mine >= 0;
+}
+
+static void clear_dead(struct hps_queue *q, int slot)
+{
+	if (slot_lock(q, F_OFD_GETLK, slot) == 0)
+		atomic_store(&q->slots[slot].state, FREE);
+}
+
+/* ---- the side that waits ---- */
+
+static void futex(_Atomic uint32_t *at, int op, uint32_t value, const struct timespec *timeout)
+{
+	syscall(SYS_futex, at, op, value, timeout, NULL, 0);
+}
+
+bool hps_queue_put(struct hps_queue *q, const struct hps_buf *request)
+{
+	if (!q->slots || !take_slot(q) || ftruncate(q->requestfd, 0) || lseek(q->requestfd, 0, SEEK_SET) ||
+	    hps_write_all(q->requestfd, request->data, request->len))
+		return false;
+	atomic_store(&q->slots[q->mine].state, WAITING);
+	return true;
+}
+
+bool hps_queue_wait(struct hps_queue *q, int lockfd)
+{
+	static const struct timespec retry = { 0, RETRY_MS * 1000000L };
+	_Atomic uint32_t *state = &q->slots[q->mine].state;
+
+	for (;;) {
+		if (atomic_load(state) == ANSWERED)
+			return false;
+		if (flock(lockfd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		futex(state, FUTEX_WAIT, WAITING, &retry);
+	}
+}
+
+bool hps_queue_withdraw(struct hps_queue *q)
+{
+	uint32_t waiting = WAITING;
+
+	return atomic_compare_exchange_strong(&q->slots[q->mine].state, &waiting, FREE);
+}
+
+int hps_queue_answer_read(struct hps_queue *q, struct hps_buf *ret, struct hps_error *err)
+{
+	struct hps_slot *s = &q->slots[q->mine];
+	int r;
+
+	s->message[sizeof s->message - 1] = '\0';
+	if (s->code)
+		r = hps_error_set(err, s->code, "%s", s->message);
+	else if (lseek(q->requestfd, 0, SEEK_SET))
+		r = hps_error_errno(err, "reading the answer");
+	else
+		r = hps_file_read_fd(q->requestfd, HPS_BUF_MAX, ret, err);
+	atomic_store(&s->state, FREE);
+	return r;
+}
+
+/* ---- the side that holds the lock ---- */
+
+int hps_queue_next(struct hps_queue *q, int after, struct hps_buf *ret_request)
+{
+	for (int i = after + 1; q->slots && i < SLOTS; i++) {
+		_cleanup_fd_ int fd = -1;
+
+		if (i == q->mine || atomic_load(&q->slots[i].state) == FREE)
+			continue;
+		if (slot_lock(q, F_OFD_GETLK, i) != 1) {
+			clear_dead(q, i);
+			continue;
+		}
+		hps_buf_reset(ret_request);
+		if (atomic_load(&q->slots[i].state) != WAITING)
+			continue;
+		fd = open_request(q, i, 0);
+		if (fd >= 0 && !hps_file_read_fd(fd, HPS_BUF_MAX, ret_request, NULL))
+			return i;
+	}
+	return -1;
+}
+
+void hps_queue_answer(struct hps_queue *q, int slot, int code, const char *message, const struct hps_buf *answer)
+{
+	_cleanup_fd_ int fd = open_request(q, slot, O_TRUNC);
+	struct hps_slot *s = &q->slots[slot];
+
+	s->code = code;
+	snprintf(s->message, sizeof s->message, "%s", message ? message : "");
+	if (!code && (fd < 0 || hps_write_all(fd, answer->data, answer->len))) {
+		s->code = -EIO;
+		snprintf(s->message, sizeof s->message, "the entry is in the ledger, but its number could not be handed back; append it again to learn it");
+	}
+	atomic_store(&s->state, ANSWERED);
+	futex(&s->state, FUTEX_WAKE, 1, NULL);
+}
+
+/* One of those who came too late for the last batch gets up and takes the lock, for all of them. */
+void hps_queue_wake(struct hps_queue *q)
+{
+	for (int i = 1; q->slots && i <= SLOTS; i++) {
+		struct hps_slot *s = &q->slots[(q->mine + i + SLOTS) % SLOTS];
+
+		if (atomic_load(&s->state) == WAITING) {
+			futex(&s->state, FUTEX_WAKE, 1, NULL);
+			return;
+		}
+	}
+}
