@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void hps_hole_add(struct hps_holes *h, const char *what, const char *why)
 {
@@ -169,6 +170,23 @@ static void read_standard(const json_t *parameters, struct hps_original *o)
 			hps_hole_add(&o->holes, "standard input", unknown[i].why);
 }
 
+/* The seed is kept beside the ledger and never in it. */
+static void read_entropy(const struct hps_ledger *l, const json_t *p, struct hps_original *o)
+{
+	const json_t *entropy = hps_json_at(p, "entropy", NULL);
+	const char *mode = hps_json_text(entropy, "mode");
+
+	o->seeded = mode && strcmp(mode, "off") != 0;
+	o->seeded_fully = json_is_true(hps_json_at(entropy, "full", NULL));
+	if (!o->seeded)
+		return;
+	o->seed = hps_format("%s/secrets/entropy/%s", hps_ledger_dir(l), o->begin.id);
+	if (access(o->seed, R_OK)) {
+		free(o->seed);
+		o->seed = NULL;
+	}
+}
+
 static void read_host(const struct hps_original *o, char **ret)
 {
 	const char *host = hps_json_text(hps_json_at(predicate(&o->begin), "recorder", NULL), "host");
@@ -186,7 +204,7 @@ static void read_end(const json_t *p, struct hps_original *o)
 	o->code = (int)hps_json_int(end, o->killed ? "signal" : "code", 0);
 }
 
-static int read_predicate(struct hps_original *o, struct hps_error *err)
+static int read_predicate(const struct hps_ledger *l, struct hps_original *o, struct hps_error *err)
 {
 	const json_t *p = predicate(&o->trial), *parameters = hps_json_at(p, "buildDefinition", "externalParameters", NULL);
 	const char *wall = hps_json_text(hps_json_at(p, "resources", NULL), "wallSeconds");
@@ -214,6 +232,8 @@ static int read_predicate(struct hps_original *o, struct hps_error *err)
 	if (!started || hps_time_parse(started, &o->started_ns))
 		o->started_ns = 0;
 	read_standard(parameters, o);
+	read_entropy(l, p, o);
+	o->no_network = json_is_true(hps_json_at(options, "noNetwork", NULL));
 	read_host(o, &o->host);
 	read_end(p, o);
 	return 0;
@@ -250,7 +270,7 @@ int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original 
 	r = hps_ledger_find(l, ret->trial.begin, &ret->begin, err);
 	r = r ? r : verify(l, ret, err);
 	r = r ? r : hps_study_spec(l, &ret->trial, &ret->spec, err);
-	r = r ? r : read_predicate(ret, err);
+	r = r ? r : read_predicate(l, ret, err);
 	r = r ? r : hps_manifest_load(l, &ret->trial, "materials", &ret->materials, err);
 	r = r ? r : hps_manifest_load(l, &ret->trial, "products", &ret->products, err);
 	return r ? r : hps_manifest_load(l, &ret->trial, "misses", &ret->misses, err);
@@ -270,6 +290,7 @@ void hps_original_release(struct hps_original *o)
 	free(o->cwd);
 	free(o->metrics_path);
 	free(o->host);
+	free(o->seed);
 	hps_holes_release(&o->holes);
 	*o = (struct hps_original){ 0 };
 }

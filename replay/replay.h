@@ -33,6 +33,8 @@ struct hps_original {
 	json_t *materials, *products, *misses; /* the manifests' items */
 	struct hps_strv argv, environment; /* NAME=value */
 	struct hps_strv metrics; /* files that --metrics named */
+	char *seed;		 /* file with the seed of its random numbers; NULL: they were the kernel's, or it is not here */
+	bool seeded, seeded_fully, no_network; /* by --entropy, --entropy-full, --no-network */
 	char *cwd, *metrics_path, *host; /* metrics_path, host: NULL when not recorded */
 	mode_t umask;
 	uid_t uid;
@@ -569,6 +571,13 @@ enum hps_blindness hps_gap_blindness(const char *what); /* by the name of the ga
 /* Adds each gap as a hole, `whose` before its reason. *worst only rises; *ret_first (heap) names the first that may hide outputs. */
 void hps_coverage_check(const json_t *coverage, const char *whose, struct hps_holes *ret, enum hps_blindness *worst, char **ret_first);
 
+/* ---- level.c: how much of what a trial depends on was answered from its record ---------------------------------------------------------- */
+
+/* 0 as is; 1 files, environment, names and ids as recorded; 2 the kernel's random numbers, too. From what the rerun's record says,
+ * not from what was asked for; what keeps it from the next level is a hole. */
+unsigned hps_level_reached(const struct hps_original *o, const struct hps_entry *rerun, enum hps_blindness blindness, struct hps_holes *holes);
+json_t *hps_level_uncontrolled(unsigned level); /* array: what no replay of this level answers */
+
 /* ---- outputs.c: every output of both runs ------------------------------------------------------------------------------------------------------------- */
 
 struct hps_output {
@@ -617,7 +626,7 @@ int hps_verdict_exit(enum hps_verdict v); /* exit status */
 struct hps_judgement {
 	enum hps_verdict verdict;
 	char *reason; /* one line, or NULL */
-	unsigned level; /* reached: 0 as is; 1 files, environment, names and ids as recorded */
+	unsigned level; /* reached */
 	enum hps_blindness blindness;
 	char *blind_to; /* the first gap that may hide outputs, or NULL */
 	const struct hps_original *original;

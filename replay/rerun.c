@@ -44,6 +44,19 @@ static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, co
 		hps_strv_add(ret, "--metrics");
 		hps_strv_add(ret, o->metrics.v[i]);
 	}
+	if (o->seed) {
+		_cleanup_free_ char *seed = hps_path_absolute(o->seed);
+
+		hps_strv_add(ret, "--entropy-from");
+		hps_strv_add(ret, seed);
+	} else {
+		hps_strv_add(ret, "--entropy");
+		hps_strv_add(ret, "off");
+	}
+	if (o->seed && o->seeded_fully)
+		hps_strv_add(ret, "--entropy-full");
+	if (o->no_network)
+		hps_strv_add(ret, "--no-network");
 	if (passphrase_fd >= 0) {
 		hps_strv_add(ret, "--key-passphrase-fd");
 		hps_strv_addf(ret, "%d", passphrase_fd);

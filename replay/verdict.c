@@ -114,8 +114,6 @@ static void check_coverage(struct hps_judgement *j, const struct hps_entry *tria
 
 static void apply_coverage(struct hps_judgement *j)
 {
-	if (j->blindness > HPS_BLIND_NOTHING)
-		j->level = 0;
 	if (j->blindness == HPS_BLIND_OUTPUTS && verdicts[j->verdict].passed)
 		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("what was compared agrees, but not all may have been recorded: %s", j->blind_to));
 }
@@ -205,6 +203,7 @@ static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const stru
 		check_hardware(j, &rerun);
 		check_coverage(j, &rerun, "not seen in the rerun");
 		apply_coverage(j);
+		j->level = hps_level_reached(j->original, &rerun, j->blindness, &j->holes);
 	}
 	hps_entry_release(&rerun);
 	return r;
@@ -386,6 +385,7 @@ json_t *hps_judgement_statement(const struct hps_judgement *j)
 	hps_json_set_text(p, "hps_rerun", *j->rerun->id ? j->rerun->id : NULL);
 	hps_json_set_text(p, "hps_verdict", hps_verdict_name(j->verdict));
 	hps_json_set_text(p, "hps_level", level);
+	hps_json_set(p, "hps_uncontrolled", hps_level_uncontrolled(j->level));
 	if (j->reason)
 		hps_json_set(p, "hps_reason", hps_path_json(j->reason));
 	hps_json_set(p, "hps_outputs", hps_outputs_json(&j->outputs));
@@ -408,6 +408,7 @@ json_t *hps_judgement_json(const struct hps_judgement *j)
 	hps_json_set_text(o, "rerun", *j->rerun->id ? j->rerun->id : NULL);
 	hps_json_set_text(o, "verdict", hps_verdict_name(j->verdict));
 	hps_json_set_text(o, "level", level);
+	hps_json_set(o, "uncontrolled", hps_level_uncontrolled(j->level));
 	if (j->reason)
 		hps_json_set(o, "reason", hps_path_json(j->reason));
 	hps_json_set(o, "outputs", hps_outputs_json(&j->outputs));

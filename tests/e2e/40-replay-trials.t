@@ -16,7 +16,7 @@ ok "sklearn: recorded" record /usr/bin/python3 t01_sk_mlp.py out
 trial=$(cat "$T/id")
 status "sklearn: replays" 0 hps-replay "$trial" --json
 is "sklearn: verdict" "$(verdict)" REPRODUCED-BITS
-is "sklearn: schema, trial, level" "$(json "$T/out" "j['schema'], j['trial'] == '$trial', j['level']")" "('hps.verdict/1', True, 'L1')"
+is "sklearn: schema, trial, level" "$(json "$T/out" "j['schema'], j['trial'] == '$trial', j['level']")" "('hps.verdict/1', True, 'L2')"
 is "sklearn: outputs" "$(json "$T/out" "[(o['path'], o['verdict']) for o in j['outputs']]")" \
 	"[('$T/trial.log', 'IDENTICAL'), ('$T/w/out', 'IDENTICAL'), ('$T/w/out/metrics.json', 'IDENTICAL'), ('$T/w/out/weights.npz', 'IDENTICAL')]"
 is "sklearn: nothing is missing" "$(json "$T/out" "j['missing'], j['view']['files'] > 500")" "([], True)"
@@ -56,6 +56,32 @@ ok "R: recorded" record Rscript t17_r.R out
 status "R: replays" 0 hps-replay "$(cat "$T/id")" --json
 is "R: verdict" "$(verdict)" REPRODUCED-BITS
 is "R: outputs" "$(json "$T/out" "sorted(o['path'].split('/')[-1] for o in j['outputs'])")" "['coef.csv', 'fit.rds', 'metrics.txt']"
+
+# what seeds nothing: the kernel's random numbers are answered from the record
+ok "unseeded: recorded" record /usr/bin/python3 t12_unseeded.py out12
+trial=$(cat "$T/id")
+rm -r out12
+status "unseeded: replays" 0 hps-replay "$trial" --json
+is "unseeded: verdict and level" "$(verdict) $(json "$T/out" "j['level']")" "REPRODUCED-BITS L2"
+like "unseeded: what no level answers is named" "$(json "$T/out" "j['uncontrolled']")" "RDRAND.*GPU"
+ok "unseeded-off: recorded" hps-record -q --entropy off --id-file "$T/id" -- /usr/bin/python3 t12_unseeded.py out12
+status "unseeded-off: replays" 1 hps-replay "$(cat "$T/id")" --json
+is "unseeded-off: verdict and level" "$(verdict) $(json "$T/out" "j['level']")" "DIVERGED L1"
+like "unseeded-off: the hole" "$(json "$T/out" "[h['why'] for h in j['holes'] if h['what'] == 'random numbers']")" "requests of both runs were answered by the kernel"
+mv "$T/ledger/secrets/entropy" "$T/entropy"
+status "unseeded-lost: without the seed it diverges" 1 hps-replay "$trial" --json
+like "unseeded-lost: the hole" "$(json "$T/out" "[h['why'] for h in j['holes'] if h['what'] == 'random numbers']")" "the seed that was kept for them is not here"
+mv "$T/entropy" "$T/ledger/secrets/entropy"
+cat >urandom.sh <<'S'
+od -An -tx1 -N8 /dev/urandom >urandom.out
+S
+ok "urandom: recorded" record sh urandom.sh
+status "urandom: replays" 1 hps-replay "$(cat "$T/id")" --json
+is "urandom: verdict and level" "$(verdict) $(json "$T/out" "j['level']")" "DIVERGED L1"
+ok "urandom-full: recorded" hps-record -q --entropy-full --id-file "$T/id" -- sh urandom.sh
+status "urandom-full: replays" 0 hps-replay "$(cat "$T/id")" --json
+is "urandom-full: verdict and level" "$(verdict) $(json "$T/out" "j['level']")" "REPRODUCED-BITS L2"
+is "urandom-full: no hole" "$(json "$T/out" "[h for h in j['holes'] if h['what'] in ('random numbers', 'places in memory')]")" "[]"
 
 # what carries the time, the pid and the duration
 ok "stamps: recorded" record /usr/bin/python3 t13_stamp.py out

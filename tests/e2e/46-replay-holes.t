@@ -175,7 +175,7 @@ export HOME
 ok "unreadable: ledger" as_user hps-ledger init "$T/user/ledger"
 as_user hps-record -q --id-file id -- sh -c 'echo x >seen' </dev/null >/dev/null 2>&1
 status "unreadable: control" 0 as_user hps-replay --json "$(cat id)"
-is "unreadable: control's level" "$(json "$T/out" "j['verdict'], j['level']")" "('REPRODUCED-BITS', 'L1')"
+is "unreadable: control's level" "$(json "$T/out" "j['verdict'], j['level']")" "('REPRODUCED-BITS', 'L2')"
 as_user hps-record -q --id-file id -- sh -c 'umask 0777; echo x >blind' </dev/null >/dev/null 2>&1
 status "unreadable-product: status" 4 as_user hps-replay --json "$(cat id)"
 is "unreadable-product: verdict and output" "$(json "$T/out" "j['verdict']") $(of blind verdict)" "INCONCLUSIVE OPAQUE"

@@ -1,0 +1,85 @@
+/* How much of what a trial depends on was answered from its record. A level is what both records say was reached. */
+#include "replay/replay.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define N_ALWAYS 99 /* a level that there is not */
+
+static const struct {
+	unsigned below; /* the first level that controls it */
+	const char *what;
+} uncontrolled[] = {
+	{ 1, "files, environment, names and ids" },
+	{ 2, "random numbers that the kernel gives" },
+	{ 3, "clocks, timers and what depends on speed" },
+	{ 4, "the order in which threads and processes run" },
+	{ N_ALWAYS, "random numbers and clocks of the processor (RDRAND, RDSEED, RDTSC)" },
+	{ N_ALWAYS, "what a GPU computes in parallel" },
+};
+
+json_t *hps_level_uncontrolled(unsigned level)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(uncontrolled); i++)
+		if (level < uncontrolled[i].below)
+			hps_json_add(list, json_string(uncontrolled[i].what));
+	return list;
+}
+
+static const json_t *entropy_of(const struct hps_entry *trial)
+{
+	return hps_json_at(trial->statement, "predicate", "entropy", NULL);
+}
+
+/* Asked for, and not answered from the stream; all that was asked for when there was none. */
+static int64_t unanswered(const json_t *entropy, bool seeded)
+{
+	return hps_json_int(entropy, seeded ? "unanswered" : "calls", 0) + hps_json_int(entropy, seeded ? "devicesUnanswered" : "devices", 0);
+}
+
+static bool same_seed(const json_t *a, const json_t *b)
+{
+	const char *was = hps_json_text(a, "seedId"), *is = hps_json_text(b, "seedId");
+
+	return was && is && !strcmp(was, is);
+}
+
+/* Places in memory are chosen at random, too. Few trials depend on them, but nobody can say which. */
+static void name_places(const struct hps_original *o, struct hps_holes *holes)
+{
+	if (!o->seeded_fully)
+		hps_hole_add(holes, "places in memory", "the kernel chose them (ASLR) and a key for each program (AT_RANDOM); --entropy-full records without that");
+}
+
+static bool entropy_answered(const struct hps_original *o, const struct hps_entry *rerun, struct hps_holes *holes)
+{
+	const json_t *was = entropy_of(&o->trial), *is = entropy_of(rerun);
+	bool seeded = o->seeded && same_seed(was, is);
+	int64_t open = unanswered(was, o->seeded) + unanswered(is, seeded);
+	_cleanup_free_ char *why = NULL;
+
+	if (!was)
+		why = hps_strdup("the record is older than their recording");
+	else if (o->seeded && !o->seed)
+		why = hps_strdup("the seed that was kept for them is not here");
+	else if (o->seeded && !seeded)
+		why = hps_strdup("the rerun had another seed");
+	else if (open)
+		why = hps_format("%" PRId64 " requests of both runs were answered by the kernel%s", open,
+				 hps_json_int(was, "devicesUnanswered", 0) ? " (of /dev/urandom; --entropy-full records those)" : "");
+	if (why)
+		hps_hole_add(holes, "random numbers", why);
+	return !why;
+}
+
+unsigned hps_level_reached(const struct hps_original *o, const struct hps_entry *rerun, enum hps_blindness blindness, struct hps_holes *holes)
+{
+	bool answered = entropy_answered(o, rerun, holes);
+
+	name_places(o, holes);
+	if (blindness > HPS_BLIND_NOTHING)
+		return 0;
+	return answered ? 2 : 1;
+}
