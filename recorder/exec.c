@@ -129,8 +129,91 @@ static int open_interpreter(struct hps_supervisor *s, const struct hps_tracee *t
 	return fd;
 }
 
+/* ---- what executing a name means ---- */
+
+/* Kept so that a program that is executed a thousand times is opened and read once: valid while the names still lead to the files
+ * that were looked at. */
+struct program {
+	struct hps_file *file;
+	struct {
+		char *name;
+		struct hps_file *file;
+	} interpreters[MAX_DEPTH];
+	unsigned n;
+	dev_t running_dev;
+	ino_t running_ino;
+	bool usable;
+};
+
+static void program_add(const struct hps_supervisor *s, struct program *p, const char *name)
+{
+	struct hps_file *file = *name == '/' ? hps_map_get(&s->files->by_name, name) : NULL;
+
+	if (!file)
+		p->usable = false;
+	if (!p->usable)
+		return;
+	p->interpreters[p->n].name = hps_strdup(name);
+	p->interpreters[p->n++].file = file;
+}
+
+static void program_drop(struct program *p)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		free(p->interpreters[i].name);
+}
+
+static void program_free(struct program *p)
+{
+	if (p)
+		program_drop(p);
+	free(p);
+}
+
+void hps_programs_release(struct hps_map *programs)
+{
+	for (size_t i = 0; i < programs->n; i++)
+		program_free(programs->items[i].value);
+	hps_map_release(programs);
+}
+
+static void program_keep(struct hps_supervisor *s, const char *name, const struct program *p)
+{
+	void **slot = hps_map_slot(&s->programs, name);
+	struct program *kept = hps_alloc(sizeof *kept);
+
+	program_free(*slot);
+	*kept = *p;
+	*slot = kept;
+	*hps_map_slot(&s->files->by_name, name) = p->file;
+}
+
+static bool leads_to(const struct hps_supervisor *s, const char *name, const struct hps_file *file)
+{
+	struct hps_identity id;
+	struct stat st;
+
+	if (hps_map_get(&s->files->by_name, name) != file || file->product || file->unverified || fstatat(AT_FDCWD, name, &st, 0))
+		return false;
+	hps_identity_of(&st, &id);
+	return hps_identity_equal(&file->now, &id);
+}
+
+/* The program of this absolute name, when all is as it was; else NULL. */
+static const struct program *program_known(struct hps_supervisor *s, const char *name)
+{
+	const struct program *p = hps_map_get(&s->programs, name);
+
+	if (!p || !leads_to(s, name, p->file))
+		return NULL;
+	for (unsigned i = 0; i < p->n; i++)
+		if (!leads_to(s, p->interpreters[i].name, p->interpreters[i].file))
+			return NULL;
+	return p;
+}
+
 /* Follows #! lines to the ELF file that will run, and that to its own interpreter. False: an ABI that is refused. */
-static bool note_interpreters(struct hps_supervisor *s, struct hps_call *c, int fd, const char *base, struct stat *running)
+static bool note_interpreters(struct hps_supervisor *s, struct hps_call *c, int fd, const char *base, struct stat *running, struct program *p)
 {
 	char name[HPS_PATH_CAP];
 	int current = fd;
@@ -148,8 +231,11 @@ static bool note_interpreters(struct hps_supervisor *s, struct hps_call *c, int 
 		if (current != fd)
 			close(current);
 		current = next;
-		if (next < 0)
+		if (next < 0) {
+			p->usable = false;
 			return true;
+		}
+		program_add(s, p, name);
 		if (kind == KIND_ELF)
 			break;
 		*running = st;
@@ -193,7 +279,10 @@ static bool add_argument(struct hps_supervisor *s, struct hps_tracee *t, uint64_
 /* The strings of an argument vector, each with its NUL. */
 static void read_arguments(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, struct hps_buf *ret)
 {
+	char starts[64][HPS_MEMORY_START];
 	uint64_t pointers[64];
+	ssize_t lens[64];
+	int used;
 
 	hps_buf_init(ret, MAX_ARGUMENTS);
 	while (at && !ret->full) {
@@ -201,9 +290,17 @@ static void read_arguments(struct hps_supervisor *s, struct hps_tracee *t, uint6
 
 		if (!n)
 			return;
-		for (int i = 0; i < n; i++)
-			if (!pointers[i] || !add_argument(s, t, pointers[i], ret))
+		used = 0;
+		while (used < n && pointers[used])
+			used++;
+		hps_memory_starts(t, pointers, (size_t)used, starts, lens);
+		for (int i = 0; i < used; i++)
+			if (lens[i] >= 0)
+				hps_buf_add(ret, starts[i], (size_t)lens[i] + 1);
+			else if (!add_argument(s, t, pointers[i], ret))
 				return;
+		if (used < n)
+			return;
 		at += (uint64_t)n * sizeof *pointers;
 	}
 }
@@ -263,6 +360,7 @@ static void exec_file(struct hps_supervisor *s, struct hps_call *c, const struct
 	struct stat st, running;
 	struct hps_file *file;
 	bool named = !(flags & AT_EMPTY_PATH && !target->len) && !target->own;
+	struct program p = { .usable = named && target->given[0] == '/' && !c->t->foreign && !(flags & AT_SYMLINK_NOFOLLOW) };
 
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		hps_answer_continue(s, c); /* EACCES is coming */
@@ -270,15 +368,23 @@ static void exec_file(struct hps_supervisor *s, struct hps_call *c, const struct
 	}
 	running = st;
 	file = note_file(s, fd, &st, named ? target->given : NULL, target->base_path, HPS_USE_EXEC);
+	p.file = file;
 	if (c->t->foreign) {
 		file->unverified = true;
 		hps_gap_note(s->gaps, HPS_GAP_FOREIGN);
 	}
-	if (!note_interpreters(s, c, fd, target->base_path, &running)) {
+	if (!note_interpreters(s, c, fd, target->base_path, &running, &p)) {
+		program_drop(&p);
 		hps_gap_note(s->gaps, HPS_GAP_ABI);
 		hps_answer_error(s, c, ENOEXEC);
 		return;
 	}
+	p.running_dev = running.st_dev;
+	p.running_ino = running.st_ino;
+	if (p.usable)
+		program_keep(s, target->given, &p);
+	else
+		program_drop(&p);
 	prepare(s, c, file->path, argv, &running, target->stable);
 	hps_answer_continue(s, c);
 }
@@ -286,6 +392,7 @@ static void exec_file(struct hps_supervisor *s, struct hps_call *c, const struct
 static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, uint64_t argv, int flags)
 {
 	struct hps_target target;
+	const struct program *known;
 	int fd, r = hps_target_get(s, c, flags & AT_EMPTY_PATH ? AT_FDCWD : dirfd, at, &target);
 
 	if (r || (flags & AT_EMPTY_PATH && target.len && target.given[0] != '/')) {
@@ -296,7 +403,14 @@ static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 		return;
 	}
 	/* A vforked child is alone with its parent's memory while the parent waits; only a parent with threads could lie. */
-	target.stable = c->t->own_memory == HPS_YES ? hps_memory_stable(s, c->t, at, target.len + 1) : c->t->launching;
+	target.stable = hps_memory_stable(s, c->t, at, target.len + 1);
+	known = !c->t->foreign && target.given[0] == '/' && !target.own && !flags ? program_known(s, target.given) : NULL;
+	if (known) {
+		prepare(s, c, known->file->path, argv, &(struct stat){ .st_dev = known->running_dev, .st_ino = known->running_ino }, target.stable);
+		hps_answer_continue(s, c);
+		hps_target_release(&target);
+		return;
+	}
 	fd = open_program(c, &target, dirfd, flags);
 	if (fd >= 0) {
 		exec_file(s, c, &target, fd, argv, flags);

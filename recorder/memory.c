@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "recorder/kernel.h"
 
 #define PAGE 4096u
+#define STARTS_MAX 64u
 #define ASSUME_THREADS 15 /* calls */
 #define KEEP_OPEN_AFTER 4 /* reads: then opening /proc/PID/mem has paid for itself */
 
@@ -74,6 +77,28 @@ ssize_t hps_memory_string(struct hps_supervisor *s, struct hps_tracee *t, uint64
 	return -ENAMETOOLONG;
 }
 
+void hps_memory_starts(struct hps_tracee *t, const uint64_t *at, size_t n, char (*to)[HPS_MEMORY_START], ssize_t *lens)
+{
+	struct iovec local[STARTS_MAX], remote[STARTS_MAX];
+	ssize_t got;
+
+	n = n < STARTS_MAX ? n : STARTS_MAX;
+	for (size_t i = 0; i < n; i++) {
+		size_t page = PAGE - at[i] % PAGE;
+
+		remote[i] = (struct iovec){ (void *)(uintptr_t)at[i], page < HPS_MEMORY_START ? page : HPS_MEMORY_START };
+		local[i] = (struct iovec){ to[i], remote[i].iov_len };
+		lens[i] = -1;
+	}
+	got = t->launching ? -1 : process_vm_readv(t->pid, local, n, remote, n, 0);
+	for (size_t i = 0; i < n && got >= (ssize_t)local[i].iov_len; i++) {
+		const char *end = memchr(to[i], '\0', local[i].iov_len);
+
+		lens[i] = end ? end - to[i] : -1;
+		got -= (ssize_t)local[i].iov_len;
+	}
+}
+
 /* ---- stability ---- */
 
 /* A private mapping; of a file only while the trial has not written it. */
@@ -110,12 +135,23 @@ static bool stable_range(struct hps_supervisor *s, struct hps_tracee *t, uint64_
 	return true;
 }
 
+/* Does the parent wait while its child uses its memory? A child that shares it otherwise has set `shares`. */
+static bool lent(const struct hps_supervisor *s, const struct hps_tracee *t, const struct hps_tracee *parent)
+{
+	struct stat st;
+
+	return !t->shares && !parent->launching && parent->own_memory == HPS_YES && !parent->shares && parent->task_fd >= 0 &&
+	       fstat(t->task_fd, &st) == 0 && st.st_nlink == s->task_links + 1 && syscall(SYS_kcmp, t->pid, parent->pid, KCMP_VM, 0, 0) == 0;
+}
+
 bool hps_memory_stable(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, size_t len)
 {
 	struct stat st;
 
 	if (t->launching)
 		return true;
+	if (t->own_memory != HPS_YES && t->parent && s->tracees.items[t->parent - 1] && lent(s, t, s->tracees.items[t->parent - 1]))
+		return hps_memory_stable(s, s->tracees.items[t->parent - 1], at, len);
 	if (t->own_memory != HPS_YES || t->shares || s->memory_untrusted || t->task_fd < 0)
 		return false;
 	if (t->threads_assumed) { /* it had threads a moment ago; to be wrong about that costs time alone */

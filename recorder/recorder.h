@@ -280,6 +280,7 @@ struct hps_tracee {
 	char *cwd;		/* its path */
 	pid_t cwd_mover;	/* thread that was told to go on with a chdir and has not been heard of since; 0 */
 	enum hps_answer own_memory; /* does no other process share its memory? */
+	uint32_t parent;	/* index + 1 of the process that started it, when that is known */
 	unsigned threads_assumed; /* calls for which it is not looked at again how many threads it has */
 	bool launching;		/* our own child before its first exec: its memory is ours */
 	bool shares;		/* started a process that shares memory, descriptors or directories with it */
@@ -307,6 +308,7 @@ struct hps_tracees {
 struct hps_supervisor;
 /* The process of a notifying thread; NULL when it is gone, or cannot be looked at. */
 struct hps_tracee *hps_tracee_get(struct hps_supervisor *s, pid_t tid);
+void hps_tracee_heard(struct hps_supervisor *s, pid_t tid); /* it makes another call: the last one is over */
 void hps_tracee_end(struct hps_supervisor *s, uint32_t index);
 /* Closes what is kept open of all processes for speed, but of this one. */
 void hps_tracees_make_room(struct hps_supervisor *s, const struct hps_tracee *but);
@@ -326,7 +328,11 @@ void hps_tracees_release(struct hps_tracees *t);
 ssize_t hps_memory_read(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, void *to, size_t len); /* bytes read, or -errno */
 /* The string at `at` with its NUL; its length, -ENAMETOOLONG when cap is not enough, or -errno. */
 ssize_t hps_memory_string(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, char *to, size_t cap);
-/* Can nobody change these bytes before the kernel reads them? One thread, memory of its own, a private mapping. */
+/* Strings at n addresses, with one call for the starts of all: those that were got have their length in lens, the others -1. */
+#define HPS_MEMORY_START 128
+void hps_memory_starts(struct hps_tracee *t, const uint64_t *at, size_t n, char (*to)[HPS_MEMORY_START], ssize_t *lens);
+/* Can nobody change these bytes before the kernel reads them? One thread, memory of its own, a private mapping; or that of a parent
+ * of which the same is true, and which waits (vfork). */
 bool hps_memory_stable(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, size_t len);
 
 /* ---- supervisor.c: the event loop ---------------------------------------------------------------------------------------------------- */
@@ -372,6 +378,7 @@ struct hps_supervisor {
 	nlink_t task_links;	/* link count of a task directory besides its threads */
 	struct stat ns_root, ns_mount, ns_user;
 	uint64_t written[1024];	/* inodes that the trial wrote, as a Bloom filter with one hash: file mappings of others are stable */
+	struct hps_map programs; /* exec.c: what executing a name means, while nothing has changed there */
 	struct hps_entropy *entropy;
 	bool no_network;
 	bool bound;		/* a process of the tree listens on a network address */
@@ -386,6 +393,8 @@ struct hps_supervisor {
 	char *rights;		/* what our /proc/self/status says of ids and capabilities */
 	int64_t burst_ns;	/* start of the current second and descriptors handed out in it */
 	unsigned burst;
+	struct seccomp_notif *early; /* received while a call was acted on, not acted on themselves yet: from early_head to n_early */
+	size_t early_head, n_early;
 };
 struct hps_call {
 	const struct seccomp_notif *n;
@@ -403,6 +412,9 @@ bool hps_supervisor_written(const struct hps_supervisor *s, ino_t ino);
 /* What fd is open on, as seen from the trial's root; "" when it has no name. */
 void hps_supervisor_path(const struct hps_supervisor *s, int fd, const struct stat *st, char out[HPS_PATH_CAP]);
 bool hps_supervisor_pseudo(struct hps_supervisor *s, int fd, const struct stat *st); /* on procfs, sysfs and kin: no content to hash */
+
+/* Receives what is waiting, to be acted on later: whoever is heard of has left the call before. */
+void hps_supervisor_gather(struct hps_supervisor *s);
 
 /* Each notification is answered exactly once, by one of these. */
 void hps_answer_continue(struct hps_supervisor *s, const struct hps_call *c);
@@ -494,6 +506,7 @@ void hps_foreign_link(struct hps_supervisor *s, struct hps_call *c, int from_fd,
 /* ---- exec.c ---- */
 void hps_act_execve(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_execveat(struct hps_supervisor *s, struct hps_call *c);
+void hps_programs_release(struct hps_map *programs);
 void hps_exec_confirm(struct hps_supervisor *s, struct hps_tracee *t); /* of t->pending: what is really running? */
 void hps_exec_assume(struct hps_supervisor *s, struct hps_tracee *t);  /* it ended before it could be asked */
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <linux/audit.h>
 #include <linux/magic.h>
 #include <sched.h>
@@ -185,9 +186,30 @@ bool hps_supervisor_pseudo(struct hps_supervisor *s, int fd, const struct stat *
 
 /* ---- the loop ---- */
 
+void hps_supervisor_gather(struct hps_supervisor *s)
+{
+	struct pollfd p = { .fd = s->listener, .events = POLLIN };
+
+	while (poll(&p, 1, 0) == 1 && p.revents & POLLIN) {
+		struct seccomp_notif n = { 0 };
+
+		if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, &n)) /* ENOENT: it was interrupted meanwhile */
+			continue;
+		s->early = hps_grow(s->early, s->n_early, sizeof *s->early);
+		s->early[s->n_early++] = n;
+		hps_tracee_heard(s, (pid_t)n.pid);
+	}
+}
+
 /* False: the listener has ended. */
 static bool next_event(struct hps_supervisor *s, struct seccomp_notif *n)
 {
+	if (s->early_head < s->n_early) {
+		*n = s->early[s->early_head++];
+		if (s->early_head == s->n_early)
+			s->early_head = s->n_early = 0;
+		return true;
+	}
 	for (;;) {
 		memset(n, 0, sizeof *n); /* the kernel insists */
 		if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, n) == 0)
@@ -339,7 +361,9 @@ void hps_supervisor_release(struct hps_supervisor *s)
 		free(s->executions[i].cwd);
 	}
 	free(s->executions);
+	free(s->early);
 	free(s->rights);
+	hps_programs_release(&s->programs);
 	hps_map_release(&s->sockets);
 	hps_map_release(&s->connections);
 	hps_tracees_release(&s->tracees);

@@ -9,12 +9,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "recorder/kernel.h"
 
 #define MAX_LINEAGE 32
 #define SETTLE_NS 20000000ll
+#define LOOK_NS 20000
 
 /* The number after "\nName:" of a /proc/PID/status text, or fallback. */
 static long status_number(const char *text, const char *name, int base, long fallback)
@@ -220,7 +222,10 @@ static struct hps_tracee *add(struct hps_supervisor *s, pid_t pid, int pidfd)
 	} else {
 		pid_t parent = parent_of(s, pidfd, pid);
 
-		inherit(s, t, ancestor(s, parent));
+		struct hps_tracee *nearest = ancestor(s, parent);
+
+		inherit(s, t, nearest);
+		t->parent = nearest && nearest->pid == parent ? nearest->index + 1 : 0;
 		t->own_memory = has_own_memory(s, pid, parent) ? HPS_YES : HPS_UNKNOWN;
 	}
 	watch(s, t, pidfd);
@@ -358,6 +363,21 @@ void hps_tracee_check(struct hps_supervisor *s, struct hps_tracee *t)
 
 /* ---- calls on their way ---- */
 
+static void landed(struct hps_supervisor *s, struct hps_tracee *t)
+{
+	if (t->in_flight)
+		s->tracees.n_in_flight--;
+	t->in_flight = NULL;
+}
+
+void hps_tracee_heard(struct hps_supervisor *s, pid_t tid)
+{
+	struct hps_tracee *t = known(s, tid);
+
+	if (t && t->pid == tid)
+		landed(s, t);
+}
+
 /* Is the process's only thread still inside the call that was told to go on? */
 static bool still_inside(const struct hps_tracee *t)
 {
@@ -379,14 +399,15 @@ void hps_tracees_settle(struct hps_supervisor *s, const struct hps_tracee *but)
 			continue;
 		if (!until)
 			until = hps_time_monotonic_ns() + SETTLE_NS;
-		while (still_inside(t)) {
-			if (hps_time_monotonic_ns() < until)
-				continue;
-			t->in_flight->unverified = true;
-			break;
+		/* In a call of the same number, it may be in the next one and wait for us. */
+		for (hps_supervisor_gather(s); t->in_flight && still_inside(t); hps_supervisor_gather(s)) {
+			if (hps_time_monotonic_ns() >= until) {
+				t->in_flight->unverified = true;
+				break;
+			}
+			nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
 		}
-		t->in_flight = NULL;
-		s->tracees.n_in_flight--;
+		landed(s, t);
 	}
 }
 
