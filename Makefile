@@ -26,17 +26,18 @@ PACKAGES_BUILD := gcc make libc6-dev pkg-config $(foreach l,$(LIBRARIES),$(lastw
 PACKAGES_DEMO := $(PACKAGES_BUILD) python3 python3-sklearn
 PACKAGES_CHECK := $(PACKAGES_DEMO) git perl strace mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm chromium \
 	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
-PACKAGES_CHECK += python3-torch python3-joblib python3-xgboost python3-h5py python3-pil python3-onnx # real writers of the formats of outputs
+PACKAGES_CHECK += python3-torch python3-joblib python3-xgboost python3-h5py python3-pil python3-onnx python3-snappy python3-zstandard # real writers of the formats of outputs
 PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost reprozip cde proot
 PACKAGES_FRESH := mmdebstrap
 
+HDF5_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I hdf5-serial 2>/dev/null))
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Wcast-qual -Wcast-align -Wwrite-strings \
 	-Wmissing-prototypes -Wstrict-prototypes -Wold-style-definition -Wundef -Wvla -Wimplicit-fallthrough \
 	-Wpointer-arith -Wnull-dereference $(if $(findstring gcc,$(CC)),-Wlogical-op -Wduplicated-cond,) $(if $(WERROR),-Werror,)
 HARDEN := -fstack-protector-strong -fPIE -fno-common $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 CFLAGS ?= -O2 -g
 # -ffp-contract=off: search decisions are the same on every CPU (docs/FORMATS.md).
-ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(HARDEN) -ffp-contract=off -ffile-prefix-map=$(CURDIR)/= -pthread -Iinclude -I. \
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(HARDEN) -ffp-contract=off -ffile-prefix-map=$(CURDIR)/= -pthread -Iinclude -I. $(HDF5_CFLAGS) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer,) $(CFLAGS)
 # --as-needed: hps-record must not load what only hps-replay reads formats with.
 ALL_LDFLAGS = -pie -Wl,--as-needed,-z,relro,-z,now -pthread $(if $(SAN),-fsanitize=$(SAN),) $(LDFLAGS)

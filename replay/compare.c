@@ -191,7 +191,7 @@ static char *index_place(const char *place, const struct hps_array *a, size_t in
 
 static void compare_arrays(const struct pair *p, const struct hps_array *a, const struct hps_array *b, const struct hps_tolerance *t, struct hps_comparison *c)
 {
-	bool whole = a->dtype != HPS_DTYPE_FLOAT && a->dtype != HPS_DTYPE_BFLOAT && a->dtype != HPS_DTYPE_COMPLEX;
+	bool whole = !a->measured && a->dtype != HPS_DTYPE_FLOAT && a->dtype != HPS_DTYPE_BFLOAT && a->dtype != HPS_DTYPE_COMPLEX;
 	_cleanup_buf_ struct hps_buf x = HPS_BUF_INIT, y = HPS_BUF_INIT;
 	_cleanup_free_ char *where = NULL;
 	struct hps_distance d = { 0 };
@@ -405,8 +405,9 @@ void hps_compare_trees(const struct hps_tree *a, const struct hps_tree *b, const
 
 /* In this order; the first that fits both and reads both decides. */
 static const struct hps_format *const formats[] = {
-	&hps_format_npy,	 &hps_format_torch, &hps_format_zip, &hps_format_pickle, &hps_format_safetensors,
-	&hps_format_json, &hps_format_csv,   &hps_format_text,
+	&hps_format_npy,	 &hps_format_torch,  &hps_format_zip,	   &hps_format_sqlite, &hps_format_hdf5,     &hps_format_png,
+	&hps_format_parquet, &hps_format_events, &hps_format_onnx,   &hps_format_ubj,    &hps_format_rds,	   &hps_format_pickle,
+	&hps_format_safetensors, &hps_format_lightgbm, &hps_format_json, &hps_format_csv,    &hps_format_text,
 };
 
 const struct hps_format *hps_format_named(const char *name)

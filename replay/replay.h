@@ -309,6 +309,7 @@ struct hps_array {
 	enum hps_dtype dtype;
 	size_t itemsize; /* BOOL 1; INT, UINT 1 2 4 8; FLOAT 2 4 8; COMPLEX 8 16; BFLOAT 2 */
 	bool big_endian;
+	bool measured; /* whole numbers that measure something (pixels): they may be near */
 	size_t n_dimensions;
 	size_t shape[HPS_DIMENSIONS_MAX], strides[HPS_DIMENSIONS_MAX];
 	size_t n; /* product of shape */
@@ -481,6 +482,41 @@ enum hps_packing { HPS_PACKING_NONE, HPS_PACKING_DEFLATE, HPS_PACKING_GZIP, HPS_
 int hps_unpack(enum hps_packing packing, const void *data, size_t len, void *out, size_t size, struct hps_error *err) HPS_MUST;
 int hps_unpack_stream(const void *data, size_t len, struct hps_buf *out, struct hps_error *err) HPS_MUST; /* gzip or zlib of unknown size */
 
+/* ---- protobuf.c: messages by schema ---------------------------------------------------------------------------------------------- */
+
+enum hps_proto_kind { HPS_PROTO_VALUE, HPS_PROTO_TEXT, HPS_PROTO_FLOATS, HPS_PROTO_DOUBLES, HPS_PROTO_MESSAGE };
+struct hps_proto_message;
+struct hps_proto_field {
+	uint32_t number;
+	const char *name;
+	enum hps_proto_kind kind; /* VALUE: a number, or bytes; FLOATS, DOUBLES: packed */
+	const struct hps_proto_message *message;
+	enum hps_mask stamp;
+};
+struct hps_proto_type {
+	uint32_t number;
+	enum hps_dtype dtype;
+	size_t itemsize;
+};
+struct hps_proto_tensor { /* numbers of the fields that make one */
+	uint32_t type, dimensions, raw;
+	bool nested; /* dimensions are messages */
+	const struct hps_proto_type *types;
+	size_t n_types;
+};
+struct hps_proto_message {
+	const struct hps_proto_field *fields; /* at most 64 */
+	size_t n;
+	uint32_t key; /* number of the field that names it among others; 0: by order */
+	const struct hps_proto_tensor *tensor;
+};
+struct hps_proto {
+	struct hps_tree *tree;
+	struct hps_error *err;
+	unsigned depth;
+};
+int hps_proto_lay(struct hps_proto *p, const struct hps_proto_message *m, const char *place, const void *data, size_t len) HPS_MUST;
+
 /* ---- zip.c: archives ----------------------------------------------------------------------------------------------------------- */
 
 struct hps_zip_member {
@@ -555,7 +591,9 @@ int hps_pickle_lay(struct hps_pickle_layout *l, const char *place, struct hps_pi
 
 /* ---- compare_*.c: one decoder each ---------------------------------------------------------------------------------------- */
 
-extern const struct hps_format hps_format_json, hps_format_csv, hps_format_npy, hps_format_zip, hps_format_text, hps_format_pickle, hps_format_torch, hps_format_safetensors;
+extern const struct hps_format hps_format_json, hps_format_csv, hps_format_npy, hps_format_zip, hps_format_text, hps_format_pickle, hps_format_torch, hps_format_safetensors,
+	hps_format_ubj, hps_format_lightgbm, hps_format_sqlite, hps_format_hdf5, hps_format_events, hps_format_png, hps_format_onnx, hps_format_parquet,
+	hps_format_rds;
 /* One array in .npy format (numpy.lib.format) at `place`; an array of objects or records stays bytes. */
 bool hps_npy_type(const char *descr, struct hps_array *a); /* "'<f8'" and kin: dtype, itemsize, order; false for any other */
 int hps_npy_decode(const char *data, size_t len, const char *place, struct hps_tree *ret, struct hps_error *err) HPS_MUST;

@@ -24,6 +24,7 @@ done
 is "layers: only one file of ledger/ knows SQLite" "$(grep -l 'sqlite3.h' core/*.[ch] ledger/*.[ch] | wc -l)" 1
 is "layers: only one file of recorder/ knows SQLite" "$(grep -l 'sqlite3.h' recorder/*.[ch] | tr '\n' ' ')" "recorder/package_rpm.c "
 is "layers: only one file of recorder/ knows YAML" "$(grep -l 'yaml.h' recorder/*.[ch] | wc -l)" 1
+is "layers: only one file of replay/ knows SQLite, one HDF5, one PNG" "$(grep -lE '<(sqlite3|hdf5|png).h>' replay/*.[ch] | tr '\n' ' ')" "replay/compare_hdf5.c replay/compare_png.c replay/compare_sqlite.c "
 is "layers: only one file of search/ knows YAML" "$(grep -l 'yaml.h' search/*.[ch] | wc -l)" 1
 
 for header in include/hps/*.h core/*.h ledger/*.h recorder/*.h search/*.h replay/*.h audit/*.h; do
