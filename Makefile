@@ -111,6 +111,13 @@ $B/tracees/%: tests/tracees/%.c $B/flags
 	@mkdir -p $(@D)
 	$Q$(CC) -std=gnu17 -O1 -pthread -w -o $@ $<
 
+# Libraries that no test machine has.
+$B/stubs/libnvidia-ml.so.1: tests/stubs/nvml.c $B/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$Q$(CC) -std=gnu17 -O1 -w -fPIC -shared -Wl,-soname,libnvidia-ml.so.1 -o $@ $<
+$B/tests/test_recorder_gpu: $B/stubs/libnvidia-ml.so.1
+
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:$B/tests/%=$B/tests/unit/%.d)
 
 libs: # for tests/broken.sh

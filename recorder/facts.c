@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "recorder/dataset.h"
+#include "recorder/gpu.h"
 #include "recorder/identity.h"
 #include "recorder/package.h"
 
@@ -104,37 +105,6 @@ static int receive_json(int fd, json_t **ret, int limit_ms)
 
 /* ---- in the process: facts about the machine ---- */
 
-/* A driver's library can hang on a sick card: in a child, with a time limit. */
-static void gather_gpu(json_t *rows)
-{
-	_cleanup_json_ json_t *found = NULL;
-	json_t *row;
-	size_t i;
-	int ends[2];
-	pid_t pid;
-
-	if (pipe2(ends, O_CLOEXEC))
-		return;
-	pid = fork();
-	if (pid == 0) {
-		json_t *own = json_array();
-
-		hps_identity_gpu(own);
-		_exit(send_json(ends[1], own) ? 1 : 0);
-	}
-	close(ends[1]);
-	if (pid < 0 || receive_json(ends[0], &found, GPU_LIMIT_MS))
-		hps_identity_missing(rows, "gpu", "the driver's library did not answer in 10 s, or crashed");
-	close(ends[0]);
-	if (pid > 0) {
-		kill(pid, SIGKILL);
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
-	json_array_foreach(found, i, row)
-		json_array_append(rows, row);
-}
-
 static json_t *dataset_item(const char *option, const char *cache_dir)
 {
 	const char *equals = strchr(option, '='), *path = equals ? equals + 1 : option;
@@ -170,7 +140,7 @@ static json_t *gather_machine(const struct hps_facts_request *request, const cha
 	hps_identity_host(rows, "");
 	hps_identity_scheduler(rows, "", environ);
 	hps_identity_container(rows);
-	gather_gpu(rows);
+	hps_identity_gpu(rows, "", NULL, "before", GPU_LIMIT_MS);
 	hps_json_set(facts, "identities", rows);
 	hps_json_set(facts, "datasets", datasets);
 	return facts;
@@ -275,7 +245,18 @@ static void parse_question(const struct hps_buf *question, struct touched *ret)
 	}
 }
 
-static json_t *gather_files(int cache_dir, const struct hps_buf *question)
+static bool has_row(const json_t *rows, const char *name)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+		if (!strcmp(hps_json_text(row, "name"), name))
+			return true;
+	return false;
+}
+
+static json_t *gather_files(int cache_dir, const json_t *machine, const struct hps_buf *question)
 {
 	json_t *answer = json_object(), *elf = json_object(), *rows = json_array();
 	struct touched t = { 0 };
@@ -293,6 +274,9 @@ static json_t *gather_files(int cache_dir, const struct hps_buf *question)
 	hps_json_set(answer, "packages", packages_json(&t.owners));
 	hps_json_set(answer, "elf", elf);
 	hps_identity_python(rows, "", &t.programs, &t.owners);
+	if (!has_row(machine, "gpu"))
+		hps_identity_gpu(rows, "", NULL, "after", GPU_LIMIT_MS);
+	hps_identity_gpu_use(rows, machine, &t.devices, environ);
 	hps_json_set(answer, "identities", rows);
 	hps_owners_release(&t.owners);
 	hps_strv_release(&t.libraries);
@@ -315,7 +299,7 @@ static void facts_main(int fd, const struct hps_facts_request *request)
 		_exit(1);
 	if (send_json(fd, facts) || receive_frame(fd, &question, -1))
 		_exit(1);
-	answer = gather_files(dir, &question);
+	answer = gather_files(dir, json_object_get(facts, "identities"), &question);
 	_exit(send_json(fd, answer) ? 1 : 0);
 }
 

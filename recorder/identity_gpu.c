@@ -1,172 +1,147 @@
-/* Graphics processors: NVML when the driver's library is there, else what /proc and /sys say, else "none found".
- * NVML's names and layouts: NVIDIA's nvml.h, API version 13. */
+/* Graphics processors: NVML when the driver's library is there, else what /proc and /sys say, else "none found". What is there is told apart
+ * from what the trial opened. */
 #include "recorder/identity.h"
 
-#include <dirent.h>
-#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-/* Where the trees begin; tests point it at a fake machine. */
-static const char *root(void)
+#include "recorder/gpu.h"
+
+#define ANSWER_MAX ((size_t)4 << 20)
+
+void hps_gpu_add(const struct hps_gpus *g, const char *fact, const char *value, const char *source)
 {
-	const char *fake = getenv("HPS_TEST_ROOT");
+	_cleanup_free_ char *name = hps_format("gpu.%u.%s", g->n, fact);
 
-	return fake ? fake : "";
+	if (value && *value)
+		hps_identity_add(g->rows, name, value, source, !strcmp(source, "nvml") ? HPS_ENGINE : HPS_OBSERVED);
 }
 
-/* ---- NVML ---- */
-
-#define GPUS_MAX 64
-
-static const struct {
-	const char *symbol, *name;
-} device_texts[] = {
-	{ "nvmlDeviceGetName", "name" },
-	{ "nvmlDeviceGetUUID", "uuid" },
-	{ "nvmlDeviceGetVbiosVersion", "vbios" },
-	{ "nvmlDeviceGetSerial", "serial" },
-};
-
-/* dlsym gives a data pointer for a function; POSIX allows this conversion, ISO C does not, hence the copy. */
-static bool symbol(void *library, const char *name, void *ret_function)
+void hps_gpu_missing(const struct hps_gpus *g, const char *fact, const char *why)
 {
-	void *address = dlsym(library, name);
+	_cleanup_free_ char *name = hps_format("gpu.%u.%s", g->n, fact);
 
-	memcpy(ret_function, &address, sizeof address);
-	return address != NULL;
+	hps_identity_missing(g->rows, name, why);
 }
 
-static void add_device(json_t *rows, void *library, unsigned index, void *device)
+static json_t *gather(const char *root, const char *library, const char *moment)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(device_texts); i++) {
-		_cleanup_free_ char *name = hps_format("gpu.%u.%s", index, device_texts[i].name);
-		int (*get)(void *, char *, unsigned);
-		char text[96] = "";
-		int r;
+	struct hps_gpus g = { .root = root, .library = library, .rows = json_array(), .moment = moment };
+	bool nvidia = hps_gpu_nvml(&g) || (!strcmp(moment, "before") && hps_gpu_proc_nvidia(&g));
+	bool others = hps_gpu_drm(&g, !nvidia);
 
-		if (!symbol(library, device_texts[i].symbol, &get)) {
-			hps_identity_missing(rows, name, "this driver's library has no such call");
-		} else if ((r = get(device, text, sizeof text - 1)) != 0) {
-			_cleanup_free_ char *why = hps_format("%s answered %d", device_texts[i].symbol, r);
-
-			hps_identity_missing(rows, name, why);
-		} else {
-			hps_identity_add(rows, name, text, "nvml", HPS_OBSERVED);
-		}
-	}
+	if (!nvidia && !others && !strcmp(moment, "before"))
+		hps_identity_missing(g.rows, "gpu", "none found: no NVML library answers, and neither /proc/driver/nvidia nor /sys/class/drm has a card");
+	return g.rows;
 }
 
-static void add_driver(json_t *rows, void *library)
+/* ---- in a child ---- */
+
+static int read_answer(int fd, int limit_ms, struct hps_buf *ret)
 {
-	int (*get)(char *, unsigned);
-	char text[81] = "";
+	int64_t deadline_ns = hps_time_monotonic_ns() + limit_ms * 1000000ll;
+	char block[4096];
 
-	if (symbol(library, "nvmlSystemGetDriverVersion", &get) && get(text, sizeof text - 1) == 0)
-		hps_identity_add(rows, "gpu.driver", text, "nvml", HPS_OBSERVED);
-	else
-		hps_identity_missing(rows, "gpu.driver", "nvmlSystemGetDriverVersion gave no answer");
-}
+	hps_buf_init(ret, ANSWER_MAX);
+	for (;;) {
+		int64_t left = (deadline_ns - hps_time_monotonic_ns()) / 1000000;
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		ssize_t n;
 
-static bool from_nvml(json_t *rows)
-{
-	void *library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
-	int (*init)(void), (*shutdown)(void), (*count)(unsigned *), (*at)(unsigned, void **);
-	unsigned n = 0;
-	bool found = false;
-
-	if (!library)
-		return false;
-	if (symbol(library, "nvmlInit_v2", &init) && symbol(library, "nvmlShutdown", &shutdown) && symbol(library, "nvmlDeviceGetCount_v2", &count) &&
-	    symbol(library, "nvmlDeviceGetHandleByIndex_v2", &at) && init() == 0) {
-		add_driver(rows, library);
-		if (count(&n) == 0)
-			for (unsigned i = 0; i < n && i < GPUS_MAX; i++) {
-				void *device = NULL;
-
-				if (at(i, &device) == 0) {
-					add_device(rows, library, i, device);
-					found = true;
-				}
-			}
-		shutdown();
-	}
-	dlclose(library);
-	return found;
-}
-
-/* ---- /proc/driver/nvidia ---- */
-
-static const char *const information_lines[][2] = { { "Model", "name" }, { "GPU UUID", "uuid" }, { "Video BIOS", "vbios" }, { "Bus Location", "bus" } };
-
-static void add_information(json_t *rows, unsigned index, char *text)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(information_lines); i++) {
-		_cleanup_free_ char *name = hps_format("gpu.%u.%s", index, information_lines[i][1]), *value = NULL;
-		const char *at = strstr(text, information_lines[i][0]);
-
-		at = at ? strchr(at, ':') : NULL;
-		if (at) {
-			at += 1 + strspn(at + 1, " \t");
-			value = hps_strndup(at, strcspn(at, "\n"));
-		}
-		/* A question mark stands there until some program has opened the card. */
-		if (value && !strchr(value, '?'))
-			hps_identity_add(rows, name, value, "/proc/driver/nvidia", HPS_OBSERVED);
-		else
-			hps_identity_missing(rows, name, "/proc/driver/nvidia does not say");
-	}
-}
-
-static bool from_proc(json_t *rows)
-{
-	_cleanup_free_ char *path = hps_format("%s/proc/driver/nvidia/gpus", root());
-	struct dirent *e;
-	unsigned index = 0;
-	DIR *dir = opendir(path);
-
-	while (dir && index < GPUS_MAX && (e = readdir(dir))) {
-		_cleanup_free_ char *file = hps_format("%s/%s/information", path, e->d_name);
-		_cleanup_free_ char *text = e->d_name[0] == '.' ? NULL : hps_identity_read(file);
-
-		if (text)
-			add_information(rows, index++, text);
-	}
-	if (dir)
-		closedir(dir);
-	return index > 0;
-}
-
-/* ---- /sys/class/drm ---- */
-
-static const char *const drm_files[][2] = { { "vendor", "vendor" }, { "device", "device" }, { "unique_id", "uuid" }, { "vbios_version", "vbios" } };
-
-static bool from_drm(json_t *rows)
-{
-	_cleanup_free_ char *path = hps_format("%s/sys/class/drm", root());
-	struct dirent *e;
-	unsigned index = 0;
-	DIR *dir = opendir(path);
-
-	while (dir && index < GPUS_MAX && (e = readdir(dir))) {
-		if (strncmp(e->d_name, "card", 4) != 0 || strchr(e->d_name, '-'))
+		if (left <= 0)
+			return -ETIMEDOUT;
+		if (poll(&p, 1, (int)left) <= 0)
 			continue;
-		for (size_t i = 0; i < ARRAY_SIZE(drm_files); i++) {
-			_cleanup_free_ char *file = hps_format("%s/%s/device/%s", path, e->d_name, drm_files[i][0]);
-			_cleanup_free_ char *name = hps_format("gpu.%u.%s", index, drm_files[i][1]), *value = hps_identity_read(file);
-
-			if (value)
-				hps_identity_add(rows, name, value, "/sys/class/drm", HPS_OBSERVED);
-		}
-		index++;
+		n = read(fd, block, sizeof block);
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			hps_buf_add(ret, block, (size_t)n);
 	}
-	if (dir)
-		closedir(dir);
-	return index > 0;
 }
 
-void hps_identity_gpu(json_t *rows)
+static void child(int fd, const char *root, const char *library, const char *moment)
 {
-	if (!from_nvml(rows) && !from_proc(rows) && !from_drm(rows))
-		hps_identity_missing(rows, "gpu", "none found: no NVML library answers, and neither /proc/driver/nvidia nor /sys/class/drm has a card");
+	_cleanup_json_ json_t *rows = gather(root, library, moment);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+
+	_exit(hps_json_canonical(rows, &text, NULL) || hps_write_all(fd, text.data, text.len) ? 1 : 0);
+}
+
+void hps_identity_gpu(json_t *rows, const char *root, const char *library, const char *moment, int limit_ms)
+{
+	_cleanup_json_ json_t *found = NULL;
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_free_ char *name = !strcmp(moment, "before") ? hps_strdup("gpu") : hps_format("gpu.%s", moment);
+	int ends[2], r;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return;
+	pid = fork();
+	if (pid == 0)
+		child(ends[1], root, library, moment);
+	close(ends[1]);
+	r = pid < 0 ? -errno : read_answer(ends[0], limit_ms, &text);
+	close(ends[0]);
+	if (r || hps_json_parse(text.data ? text.data : "", text.len, &found, NULL))
+		hps_identity_missing(rows, name, r == -ETIMEDOUT ? "the driver's library did not answer in time" : "the driver's library crashed");
+	else
+		json_array_extend(rows, found);
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+}
+
+/* ---- use ---- */
+
+static const char *const choices[] = {
+	"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL",
+	"ZE_AFFINITY_MASK",	"ONEAPI_DEVICE_SELECTOR",
+};
+static const char *const device_places[] = { "/dev/nvidia", "/dev/dri/", "/dev/kfd", "/dev/accel/", "/dev/habanalabs", "/dev/neuron", "/dev/dxg" };
+
+static bool opened(const struct hps_strv *devices, const char *path)
+{
+	for (size_t i = 0; i < devices->n; i++)
+		if (!strcmp(devices->v[i], path))
+			return true;
+	return false;
+}
+
+void hps_identity_gpu_use(json_t *rows, const json_t *machine, const struct hps_strv *devices, char *const *envp)
+{
+	const json_t *row;
+	size_t i;
+
+	for (i = 0; i < devices->n; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(device_places); k++)
+			if (!strncmp(devices->v[i], device_places[k], strlen(device_places[k])))
+				hps_identity_add(rows, "gpu.opened", devices->v[i], "opened by the trial", HPS_OBSERVED);
+	json_array_foreach(machine, i, row) {
+		const char *name = hps_json_text(row, "name"), *device = hps_json_text(row, "value"), *end = name ? strrchr(name, '.') : NULL;
+		_cleanup_free_ char *used = NULL;
+
+		if (!end || !device || strncmp(name, "gpu.", 4) != 0 || strcmp(end, ".device") != 0)
+			continue;
+		used = hps_format("%.*s.opened", (int)(end - name), name);
+		hps_identity_add(rows, used, opened(devices, device) ? "true" : "false", device, HPS_OBSERVED);
+	}
+	for (i = 0; i < ARRAY_SIZE(choices); i++) {
+		const char *value = hps_environment_get(envp, choices[i]);
+		_cleanup_free_ char *name = hps_format("gpu.visible.%s", choices[i]);
+
+		if (value)
+			hps_identity_add(rows, name, value, "environment", HPS_DECLARED);
+	}
 }

@@ -100,6 +100,15 @@ is "machine: every row is whole" "$(rec "[i for i in t['identities'] if not (i.k
 status "job: run" 0 env SLURM_JOB_ID=12 SLURM_ARRAY_TASK_ID=3 hps-record -q --id-file id -- true
 is "job: Slurm's" "$(identity scheduler.SLURM_JOB_ID)$(identity scheduler.SLURM_ARRAY_TASK_ID)" "['12']['3']"
 is "machine: a GPU or why there is none" "$(rec "any(i['name'].startswith('gpu') for i in t['identities'])")" True
+if [ -c /dev/dri/renderD128 ] || [ -c /dev/nvidia0 ]; then
+	skip "gpu: a stand-in" "this machine has a real one"
+else
+	[ -f "$HPS_BUILD/stubs/libnvidia-ml.so.1" ] || make -s -C "$HPS_SOURCE" "${HPS_BUILD#"$HPS_SOURCE"/}/stubs/libnvidia-ml.so.1" >/dev/null
+	status "gpu: run with a stand-in of the driver's library" 0 env CUDA_VISIBLE_DEVICES=0 LD_LIBRARY_PATH="$HPS_BUILD/stubs" hps-record -q --id-file id -- true
+	is "gpu: present, and not opened" "$(identity gpu.0.uuid)$(identity gpu.0.opened)$(identity gpu.1.mig.2.uuid)" "['GPU-aaaaaaaa-0000']['false']['MIG-11111111-2222']"
+	is "gpu: its state before and after" "$(identity gpu.0.before.smClockMHz)$(identity gpu.0.after.eccUncorrected)" "['1001']['0']"
+	is "gpu: what was declared" "$(identity gpu.visible.CUDA_VISIBLE_DEVICES)" "['0']"
+fi
 is "recorder: its self-test" "$(identity recorder.selftest)" "['passed']"
 is "resources: there" "$(rec "float(t['resources']['wallSeconds']) > 0, t['resources']['maxRssBytes'] > 1000000, 1000000 < t['resources']['recorderMaxRssBytes'] < 64 << 20")" "(True, True, True)"
 is "run: SLSA shape" "$(rec "t['runDetails']['builder']['id'], t['runDetails']['metadata']['invocationId'] == t['begin'], t['runDetails']['metadata']['startedOn'] <= t['runDetails']['metadata']['finishedOn']")" "('urn:hps:recorder:v1', True, True)"
