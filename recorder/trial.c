@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +59,16 @@ static char *inherited_path(const struct trial *t, int fd)
 	return path && !strncmp(path, root, n) && path[n] == '/' ? hps_strdup(path + n) : NULL;
 }
 
+/* Over a unix socket descriptors can come in. Standard input and output are not counted: that they say things unseen is
+ * in every record. */
+static bool lets_in(int fd)
+{
+	int domain;
+	socklen_t len = sizeof domain;
+
+	return fd > 2 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
+
 /* Regular files that the command has open from the start are read or written unseen: what they hold now is a material. */
 static void use_inherited(struct trial *t)
 {
@@ -67,13 +78,17 @@ static void use_inherited(struct trial *t)
 		struct hps_file *file;
 		struct stat s;
 
-		if (!path || flags < 0 || fstat(fd, &s) || !S_ISREG(s.st_mode) || !s.st_nlink)
+		if (lets_in(fd))
+			hps_gap_note(&t->gaps, HPS_GAP_SOCKET);
+		if (!path || flags < 0 || fstat(fd, &s) || !S_ISREG(s.st_mode))
 			continue;
+		if (!s.st_nlink && strlen(path) > 10) /* it has a content and no name: " (deleted)" */
+			path[strlen(path) - 10] = '\0';
 		file = hps_files_get(&t->files, path);
 		file->descriptors |= fd < 32 ? 1u << fd : 0;
 		if ((flags & O_ACCMODE) != O_WRONLY)
 			hps_file_use(&t->files, file, fd, &s, HPS_USE_READ);
-		if ((flags & O_ACCMODE) == O_RDONLY)
+		if ((flags & O_ACCMODE) == O_RDONLY || !s.st_nlink)
 			continue;
 		hps_file_secure(&t->files, file, fd, &s);
 		hps_file_modify(&t->files, file, fd, &s);
