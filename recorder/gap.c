@@ -1,38 +1,43 @@
-/* What the recorder did not see. Each kind is a row: what happened, and why it could not be recorded. */
+/* What the recorder did not see. Each kind is a row: what happened, why it could not be recorded, and what it may hide from whoever
+ * relies on the record. */
 #include "recorder/recorder.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+enum hides { HIDES_OUTPUTS, HIDES_INPUTS, HIDES_NOTHING };
+static const char *const hides[] = { "outputs", "inputs", "nothing" };
+
 static const struct {
 	const char *what, *why;
+	enum hides hides; /* files that the trial read, or files that it left; only for replay, blind says more */
 	bool blind; /* false: said for honesty's sake, but nothing escaped the record */
 } gaps[HPS_GAP_COUNT] = {
-	[HPS_GAP_IO_URING] = { "io_uring was asked for and refused", "files opened through a ring are not seen; the program was told ENOSYS", true },
-	[HPS_GAP_HANDLE] = { "a file was to be opened by handle and this was refused", "a handle has no path; the program was told EPERM", true },
-	[HPS_GAP_ABI] = { "a call or program of another ABI (i386, x32) was refused", "its calls are not in the filter's table; the program was told ENOSYS or ENOEXEC", true },
-	[HPS_GAP_FOREIGN] = { "files were opened under another root, namespace or user", "no descriptor was handed out there: what was opened or changed is what the path named just before", true },
-	[HPS_GAP_OPAQUE] = { "a process could not be read", "it is not dumpable, or runs a program that we may not read: paths it opened are not known", true },
-	[HPS_GAP_SPECIAL] = { "a device, terminal or pipe was opened by a process with several threads", "the kernel read the name after us: another thread could have changed it", true },
-	[HPS_GAP_NETWORK] = { "a network connection was made", "what came over it is not in the record", true },
-	[HPS_GAP_SOCKET] = { "a socket of another program was connected to", "what that program did or sent is not in the record", true },
-	[HPS_GAP_CHANGED] = { "a file changed while it was read", "its digest is of one state, the program may have seen another", true },
-	[HPS_GAP_UNREADABLE] = { "a file could not be hashed", "it was opened for writing or execution only, or reading it failed", true },
-	[HPS_GAP_LISTING] = { "a directory has too many names", "its listing was not kept", true },
-	[HPS_GAP_STORE] = { "the content of a file could not be stored", "the content store could not be written; its digest is known", true },
-	[HPS_GAP_RUNNING] = { "a process was still running when the record was closed", "it was killed (SIGKILL) after a grace time; --wait waits for it instead", true },
-	[HPS_GAP_METRICS] = { "a file of metrics could not be used", "it is no JSON object or JSON lines, or has no numbers", true },
-	[HPS_GAP_INTERRUPT] = { "a signal could interrupt an intercepted call", "the kernel is older than 5.19: a call may have been made twice", true },
-	[HPS_GAP_FENCE] = { "the trial could have sent signals to the recorder", "the kernel has no Landlock signal scope (6.12)", false },
-	[HPS_GAP_FACTS] = { "facts about the machine were not gathered", "the process that gathers them failed", true },
-	[HPS_GAP_ARGUMENTS] = { "an executed program's name or arguments are not certain", "other threads or processes could change them while they were read", true },
-	[HPS_GAP_DESCRIPTORS] = { "the recorder ran out of descriptors or memory", "calls went on without being looked at; a higher limit (ulimit -n) helps", true },
-	[HPS_GAP_LINKS] = { "a file was changed that has names outside of the record", "its link count is higher than the number of names seen: who opens another one sees the change, too", true },
-	[HPS_GAP_DEEP] = { "a file lies deeper than a path can say", "its directory's path is longer than 4,095 bytes: what was read there has a made-up path, what was left there none", true },
-	[HPS_GAP_KERNEL] = { "an open was left to the kernel", "a lease, a signal or a link of /proc stood in the way of ours: what was opened is not known", true },
-	[HPS_GAP_ENTROPY] = { "random numbers were not answered from the recorded stream", "the recorder may not write into the process: the kernel gave its own", true },
-	[HPS_GAP_CONNECTIONS] = { "more connections were made than are listed", "the list has a ceiling", true },
-	[HPS_GAP_ENDS] = { "how a process ended was not seen", "the recorder had too few descriptors to watch it (ulimit -n)", true },
+	[HPS_GAP_IO_URING] = { "io_uring was asked for and refused", "files opened through a ring are not seen; the program was told ENOSYS", HIDES_NOTHING, true },
+	[HPS_GAP_HANDLE] = { "a file was to be opened by handle and this was refused", "a handle has no path; the program was told EPERM", HIDES_NOTHING, true },
+	[HPS_GAP_ABI] = { "a call or program of another ABI (i386, x32) was refused", "its calls are not in the filter's table; the program was told ENOSYS or ENOEXEC", HIDES_NOTHING, true },
+	[HPS_GAP_FOREIGN] = { "files were opened under another root, namespace or user", "no descriptor was handed out there: what was opened or changed is what the path named just before", HIDES_OUTPUTS, true },
+	[HPS_GAP_OPAQUE] = { "a process could not be read", "it is not dumpable, or runs a program that we may not read: paths it opened are not known", HIDES_OUTPUTS, true },
+	[HPS_GAP_SPECIAL] = { "a device, terminal or pipe was opened by a process with several threads", "the kernel read the name after us: another thread could have changed it", HIDES_OUTPUTS, true },
+	[HPS_GAP_NETWORK] = { "a network connection was made", "what came over it is not in the record", HIDES_NOTHING, true },
+	[HPS_GAP_SOCKET] = { "a socket of another program was connected to", "what that program did or sent is not in the record", HIDES_NOTHING, true },
+	[HPS_GAP_CHANGED] = { "a file changed while it was read", "its digest is of one state, the program may have seen another", HIDES_INPUTS, true },
+	[HPS_GAP_UNREADABLE] = { "a file could not be hashed", "it was opened for writing or execution only, or reading it failed", HIDES_OUTPUTS, true },
+	[HPS_GAP_LISTING] = { "a directory has too many names", "its listing was not kept", HIDES_INPUTS, true },
+	[HPS_GAP_STORE] = { "the content of a file could not be stored", "the content store could not be written; its digest is known", HIDES_NOTHING, true },
+	[HPS_GAP_RUNNING] = { "a process was still running when the record was closed", "it was killed (SIGKILL) after a grace time; --wait waits for it instead", HIDES_NOTHING, true },
+	[HPS_GAP_METRICS] = { "a file of metrics could not be used", "it is no JSON object or JSON lines, or has no numbers", HIDES_OUTPUTS, true },
+	[HPS_GAP_INTERRUPT] = { "a signal could interrupt an intercepted call", "the kernel is older than 5.19: a call may have been made twice", HIDES_NOTHING, true },
+	[HPS_GAP_FENCE] = { "the trial could have sent signals to the recorder", "the kernel has no Landlock signal scope (6.12)", HIDES_NOTHING, false },
+	[HPS_GAP_FACTS] = { "facts about the machine were not gathered", "the process that gathers them failed", HIDES_NOTHING, true },
+	[HPS_GAP_ARGUMENTS] = { "an executed program's name or arguments are not certain", "other threads or processes could change them while they were read", HIDES_INPUTS, true },
+	[HPS_GAP_DESCRIPTORS] = { "the recorder ran out of descriptors or memory", "calls went on without being looked at; a higher limit (ulimit -n) helps", HIDES_OUTPUTS, true },
+	[HPS_GAP_LINKS] = { "a file was changed that has names outside of the record", "its link count is higher than the number of names seen: who opens another one sees the change, too", HIDES_OUTPUTS, true },
+	[HPS_GAP_DEEP] = { "a file lies deeper than a path can say", "its directory's path is longer than 4,095 bytes: what was read there has a made-up path, what was left there none", HIDES_OUTPUTS, true },
+	[HPS_GAP_KERNEL] = { "an open was left to the kernel", "a lease, a signal or a link of /proc stood in the way of ours: what was opened is not known", HIDES_OUTPUTS, true },
+	[HPS_GAP_ENTROPY] = { "random numbers were not answered from the recorded stream", "the recorder may not write into the process: the kernel gave its own", HIDES_INPUTS, true },
+	[HPS_GAP_CONNECTIONS] = { "more connections were made than are listed", "the list has a ceiling", HIDES_NOTHING, true },
+	[HPS_GAP_ENDS] = { "how a process ended was not seen", "the recorder had too few descriptors to watch it (ulimit -n)", HIDES_NOTHING, true },
 };
 
 /* What no record of this mechanism has: said in each, so that nobody has to know the manual to read one. */
@@ -98,6 +103,7 @@ json_t *hps_gaps_json(struct hps_gaps *g)
 		item = json_object();
 		hps_json_set_text(item, "what", gaps[i].what);
 		hps_json_set_text(item, "why", gaps[i].why);
+		hps_json_set_text(item, "hides", hides[gaps[i].hides]);
 		hps_json_set_int(item, "count", (int64_t)count);
 		if (g->names[i][0])
 			hps_json_set(item, "names", names_json(g->names[i]));

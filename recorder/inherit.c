@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -39,6 +40,30 @@ const char *hps_inherited_kind(int fd)
 	return S_ISREG(s.st_mode) ? "file" : S_ISFIFO(s.st_mode) ? "pipe" : S_ISSOCK(s.st_mode) ? "socket" : "other";
 }
 
+/* Signals 32 and 33 belong to the C library, which lets nobody else ask for them: but it uses them in us, and an exec then gives the
+ * command their default action where a parent (posix_spawn(3) is one) had them ignored. */
+#define LIBRARY_SIGNAL 32
+struct kernel_action {
+	uintptr_t handler;
+	unsigned long flags;
+	uintptr_t restorer;
+	uint64_t mask;
+};
+
+static bool library_ignored(int number)
+{
+	struct kernel_action a = { 0 };
+
+	return !syscall(SYS_rt_sigaction, LIBRARY_SIGNAL + number, NULL, &a, sizeof a.mask) && a.handler == (uintptr_t)SIG_IGN;
+}
+
+static void ignore_library(int number)
+{
+	const struct kernel_action a = { .handler = (uintptr_t)SIG_IGN };
+
+	syscall(SYS_rt_sigaction, LIBRARY_SIGNAL + number, &a, NULL, sizeof a.mask);
+}
+
 void hps_inherited_block_signals(struct hps_inherited *i, sigset_t *ret_watched)
 {
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
@@ -50,6 +75,8 @@ void hps_inherited_block_signals(struct hps_inherited *i, sigset_t *ret_watched)
 	pthread_sigmask(SIG_BLOCK, ret_watched, &i->mask);
 	sigaction(SIGPIPE, &ignore, &i->pipe);
 	sigaction(SIGXFSZ, &ignore, &i->too_large);
+	for (int n = 0; n < 2; n++)
+		i->library[n] = library_ignored(n);
 }
 
 void hps_inherited_take_limits(struct hps_inherited *i)
@@ -71,6 +98,9 @@ void hps_inherited_restore(const struct hps_inherited *i)
 	setrlimit(RLIMIT_CORE, &i->core);
 	sigaction(SIGPIPE, &i->pipe, NULL);
 	sigaction(SIGXFSZ, &i->too_large, NULL);
+	for (int n = 0; n < 2; n++)
+		if (i->library[n])
+			ignore_library(n);
 	for (const int *fd = i->closed; *fd >= 0; fd++)
 		close(*fd);
 	sigprocmask(SIG_SETMASK, &i->mask, NULL);

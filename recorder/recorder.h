@@ -605,6 +605,7 @@ struct hps_trial_options;
 struct hps_inherited {
 	sigset_t mask;
 	struct sigaction pipe, too_large; /* of SIGPIPE and SIGXFSZ, which we ignore */
+	bool library[2];		  /* signals 32 and 33 were ignored */
 	struct rlimit files, core;
 	int closed[4]; /* descriptors 0-2 that were closed: closed again in the command; -1 ends */
 	int fds[256];  /* open ones that the command inherits */

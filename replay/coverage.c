@@ -1,45 +1,18 @@
-/* What the two records do not know, and what that does to the verdict. The names are those of docs/FORMATS.md ("coverage"). */
+/* What the two records do not know, and what that does to the verdict. Each gap says itself what it may
+ * hide (docs/FORMATS.md, "coverage"). */
 #include "replay/replay.h"
 
 #include <string.h>
 
-static const struct {
-	const char *what;
-	enum hps_blindness blindness;
-} gaps[] = {
-	{ "io_uring was asked for and refused", HPS_BLIND_NOTHING },
-	{ "a file was to be opened by handle and this was refused", HPS_BLIND_NOTHING },
-	{ "a call or program of another ABI (i386, x32) was refused", HPS_BLIND_NOTHING },
-	{ "files were opened under another root, namespace or user", HPS_BLIND_OUTPUTS },
-	{ "a process could not be read", HPS_BLIND_OUTPUTS },
-	{ "a device, terminal or pipe was opened by a process with several threads", HPS_BLIND_OUTPUTS },
-	{ "a network connection was made", HPS_BLIND_NOTHING },
-	{ "a socket of another program was connected to", HPS_BLIND_NOTHING },
-	{ "a file changed while it was read", HPS_BLIND_INPUTS },
-	{ "a file could not be hashed", HPS_BLIND_OUTPUTS },
-	{ "a directory has too many names", HPS_BLIND_INPUTS },
-	{ "the content of a file could not be stored", HPS_BLIND_NOTHING },
-	{ "a process was still running when the record was closed", HPS_BLIND_NOTHING },
-	{ "a file of metrics could not be used", HPS_BLIND_OUTPUTS },
-	{ "a signal could interrupt an intercepted call", HPS_BLIND_NOTHING },
-	{ "the trial could have sent signals to the recorder", HPS_BLIND_NOTHING },
-	{ "facts about the machine were not gathered", HPS_BLIND_NOTHING },
-	{ "an executed program's name or arguments are not certain", HPS_BLIND_INPUTS },
-	{ "the recorder ran out of descriptors or memory", HPS_BLIND_OUTPUTS },
-	{ "how a process ended was not seen", HPS_BLIND_NOTHING },
-	{ "random numbers were not answered from the recorded stream", HPS_BLIND_NOTHING },
-	{ "more connections were made than are listed", HPS_BLIND_NOTHING },
-	{ "an open was left to the kernel", HPS_BLIND_OUTPUTS },
-	{ "a file lies deeper than a path can say", HPS_BLIND_OUTPUTS },
-	{ "a file was changed that has names outside of the record", HPS_BLIND_OUTPUTS },
-};
-
-/* A gap that this version does not know may hide anything. */
-enum hps_blindness hps_gap_blindness(const char *what)
+/* A gap that does not say what it may hide may hide anything. */
+static enum hps_blindness blindness_of(const json_t *gap)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(gaps); i++)
-		if (!strcmp(gaps[i].what, what))
-			return gaps[i].blindness;
+	static const char *const names[] = { [HPS_BLIND_NOTHING] = "nothing", [HPS_BLIND_INPUTS] = "inputs", [HPS_BLIND_OUTPUTS] = "outputs" };
+	const char *hides = hps_json_text(gap, "hides");
+
+	for (size_t i = 0; hides && i < ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i], hides))
+			return (enum hps_blindness)i;
 	return HPS_BLIND_OUTPUTS;
 }
 
@@ -50,7 +23,7 @@ void hps_coverage_check(const json_t *coverage, const char *whose, struct hps_ho
 
 	json_array_foreach((json_t *)(uintptr_t)list, i, gap) {
 		const char *what = hps_json_text(gap, "what"), *why = hps_json_text(gap, "why");
-		enum hps_blindness blindness = hps_gap_blindness(what ? what : "");
+		enum hps_blindness blindness = blindness_of(gap);
 		_cleanup_free_ char *text = hps_format("%s: %s", whose, why ? why : "");
 
 		hps_hole_add(ret, what ? what : "coverage", text);

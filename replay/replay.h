@@ -605,7 +605,6 @@ enum hps_blindness {
 	HPS_BLIND_INPUTS,  /* the rerun may have had other inputs: no level above L0 */
 	HPS_BLIND_OUTPUTS, /* the trial may have left what was not compared: nothing is reproduced */
 };
-enum hps_blindness hps_gap_blindness(const char *what); /* by the name of the gap in the record */
 /* Adds each gap as a hole, `whose` before its reason. *worst only rises; *ret_first (heap) names the first that may hide outputs. */
 void hps_coverage_check(const json_t *coverage, const char *whose, struct hps_holes *ret, enum hps_blindness *worst, char **ret_first);
 
