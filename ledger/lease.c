@@ -181,6 +181,8 @@ static int sweep_one(struct hps_ledger *l, uint64_t index, struct hps_error *err
 
 	if (r)
 		return r;
+	if (hps_spool_has(begin.id))
+		return 0; /* it has ended, and 'hps-ledger push' will say how */
 	r = lock_file(l, begin.id, LOCK_EX | LOCK_NB, &fd);
 	if (r == -EWOULDBLOCK || r == -ESTALE)
 		return 0;

@@ -667,4 +667,20 @@ void hps_lease_keep(struct hps_ledger *l, const char *name, const char *begin_id
 void hps_lease_drop(struct hps_ledger *l, const char *name);
 void hps_lease_release_all(struct hps_ledger *l);
 
+/* ---- spool.c: records that wait to be appended --------------------------------------------------------------------------------------------- */
+
+struct hps_spooled {
+	json_t *json; /* the rest lies in it */
+	const json_t *statement, *manifests;
+	char *ledger; /* the directory that it was meant for */
+};
+#define HPS_SPOOLED_INIT { NULL, NULL, NULL, NULL }
+void hps_spooled_release(struct hps_spooled *s);
+char *hps_spool_dir(void); /* heap */
+bool hps_spool_has(const char *begin_id); /* the record of a trial that no ledger has yet */
+/* HPS_E_FORMAT; HPS_E_DENIED when another user wrote it. */
+int hps_spool_read(const char *path, struct hps_spooled *ret, struct hps_error *err) HPS_MUST;
+/* Stores its manifests and appends its statement; what is there already is not there twice. */
+int hps_spool_push(struct hps_ledger *l, const struct hps_spooled *s, char ret_id[65], uint64_t *ret_index, struct hps_error *err) HPS_MUST;
+
 #endif

@@ -254,7 +254,9 @@ static int open_parts(struct hps_ledger *l, const char *passphrase, struct hps_e
 		r = open_store(l, err);
 	if (!r && faccessat(l->dirfd, "objects", F_OK, 0) == 0)
 		r = hps_objects_open(l->dirfd, "objects", false, &l->objects, err);
-	return !r && l->flags & HPS_LEDGER_APPEND ? open_for_append(l, passphrase, err) : r;
+	if (!r && l->flags & HPS_LEDGER_APPEND)
+		return open_for_append(l, passphrase, err);
+	return r ? r : hps_ledger_refresh(l, err);
 }
 
 int hps_ledger_open(const char *dir, unsigned flags, const char *passphrase, struct hps_ledger **ret, struct hps_error *err)

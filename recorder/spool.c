@@ -1,23 +1,16 @@
 /* Records that the ledger could not take: kept whole and durable, so that nothing of the trial is lost. */
 #include "recorder/recorder.h"
 
+#include "ledger/ledger.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
-
-static char *spool_dir(void)
-{
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-
-	if (state && *state == '/')
-		return hps_format("%s/hps/spool", state);
-	return hps_format("%s/.local/state/hps/spool", home && *home == '/' ? home : "");
-}
 
 int hps_spool_put(const struct hps_record *r, const char *ledger, const json_t *statement, char **ret_path, struct hps_error *err)
 {
 	_cleanup_json_ json_t *spooled = json_object();
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
-	_cleanup_free_ char *dir = spool_dir(), *path = hps_format("%s/%s.json", dir, r->begin_id);
+	_cleanup_free_ char *dir = hps_spool_dir(), *path = hps_format("%s/%s.json", dir, r->begin_id);
 	int error;
 
 	hps_json_set_text(spooled, "schema", "hps.spool/1");
