@@ -127,7 +127,7 @@ static void from_parameters(json_t *seeds, const json_t *parameters)
 	json_object_foreach((json_t *)(uintptr_t)parameters, key, row) {
 		const char *name = hps_json_text(row, "name"), *value = hps_json_text(row, "value"), *origin = hps_json_text(row, "origin");
 
-		if (!strncmp(origin, "hydra.", 6) && is_seed_name(name, strlen(name)) && is_number(value))
+		if ((!strncmp(origin, "hydra.", 6) || !strcmp(origin, "mark")) && is_seed_name(name, strlen(name)) && is_number(value))
 			add(seeds, name, value, origin);
 	}
 }

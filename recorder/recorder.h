@@ -673,8 +673,33 @@ struct hps_record {
 };
 json_t *hps_record_begin(const struct hps_record *r);
 json_t *hps_record_external(const struct hps_record *r); /* buildDefinition.externalParameters: what the command was given */
+void hps_record_selftest(json_t *rows); /* the identity recorder.selftest */
 /* Writes the manifests and builds the trial statement. */
 int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST;
+
+/* ---- mark.c: one trial among several of a process ---- */
+
+struct hps_mark {
+	char begin_id[65];
+	int lease; /* -1: none */
+	struct hps_trial_options o; /* of which study, number */
+	char *study;
+	json_t *params; /* object of strings */
+	int64_t started_ns, started_boot_ns;
+};
+/* given: {"number", "study", "params"}, all of them optional. Appends its begin entry, which names the host's. */
+int hps_mark_begin(struct hps_ledger *l, const struct hps_record *host, const json_t *given, struct hps_mark *ret, struct hps_error *err) HPS_MUST;
+/* given: {"metrics", "params", "state": complete, failed, pruned}, all optional; NULL: the program never said how it ended. */
+int hps_mark_end(struct hps_ledger *l, const struct hps_record *host, struct hps_mark *m, const json_t *given, char ret_id[65], struct hps_error *err) HPS_MUST;
+void hps_mark_release(struct hps_mark *m);
+
+/* ---- marks.c: HPS_SOCKET ---- */
+
+/* Listens at path in a thread of its own, which has the ledger to itself until hps_marks_end(). */
+struct hps_marks;
+int hps_marks_start(struct hps_ledger *l, const struct hps_record *host, const char *path, struct hps_marks **ret, struct hps_error *err) HPS_MUST;
+const char *hps_marks_path(const struct hps_marks *m);
+void hps_marks_end(struct hps_marks *m); /* marks that are open are abandoned */
 
 /* ---- lists.c: its manifests ---- */
 /* Asks the facts process about the files, stores what no package can restore, writes the manifests. The products go to `subject`, the

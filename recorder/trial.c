@@ -40,9 +40,10 @@ struct trial {
 	pthread_t thread;
 	pid_t child;
 	int lease;
-	char *metrics_dir; /* ours, removed at the end; NULL with --metrics-path */
-	char **envp;	   /* of the command: ours, and the two of own_env */
-	char *own_env[2];
+	char *own_dir; /* for the metrics and the socket, removed at the end */
+	struct hps_marks *marks; /* NULL: no socket */
+	char **envp;	   /* of the command: ours, and own_env */
+	char *own_env[3];
 };
 
 /* ---- what the command inherits ---- */
@@ -115,21 +116,42 @@ static void drop_inherited(struct trial *t)
 
 /* ---- the command's surroundings ---- */
 
-static int make_metrics_path(struct trial *t, struct hps_error *err)
+static int make_own_dir(struct trial *t, struct hps_error *err)
 {
 	const char *base = getenv("TMPDIR");
 
-	if (t->o->metrics_path) {
-		t->record.metrics_path = hps_strdup(t->o->metrics_path);
-		return 0;
-	}
-	t->metrics_dir = hps_format("%s/hps-XXXXXX", base && *base == '/' ? base : "/tmp");
-	if (!mkdtemp(t->metrics_dir)) {
-		free(hps_take(t->metrics_dir));
+	t->own_dir = hps_format("%s/hps-XXXXXX", base && *base == '/' ? base : "/tmp");
+	if (!mkdtemp(t->own_dir)) {
+		free(hps_take(t->own_dir));
 		return hps_error_errno(err, "making a directory for the metrics");
 	}
-	t->record.metrics_path = hps_format("%s/metrics.json", t->metrics_dir);
+	t->record.metrics_path = t->o->metrics_path ? hps_strdup(t->o->metrics_path) : hps_format("%s/metrics.json", t->own_dir);
 	return 0;
+}
+
+/* Without it a program that sets marks runs on; a name of ours means nothing in another root. */
+static void start_marks(struct trial *t)
+{
+	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+	_cleanup_free_ char *path = hps_format("%s/socket", t->own_dir), *name = hps_format("unix %s", path);
+
+	if (t->o->root)
+		return;
+	if (hps_marks_start(t->ledger, &t->record, path, &t->marks, &err))
+		hps_note("%s: the command gets no HPS_SOCKET", err.message);
+	else
+		*hps_map_slot(&t->supervisor.sockets, name) = t;
+}
+
+/* Those that we set: an outer recorder's would mislead. */
+static bool is_own(const char *variable)
+{
+	static const char *const names[] = { "HPS_RECORD_ID=", "HPS_METRICS=", "HPS_SOCKET=" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strncmp(variable, names[i], strlen(names[i])))
+			return true;
+	return false;
 }
 
 static void make_environment(struct trial *t)
@@ -138,12 +160,14 @@ static void make_environment(struct trial *t)
 
 	while (environ[n])
 		n++;
-	t->envp = hps_alloc((n + 3) * sizeof *t->envp);
+	t->envp = hps_alloc((n + 4) * sizeof *t->envp);
 	for (size_t i = 0; i < n; i++)
-		if (strncmp(environ[i], "HPS_RECORD_ID=", 14) != 0 && strncmp(environ[i], "HPS_METRICS=", 12) != 0)
+		if (!is_own(environ[i]))
 			t->envp[out++] = environ[i];
 	t->envp[out++] = t->own_env[0] = hps_format("HPS_RECORD_ID=%s", t->record.begin_id);
 	t->envp[out++] = t->own_env[1] = hps_format("HPS_METRICS=%s", t->record.metrics_path);
+	if (t->marks)
+		t->envp[out++] = t->own_env[2] = hps_format("HPS_SOCKET=%s", hps_marks_path(t->marks));
 }
 
 /* Is there such a program at all? 0, or the status that env(1) and the shells give: 126, 127. */
@@ -341,6 +365,7 @@ static int run_command(struct trial *t, struct hps_error *err)
 	t->record.finished_ns = hps_time_now_ns();
 	hps_launcher_free(hps_take(t->launcher));
 	pthread_join(t->thread, NULL);
+	hps_marks_end(hps_take(t->marks));
 	hps_hasher_finish(t->hasher);
 	hps_reaper_collect(&t->reaper);
 	return 0;
@@ -441,6 +466,7 @@ static void write_record(struct trial *t)
 
 static void release(struct trial *t)
 {
+	hps_marks_end(t->marks);
 	if (t->launcher)
 		hps_launcher_free(t->launcher);
 	hps_hasher_free(t->hasher);
@@ -454,11 +480,12 @@ static void release(struct trial *t)
 	hps_gaps_release(&t->gaps);
 	hps_ledger_close(t->ledger);
 	hps_redactor_release(&t->redactor);
-	if (t->metrics_dir && hps_dir_remove(AT_FDCWD, t->metrics_dir, NULL))
-		hps_note("removing '%s' failed", t->metrics_dir);
-	free(t->metrics_dir);
+	if (t->own_dir && hps_dir_remove(AT_FDCWD, t->own_dir, NULL))
+		hps_note("removing '%s' failed", t->own_dir);
+	free(t->own_dir);
 	free(t->own_env[0]);
 	free(t->own_env[1]);
+	free(t->own_env[2]);
 	free(t->envp);
 	free(t->record.cwd);
 	free(t->record.metrics_path);
@@ -500,13 +527,14 @@ static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *out
 	if (r == -EBUSY && getenv("HPS_RECORD_ID"))
 		return run_unrecorded(t, err);
 	if (!r)
-		r = make_metrics_path(t, err);
+		r = make_own_dir(t, err);
 	if (!r)
 		r = append_begin(t, err);
 	if (!r)
 		r = hps_entropy_keep(&t->entropy, hps_ledger_dir(t->ledger), t->record.begin_id, err);
 	if (r)
 		return r;
+	start_marks(t);
 	make_environment(t);
 	t->launch.envp = t->envp;
 	r = run_command(t, err);

@@ -6,7 +6,7 @@ source=$(cd "$(dirname "$0")" && pwd)
 programs=$(cd "${1:?usage: tests/demo.sh FOLDER-OF-THE-PROGRAMS}" && pwd)
 PATH=$programs:$PATH
 export PATH
-unset HPS_LEDGER HPS_RECORD_ID HPS_METRICS
+unset HPS_LEDGER HPS_RECORD_ID HPS_METRICS HPS_SOCKET
 demo=$(mktemp -d "$source/../build/demo.XXXXXX")
 demo=$(cd "$demo" && pwd)
 cd "$demo"

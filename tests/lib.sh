@@ -4,7 +4,7 @@
 : "${HPS_BIN:?set HPS_BIN to the folder of the programs (tests/run.sh does)}"
 PATH=$HPS_BIN:/usr/bin:/bin:/usr/sbin:/sbin
 export PATH
-unset HPS_LEDGER HPS_RECORD_ID HPS_METRICS
+unset HPS_LEDGER HPS_RECORD_ID HPS_METRICS HPS_SOCKET
 LC_ALL=C.UTF-8
 export LC_ALL
 
