@@ -175,12 +175,26 @@ static bool is_deleted(const json_t *product)
 	return state && !strcmp(state, "deleted");
 }
 
-/* True when the trial itself made what is at path, so that it must not be there when the trial starts. */
-static bool is_made(const struct planner *p, const char *path)
+static bool is_new(const struct planner *p, const char *path)
 {
 	const json_t *product = hps_map_get(&p->products, path);
 
 	return product && !hps_json_at(product, "before", NULL) && !hps_map_get(&p->others, path) && !is_deleted(product);
+}
+
+/* True when the trial itself made what is at path, or a directory above it, so that it must not be there when the trial starts. */
+static bool is_made(const struct planner *p, const char *path)
+{
+	_cleanup_free_ char *above = hps_strdup(path);
+
+	for (char *slash; *above; *slash = '\0') {
+		if (is_new(p, above))
+			return true;
+		slash = strrchr(above, '/');
+		if (!slash)
+			break;
+	}
+	return false;
 }
 
 bool hps_plan_is_made(const struct hps_plan *p, const char *path)

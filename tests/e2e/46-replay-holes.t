@@ -107,7 +107,7 @@ for view in mounts best; do
 done
 mkdir -p dir/sub
 echo x >dir/sub/f
-ok "directory-renamed: recorded" record -- sh -c 'mv dir moved; cat moved/sub/f >f.out'
+ok "directory-renamed: recorded" record -- sh -c 'mv dir moved; cat moved/sub/f >f.out; echo new >moved/sub/g'
 replay "directory-renamed" 0 REPRODUCED-BITS
 like "directory-renamed: why not an overlay" "$(json "$T/out" "j['view']")" "'why': 'the trial renames a directory"
 
