@@ -194,6 +194,14 @@ void hps_key_id(const struct hps_key *key, char out[HPS_DIGEST_HEX]); /* hex SHA
 int hps_key_sign(const struct hps_key *key, const void *data, size_t len, struct hps_buf *out, struct hps_error *err) HPS_MUST;
 int hps_key_verify(const struct hps_key *key, const void *data, size_t len, const void *sig, size_t sig_len,
 		   struct hps_error *err) HPS_MUST; /* 0 or HPS_E_SIGNATURE */
+/* A key whose private part an agent or a device holds: `sign` gives what hps_key_sign() gives, and is checked. */
+struct hps_signer {
+	int (*sign)(void *arg, const void *data, size_t len, struct hps_buf *out, struct hps_error *err);
+	void (*free)(void *arg);
+};
+void hps_key_delegate(struct hps_key *key, const struct hps_signer *signer, void *arg); /* takes arg */
+int hps_ecdsa_der(const uint8_t *r, size_t r_len, const uint8_t *s, size_t s_len, struct hps_buf *out, struct hps_error *err) HPS_MUST;
+int hps_key_read_public(int dirfd, const char *name, struct hps_key **ret, struct hps_error *err) HPS_MUST; /* SubjectPublicKeyInfo PEM */
 void hps_key_free(struct hps_key *key);
 void hps_cleanup_key(struct hps_key **key);
 #define _cleanup_key_ _cleanup_(hps_cleanup_key)

@@ -25,6 +25,8 @@ struct hps_key {
 	enum hps_key_type type;
 	struct hps_buf spki; /* kept: OpenSSL's encoder takes longer than a signature */
 	char id[HPS_DIGEST_HEX];
+	const struct hps_signer *signer; /* the private part lives elsewhere */
+	void *signer_arg;
 };
 
 static int openssl_error(struct hps_error *err, int code, const char *doing)
@@ -245,7 +247,7 @@ static const char *digest_name(const struct hps_key *key)
 	return key->type == HPS_KEY_P256 ? "SHA256" : NULL;
 }
 
-int hps_key_sign(const struct hps_key *key, const void *data, size_t len, struct hps_buf *out, struct hps_error *err)
+static int sign_here(const struct hps_key *key, const void *data, size_t len, struct hps_buf *out, struct hps_error *err)
 {
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	unsigned char sig[128]; /* a P-256 DER signature has at most 72 bytes */
@@ -258,6 +260,72 @@ int hps_key_sign(const struct hps_key *key, const void *data, size_t len, struct
 		return openssl_error(err, HPS_E_UNDECIDED, "signing");
 	hps_buf_add(out, sig, sig_len);
 	return 0;
+}
+
+void hps_key_delegate(struct hps_key *key, const struct hps_signer *signer, void *arg)
+{
+	key->signer = signer;
+	key->signer_arg = arg;
+}
+
+/* What comes from elsewhere is checked: a signature that does not verify would be in the ledger for good. */
+static int sign_elsewhere(const struct hps_key *key, const void *data, size_t len, struct hps_buf *out, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf sig = HPS_BUF_INIT;
+	int r = key->signer->sign(key->signer_arg, data, len, &sig, err);
+
+	if (!r)
+		r = hps_key_verify(key, data, len, sig.data, sig.len, err);
+	if (!r)
+		hps_buf_add(out, sig.data, sig.len);
+	return r;
+}
+
+/* The raw form (r || s) that devices give, as DER. */
+int hps_ecdsa_der(const uint8_t *r, size_t r_len, const uint8_t *s, size_t s_len, struct hps_buf *out, struct hps_error *err)
+{
+	ECDSA_SIG *sig = ECDSA_SIG_new();
+	BIGNUM *a = BN_bin2bn(r, (int)r_len, NULL), *b = BN_bin2bn(s, (int)s_len, NULL);
+	unsigned char *der = NULL;
+	int len;
+
+	if (!sig || !a || !b || !ECDSA_SIG_set0(sig, a, b))
+		abort();
+	len = i2d_ECDSA_SIG(sig, &der);
+	ECDSA_SIG_free(sig);
+	if (len <= 0)
+		return openssl_error(err, HPS_E_FORMAT, "encoding a signature");
+	hps_buf_add(out, der, (size_t)len);
+	OPENSSL_free(der);
+	return 0;
+}
+
+int hps_key_read_public(int dirfd, const char *name, struct hps_key **ret, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT, spki = HPS_BUF_INIT;
+	EVP_PKEY *pkey;
+	BIO *memory;
+	int r = hps_file_read(dirfd, name, KEY_FILE_MAX, &text, err);
+
+	if (r)
+		return r;
+	memory = BIO_new_mem_buf(text.data ? text.data : "", (int)text.len);
+	if (!memory)
+		abort();
+	pkey = PEM_read_bio_PUBKEY(memory, NULL, NULL, NULL);
+	BIO_free(memory);
+	if (!pkey) {
+		ERR_clear_error();
+		return hps_error_set(err, HPS_E_FORMAT, "reading the public key '%s': it is not a public key in PEM", name);
+	}
+	return wrap(pkey, ret, err);
+}
+
+int hps_key_sign(const struct hps_key *key, const void *data, size_t len, struct hps_buf *out, struct hps_error *err)
+{
+	if (key->signer)
+		return sign_elsewhere(key, data, len, out, err);
+	return sign_here(key, data, len, out, err);
 }
 
 int hps_key_verify(const struct hps_key *key, const void *data, size_t len, const void *sig, size_t sig_len, struct hps_error *err)
@@ -275,6 +343,8 @@ void hps_key_free(struct hps_key *key)
 {
 	if (!key)
 		return;
+	if (key->signer && key->signer->free)
+		key->signer->free(key->signer_arg);
 	EVP_PKEY_free(key->pkey);
 	hps_buf_release(&key->spki);
 	free(key);

@@ -517,6 +517,8 @@ int hps_ledger_append_all(struct hps_ledger *l, const json_t *const *statements,
 	if (n > REQUEST_MAX)
 		return hps_error_set(err, HPS_E_USAGE, "appending: %zu statements at once are more than %d", n, REQUEST_MAX);
 	if (n)
+		r = hps_ledger_may_sign(l, statements, n, err);
+	if (!r && n)
 		r = append_all(l, statements, n, ids, indexes, err);
 	if (r) {
 		hps_error_prefix(err, "appending to the ledger");

@@ -7,7 +7,8 @@
 
 #include "ledger/ledger.h"
 
-extern const struct hps_command hps_cmd_append, hps_cmd_attest, hps_cmd_check, hps_cmd_init, hps_cmd_list, hps_cmd_monitor, hps_cmd_prove, hps_cmd_push,
+extern const struct hps_command hps_cmd_append, hps_cmd_attest, hps_cmd_check, hps_cmd_init, hps_cmd_key, hps_cmd_list, hps_cmd_monitor,
+	hps_cmd_prove, hps_cmd_push,
 	hps_cmd_show, hps_cmd_verify, hps_cmd_witness;
 
 /* Rows that many commands have, for a `struct options` with the members ledger, json, passphrase_fd and passphrase_given. */

@@ -388,6 +388,51 @@ void hps_attestation_release(struct hps_attestation *a);
 int hps_attest(struct hps_ledger *l, const struct hps_attest_options *options, struct hps_attestation *ret, struct hps_error *err) HPS_MUST;
 
 
+/* ---- agent.c, pkcs11.c, signer.c: where the private parts are ------------------------------------------------------------------ */
+
+/* Both give a public key its signer: HPS_E_NOTFOUND when the private part is not there, HPS_E_DENIED when it may not be used. */
+int hps_agent_attach(struct hps_key *key, struct hps_error *err) HPS_MUST; /* the agent of SSH_AUTH_SOCK */
+struct hps_pkcs11 {
+	const char *module, *token, *label; /* path of the library, label of the token, label of the private key */
+};
+int hps_pkcs11_attach(struct hps_key *key, const struct hps_pkcs11 *where, const char *pin, struct hps_error *err) HPS_MUST;
+/* keys/<role>.json when there is one (agent or token; the passphrase is the PIN), else keys/<role>.pem. */
+int hps_signer_load(int dirfd, const char *role, const char *passphrase, struct hps_key **ret, struct hps_error *err) HPS_MUST;
+int hps_signer_write(int dirfd, const char *role, const struct hps_key *key, const struct hps_pkcs11 *where /* NULL: agent */, struct hps_error *err) HPS_MUST;
+
+/* ---- keys.c: who may sign what, at which index ------------------------------------------------------------------------------------- */
+
+#define HPS_PREDICATE_KEY "urn:hps:key:v1" /* kind "key" */
+
+struct hps_keyring {
+	const struct hps_trust *trust;
+	struct hps_keyring_key {
+		char keyid[HPS_DIGEST_HEX];
+		struct hps_strv kinds; /* empty: all */
+		uint64_t from, until;  /* indexes; until is exclusive */
+	} *keys;
+	size_t n;
+	uint64_t changes; /* so far: the number of the next one */
+};
+void hps_keyring_init(struct hps_keyring *r, const struct hps_trust *trust); /* the keys of the trust file, from the start */
+void hps_keyring_release(struct hps_keyring *r);
+int hps_keyring_load(struct hps_keyring *r, struct hps_ledger *l, struct hps_error *err) HPS_MUST; /* with all changes in the ledger */
+/* HPS_E_SIGNATURE, with the reason. */
+int hps_keyring_check(struct hps_keyring *r, uint64_t index, const char *keyid, const char *kind, struct hps_error *err) HPS_MUST;
+/* A change, in the order of the log; its signer has been checked. HPS_E_SIGNATURE when it does not count: then nothing changes. */
+int hps_keyring_apply(struct hps_keyring *r, uint64_t index, const json_t *statement, struct hps_error *err) HPS_MUST;
+/* HPS_E_DENIED unless this ledger's own statement key may sign these statements now, or (n 0) at all. What others change while a
+ * handle is open it sees with its next one. */
+int hps_ledger_may_sign(struct hps_ledger *l, const json_t *const *statements, size_t n, struct hps_error *err) HPS_MUST;
+void hps_key_change_pae(const json_t *change, struct hps_buf *out); /* what root keys and a new key sign */
+
+/* Signers of entries as verification meets them, and the judgement at the end. */
+struct hps_authority {
+	void *notes;
+	size_t n;
+	struct hps_map words;
+};
+
 /* ---- store.c: ledger.db, the only file that knows SQLite ------------------------------------------------------------------------ */
 
 struct hps_store;
@@ -535,6 +580,7 @@ struct hps_ledger {
 	struct hps_queue queue;
 	struct hps_key *log_key, *statement_key;
 	char keyid[HPS_DIGEST_HEX];
+	struct hps_keyring keyring; /* loaded when it is first asked */
 	/* leases that appending begin entries took, until hps_lease_take() fetches them */
 	struct hps_lease {
 		char begin_id[HPS_DIGEST_HEX];
@@ -627,7 +673,13 @@ struct hps_verifier {
 		char id[HPS_DIGEST_HEX]; /* what the leaf in the bundle says, or "" */
 	} *suspects;
 	size_t n_suspects;
+	struct hps_authority authority;
 };
+
+/* `counted`: the entry is in found->n_checked. Keeps what it needs of the statement. */
+void hps_authority_note(struct hps_authority *a, uint64_t index, const char *id, const char *keyid, const char *kind, json_t *statement, bool counted);
+void hps_authority_judge(struct hps_verifier *v);
+void hps_authority_release(struct hps_authority *a);
 
 void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));

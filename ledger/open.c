@@ -184,10 +184,10 @@ static int open_store(struct hps_ledger *l, struct hps_error *err)
 static int load_keys(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
 {
 	_cleanup_free_ char *vkey = NULL, *trusted = NULL;
-	int r = hps_key_load(l->dirfd, "keys/log.pem", passphrase, &l->log_key, err);
+	int r = hps_signer_load(l->dirfd, "log", passphrase, &l->log_key, err);
 
 	if (!r)
-		r = hps_key_load(l->dirfd, "keys/statement.pem", passphrase, &l->statement_key, err);
+		r = hps_signer_load(l->dirfd, "statement", passphrase, &l->statement_key, err);
 	if (r)
 		return r;
 	if (hps_key_type_of(l->log_key) != HPS_KEY_ED25519)
@@ -197,8 +197,6 @@ static int load_keys(struct hps_ledger *l, const char *passphrase, struct hps_er
 	hps_key_id(l->statement_key, l->keyid);
 	if (strcmp(vkey, trusted) != 0)
 		return hps_error_set(err, HPS_E_DENIED, "keys/log.pem: it is not the log key that " HPS_TRUST_FILE " names");
-	if (!hps_trust_key(&l->trust, l->keyid))
-		return hps_error_set(err, HPS_E_DENIED, "keys/statement.pem: " HPS_TRUST_FILE " does not name this key");
 	return 0;
 }
 
@@ -270,6 +268,8 @@ int hps_ledger_open(const char *dir, unsigned flags, const char *passphrase, str
 	l->dirfd = l->tilesfd = l->lockfd = l->runningfd = l->journal.fd = l->memoryfd = -1;
 	l->queue = (struct hps_queue)HPS_QUEUE_INIT;
 	r = open_parts(l, passphrase, err);
+	if (!r && flags & HPS_LEDGER_APPEND)
+		r = hps_ledger_may_sign(l, NULL, 0, err);
 	if (r)
 		hps_ledger_close(l);
 	else
@@ -290,6 +290,7 @@ void hps_ledger_close(struct hps_ledger *l)
 	hps_cleanup_fd(&l->memoryfd);
 	hps_store_close(l->store);
 	hps_objects_free(l->objects);
+	hps_keyring_release(&l->keyring);
 	hps_trust_release(&l->trust);
 	hps_key_free(l->log_key);
 	hps_key_free(l->statement_key);

@@ -341,6 +341,7 @@ static void verify_all(struct hps_verifier *v)
 		hps_verify_database(v);
 	if (v->n == v->found->size)
 		hps_verify_journal(v);
+	hps_authority_judge(v); /* when every entry has been read, also what is pending */
 }
 
 /* By a checkpoint that nobody signed: if the tree is not even its own, what followed from it means nothing. */
@@ -427,6 +428,7 @@ static int open_ledger(struct hps_verifier *v, const char *dir, bool *ret_own, s
 
 static void release(struct hps_verifier *v)
 {
+	hps_authority_release(&v->authority);
 	hps_trust_release(&v->trust);
 	hps_buf_release(&v->note);
 	hps_store_close(v->store);

@@ -13,7 +13,7 @@ struct entry_check {
 	uint64_t index;
 	char id[HPS_DIGEST_HEX];
 	char file[HPS_TILE_PATH + 8];
-	bool clean;
+	bool clean, counts;
 };
 
 static void problem(struct entry_check *c, const char *what, const char *detail)
@@ -62,13 +62,17 @@ static bool fits_leaf(struct entry_check *c, const struct hps_envelope *e, const
 	return true;
 }
 
-static void check_signature(struct entry_check *c, const struct hps_envelope *e)
+/* With the key that was logged; whether that key might sign it is judged at the end, when all changes of keys are known. */
+static void check_signature(struct entry_check *c, const struct hps_envelope *e, const struct hps_leaf *leaf)
 {
 	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+	_cleanup_key_ struct hps_key *other = NULL;
 	const struct hps_key *key = hps_trust_key(&c->v->trust, e->keyid);
 
+	if (!key && !hps_key_from_spki(leaf->spki.data, leaf->spki.len, &other, &error))
+		key = other;
 	if (!key)
-		problem(c, "this entry is signed by a key that the trust file does not name", e->keyid);
+		problem(c, "the key of this entry is not one", error.message);
 	else if (hps_envelope_verify(e, key, &error))
 		problem(c, "the signature of this entry does not verify", error.message);
 }
@@ -108,12 +112,13 @@ static void check_statement(struct entry_check *c, const struct hps_envelope *e,
 	if (!hps_digest_parse(e->keyid, &row->keyid))
 		hps_verify_database_row(c->v, row);
 	hps_verify_objects(c->v, &entry);
+	hps_authority_note(&c->v->authority, c->index, c->id, e->keyid, entry.kind, statement, c->counts && c->clean);
 	row->entry = NULL;
 }
 
 void hps_verify_entry(struct hps_verifier *v, uint64_t index, const void *data, size_t len, bool counts)
 {
-	struct entry_check c = { .v = v, .index = index, .clean = true };
+	struct entry_check c = { .v = v, .index = index, .clean = true, .counts = counts };
 	_cleanup_(hps_leaf_release) struct hps_leaf leaf = HPS_LEAF_INIT;
 	_cleanup_(hps_envelope_release) struct hps_envelope e = HPS_ENVELOPE_INIT;
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
@@ -131,7 +136,7 @@ void hps_verify_entry(struct hps_verifier *v, uint64_t index, const void *data, 
 	claim_id(&c);
 	if (!read_envelope(&c, &text, &e) || !fits_leaf(&c, &e, &leaf))
 		return;
-	check_signature(&c, &e);
+	check_signature(&c, &e, &leaf);
 	row.envelope = text.data;
 	row.envelope_len = text.len;
 	check_statement(&c, &e, &leaf, &row);
@@ -151,7 +156,7 @@ static bool read_pending(struct entry_check *c, const struct hps_journal_entry *
 
 void hps_verify_pending(struct hps_verifier *v, uint64_t index, const struct hps_journal_entry *pending)
 {
-	struct entry_check c = { .v = v, .index = index, .file = "journal", .clean = true };
+	struct entry_check c = { .v = v, .index = index, .file = "journal", .clean = true, .counts = true };
 	_cleanup_(hps_leaf_release) struct hps_leaf leaf = HPS_LEAF_INIT;
 	_cleanup_(hps_envelope_release) struct hps_envelope e = HPS_ENVELOPE_INIT;
 	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
@@ -168,7 +173,7 @@ void hps_verify_pending(struct hps_verifier *v, uint64_t index, const struct hps
 		return;
 	if (!hps_digest_equal(&leaf.id, &pending->id))
 		problem(&c, "the journal names another statement", NULL);
-	check_signature(&c, &e);
+	check_signature(&c, &e, &leaf);
 	v->store = NULL; /* it has no row yet, or one that nobody relies on */
 	check_statement(&c, &e, &leaf, &row);
 	v->store = store;

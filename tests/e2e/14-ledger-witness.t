@@ -143,7 +143,10 @@ like "… by name" "$(cat err)" "freeze: .*frozen.*ev/freeze-"
 status "and check sees it in a proof" 1 hps-ledger check --trust trust.closed --max-age 1 proof
 
 # The restored copy goes on: a fork. The witnesses refuse, the follower convicts.
+# (The owner has made this machine forget what its key has signed.)
 HPS_LEDGER=$T/old
+honest=$XDG_STATE_HOME
+XDG_STATE_HOME=$T/.forgetful
 statement 77 >s77.json
 status "the old copy can append" 0 hps-ledger append s77.json
 status "… but a witness has seen more" 1 hps-ledger attest
@@ -165,6 +168,7 @@ status "… and its evidence convicts" 1 hps-ledger check --trust trust.plain ev
 /usr/bin/python3 -c 'import json; j = json.load(open("ev/fork-7-8.json")); j["consistency"] = []; json.dump(j, open("weak.json", "w"))'
 status "without the proof it convicts nobody" 4 hps-ledger check --trust trust.plain weak.json
 HPS_LEDGER=$T/led
+XDG_STATE_HOME=$honest
 
 # Mixed parts, and a checkpoint that runs ahead of its tiles; over HTTP.
 cp -r led mixed && cp old/tiles/tile/0/000.p/7 mixed/tiles/tile/0/000.p/7

@@ -1,0 +1,435 @@
+/* hps-ledger key: who may sign in this ledger, and with what it signs itself. */
+#include "ledger/cmd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct options {
+	const char *ledger, *root_key, *reason, *role;
+	struct hps_strv kinds;
+	int64_t passphrase_fd;
+	bool passphrase_given, json;
+};
+
+#define DRAFT_MAX ((size_t)1 << 20)
+#define NEXT_KEY "keys/statement.next.pem"
+
+struct work {
+	const struct options *o;
+	char *dir, *passphrase;
+	struct hps_ledger *l;
+	char **args;
+	int n;
+};
+
+static int open_ledger(struct work *w, unsigned flags, struct hps_error *err)
+{
+	return hps_ledger_open(w->dir, flags, w->passphrase, &w->l, err);
+}
+
+/* ---- changes ---- */
+
+static json_t *new_change(struct hps_ledger *l, const struct hps_keyring *ring, uint64_t ahead, const char *action, const char *keyid, const char *reason)
+{
+	json_t *change = json_object();
+
+	hps_json_set_text(change, "action", action);
+	hps_json_set_text(change, "origin", hps_ledger_origin(l));
+	hps_json_set_int(change, "number", (int64_t)(ring->changes + ahead));
+	hps_json_set_text(change, "keyid", keyid);
+	hps_json_set_text(change, "reason", reason);
+	return change;
+}
+
+static int sign_change(const struct hps_key *key, const json_t *change, struct hps_buf *out, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf pae = HPS_BUF_INIT, sig = HPS_BUF_INIT;
+	int r;
+
+	hps_key_change_pae(change, &pae);
+	r = hps_key_sign(key, pae.data, pae.len, &sig, err);
+	if (!r)
+		hps_base64(out, sig.data, sig.len);
+	return r;
+}
+
+static int draft_add(struct work *w, const struct hps_keyring *ring, const struct hps_key *key, const struct hps_strv *kinds, json_t **ret, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf spki = HPS_BUF_INIT, encoded = HPS_BUF_INIT, possession = HPS_BUF_INIT;
+	json_t *change, *draft, *list = json_array();
+	char keyid[HPS_DIGEST_HEX];
+	int r;
+
+	hps_key_id(key, keyid);
+	hps_key_spki(key, &spki);
+	hps_base64(&encoded, spki.data, spki.len);
+	change = new_change(w->l, ring, 0, "add", keyid, w->o->reason);
+	hps_json_set_text(change, "publicKey", encoded.data);
+	for (size_t i = 0; i < kinds->n; i++)
+		hps_json_add(list, json_string(kinds->v[i]));
+	if (kinds->n)
+		hps_json_set(change, "kinds", list);
+	else
+		json_decref(list);
+	r = sign_change(key, change, &possession, err);
+	draft = json_object();
+	hps_json_set(draft, "change", change);
+	hps_json_set_text(draft, "possession", possession.data ? possession.data : "");
+	hps_json_set(draft, "approvals", json_array());
+	*ret = draft;
+	return r;
+}
+
+static json_t *draft_revoke(struct work *w, const struct hps_keyring *ring, uint64_t ahead, const char *keyid)
+{
+	json_t *draft = json_object();
+
+	hps_json_set(draft, "change", new_change(w->l, ring, ahead, "revoke", keyid, w->o->reason));
+	hps_json_set(draft, "approvals", json_array());
+	return draft;
+}
+
+static json_t *statement_of(const json_t *draft)
+{
+	json_t *statement = hps_statement_new(HPS_PREDICATE_KEY), *subject = json_object(), *digest = json_object();
+	const char *name;
+	const json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)draft, name, value)
+		hps_json_set(json_object_get(statement, "predicate"), name, json_incref((json_t *)(uintptr_t)value));
+	hps_json_set_text(digest, "sha256", hps_json_text(json_object_get(draft, "change"), "keyid"));
+	hps_json_set_text(subject, "name", "key");
+	hps_json_set(subject, "digest", digest);
+	hps_json_add(json_object_get(statement, "subject"), subject);
+	return statement;
+}
+
+/* What would not count is not appended. */
+static int append_drafts(struct work *w, struct hps_keyring *ring, json_t *const *drafts, size_t n, struct hps_error *err)
+{
+	json_t *statements[2] = { NULL, NULL };
+	uint64_t indexes[2];
+	int r = 0;
+
+	for (size_t i = 0; !r && i < n; i++) {
+		statements[i] = statement_of(drafts[i]);
+		r = hps_keyring_apply(ring, hps_ledger_size(w->l) + i, statements[i], err);
+	}
+	if (!r)
+		r = hps_ledger_append_all(w->l, (const json_t *const *)statements, n, NULL, indexes, err);
+	for (size_t i = 0; !r && i < n; i++)
+		hps_print_line("@%llu %s %s", (unsigned long long)indexes[i], hps_json_text(json_object_get(drafts[i], "change"), "action"),
+			       hps_json_text(json_object_get(drafts[i], "change"), "keyid"));
+	for (size_t i = 0; i < n; i++)
+		json_decref(statements[i]);
+	return r;
+}
+
+/* FILE.pem (private), agent:PUBLIC.pem, or pkcs11:MODULE:TOKEN:LABEL:PUBLIC.pem; ret_where says the last. */
+static int load_key(struct work *w, char *text, struct hps_key **ret, struct hps_pkcs11 *ret_where, struct hps_error *err)
+{
+	char *save = NULL, *kind = strchr(text, ':') ? strtok_r(text, ":", &save) : NULL, *public;
+	int r;
+
+	*ret_where = (struct hps_pkcs11){ NULL, NULL, NULL };
+	if (!kind)
+		return hps_key_load(AT_FDCWD, text, w->passphrase, ret, err);
+	if (!strcmp(kind, "pkcs11")) {
+		ret_where->module = strtok_r(NULL, ":", &save);
+		ret_where->token = strtok_r(NULL, ":", &save);
+		ret_where->label = strtok_r(NULL, ":", &save);
+	} else if (strcmp(kind, "agent") != 0) {
+		return hps_error_set(err, HPS_E_USAGE, "a key is FILE.pem, agent:PUBLIC.pem or pkcs11:MODULE:TOKEN:LABEL:PUBLIC.pem");
+	}
+	public = strtok_r(NULL, "", &save);
+	if (!public)
+		return hps_error_set(err, HPS_E_USAGE, "a key is FILE.pem, agent:PUBLIC.pem or pkcs11:MODULE:TOKEN:LABEL:PUBLIC.pem");
+	r = hps_key_read_public(AT_FDCWD, public, ret, err);
+	if (r)
+		return r;
+	return ret_where->module ? hps_pkcs11_attach(*ret, ret_where, w->passphrase, err) : hps_agent_attach(*ret, err);
+}
+
+/* ---- actions ---- */
+
+static int list_keys(struct work *w, struct hps_error *err)
+{
+	struct hps_table table = { .columns = 4 };
+	struct hps_keyring ring;
+	int r = open_ledger(w, HPS_LEDGER_READ, err);
+
+	if (!r)
+		r = hps_keyring_load(&ring, w->l, err);
+	if (r)
+		return r;
+	for (size_t i = 0; i < 4; i++)
+		hps_table_cell(&table, (const char *const[]){ "key", "from", "until", "kinds" }[i]);
+	for (size_t i = 0; i < ring.n; i++) {
+		const struct hps_keyring_key *k = &ring.keys[i];
+		_cleanup_free_ char *from = hps_format("@%llu", (unsigned long long)k->from),
+				    *until = k->until == UINT64_MAX ? hps_strdup("") : hps_format("@%llu", (unsigned long long)k->until);
+		_cleanup_buf_ struct hps_buf kinds = HPS_BUF_INIT;
+
+		for (size_t n = 0; n < k->kinds.n; n++)
+			hps_buf_addf(&kinds, "%s%s", n ? "," : "", k->kinds.v[n]);
+		hps_table_cell(&table, k->keyid);
+		hps_table_cell(&table, from);
+		hps_table_cell(&table, until);
+		hps_table_cell(&table, kinds.len ? kinds.data : "all");
+	}
+	hps_table_print(&table, stdout);
+	hps_keyring_release(&ring);
+	return 0;
+}
+
+static int add_key(struct work *w, bool only_draft, struct hps_error *err)
+{
+	_cleanup_key_ struct hps_key *key = NULL;
+	_cleanup_json_ json_t *draft = NULL;
+	struct hps_pkcs11 where;
+	struct hps_keyring ring;
+	int r = open_ledger(w, only_draft ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, err);
+
+	if (!r)
+		r = load_key(w, w->args[0], &key, &where, err);
+	if (!r)
+		r = hps_keyring_load(&ring, w->l, err);
+	if (r)
+		return r;
+	r = draft_add(w, &ring, key, &w->o->kinds, &draft, err);
+	if (!r && only_draft)
+		hps_print_json(draft);
+	else if (!r)
+		r = append_drafts(w, &ring, &draft, 1, err);
+	hps_keyring_release(&ring);
+	return r;
+}
+
+static int revoke_key(struct work *w, bool only_draft, struct hps_error *err)
+{
+	_cleanup_json_ json_t *draft = NULL;
+	struct hps_keyring ring;
+	int r = open_ledger(w, only_draft ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, err);
+
+	if (!r)
+		r = hps_keyring_load(&ring, w->l, err);
+	if (r)
+		return r;
+	draft = draft_revoke(w, &ring, 0, w->args[0]);
+	if (only_draft)
+		hps_print_json(draft);
+	else
+		r = append_drafts(w, &ring, &draft, 1, err);
+	hps_keyring_release(&ring);
+	return r;
+}
+
+static int add_now(struct work *w, struct hps_error *err)
+{
+	return add_key(w, false, err);
+}
+
+static int draft_adding(struct work *w, struct hps_error *err)
+{
+	return add_key(w, true, err);
+}
+
+static int revoke_now(struct work *w, struct hps_error *err)
+{
+	return revoke_key(w, false, err);
+}
+
+static int draft_revoking(struct work *w, struct hps_error *err)
+{
+	return revoke_key(w, true, err);
+}
+
+static int read_draft(const char *path, json_t **ret, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	int r = hps_file_read(AT_FDCWD, path, DRAFT_MAX, &text, err);
+
+	if (!r)
+		r = hps_json_parse(text.data, text.len, ret, err);
+	if (!r && (!json_is_object(json_object_get(*ret, "change")) || !json_is_array(json_object_get(*ret, "approvals"))))
+		r = hps_error_set(err, HPS_E_FORMAT, "'%s' is not a draft: it has no 'change' or no 'approvals'", path);
+	return r;
+}
+
+static int approve(struct work *w, struct hps_error *err)
+{
+	_cleanup_key_ struct hps_key *root = NULL;
+	_cleanup_json_ json_t *draft = NULL;
+	_cleanup_buf_ struct hps_buf sig = HPS_BUF_INIT;
+	_cleanup_free_ char *reference = hps_strdup(w->o->root_key ? w->o->root_key : "");
+	struct hps_pkcs11 where;
+	json_t *approval;
+	char keyid[HPS_DIGEST_HEX];
+	int r = w->o->root_key ? read_draft(w->args[0], &draft, err) : hps_error_set(err, HPS_E_USAGE, "approving needs --root-key FILE");
+
+	if (!r)
+		r = load_key(w, reference, &root, &where, err);
+	if (!r)
+		r = sign_change(root, json_object_get(draft, "change"), &sig, err);
+	if (r)
+		return r;
+	hps_key_id(root, keyid);
+	approval = json_object();
+	hps_json_set_text(approval, "keyid", keyid);
+	hps_json_set_text(approval, "sig", sig.data);
+	hps_json_add(json_object_get(draft, "approvals"), approval);
+	hps_print_json(draft);
+	return 0;
+}
+
+static int apply(struct work *w, struct hps_error *err)
+{
+	_cleanup_json_ json_t *draft = NULL;
+	struct hps_keyring ring;
+	int r = read_draft(w->args[0], &draft, err);
+
+	if (!r)
+		r = open_ledger(w, HPS_LEDGER_APPEND, err);
+	if (!r)
+		r = hps_keyring_load(&ring, w->l, err);
+	if (r)
+		return r;
+	r = append_drafts(w, &ring, &draft, 1, err);
+	hps_keyring_release(&ring);
+	return r;
+}
+
+static int use_next(struct work *w, struct hps_error *err)
+{
+	if (renameat(w->l->dirfd, NEXT_KEY, w->l->dirfd, "keys/statement.pem"))
+		return hps_error_errno(err, "taking the new statement key");
+	return hps_dir_sync(w->l->dirfd, err);
+}
+
+/* Killed after the old key was revoked and before the new one had its place: put it there. */
+static int finish_rotation(struct work *w, struct hps_error *err)
+{
+	_cleanup_key_ struct hps_key *next = NULL;
+	struct hps_keyring ring;
+	char keyid[HPS_DIGEST_HEX];
+	int r = open_ledger(w, HPS_LEDGER_READ, err);
+
+	if (!r)
+		r = hps_key_load(w->l->dirfd, NEXT_KEY, w->passphrase, &next, NULL);
+	if (r)
+		return r;
+	r = hps_keyring_load(&ring, w->l, err);
+	if (r)
+		return r;
+	hps_key_id(next, keyid);
+	r = hps_keyring_check(&ring, UINT64_MAX - 1, keyid, "key", NULL) ? 0 : 1;
+	hps_keyring_release(&ring);
+	if (r == 1)
+		r = use_next(w, err) ? -EIO : 1;
+	hps_ledger_close(hps_take(w->l));
+	return r;
+}
+
+/* Old and new key change places in one batch: there is no moment with none, or two. The new one may sign what the old one might. */
+static int rotate(struct work *w, struct hps_error *err)
+{
+	_cleanup_key_ struct hps_key *next = NULL;
+	json_t *drafts[2] = { NULL, NULL };
+	struct hps_keyring ring;
+	int r = finish_rotation(w, NULL);
+
+	hps_ledger_close(hps_take(w->l));
+	if (r == 1) {
+		hps_print_line("the rotation that was cut off is finished");
+		return 0;
+	}
+	r = open_ledger(w, HPS_LEDGER_APPEND, err);
+	if (!r)
+		r = hps_key_generate(hps_key_type_of(w->l->statement_key), &next, err);
+	if (!r)
+		r = hps_key_save(next, w->l->dirfd, NEXT_KEY, w->passphrase, err);
+	if (!r)
+		r = hps_keyring_load(&ring, w->l, err);
+	if (r)
+		return r;
+	for (size_t i = 0; i < ring.n; i++)
+		if (!strcmp(ring.keys[i].keyid, w->l->keyid) && !drafts[0])
+			r = draft_add(w, &ring, next, &ring.keys[i].kinds, &drafts[0], err);
+	if (!r && drafts[0]) {
+		drafts[1] = draft_revoke(w, &ring, 1, w->l->keyid);
+		r = append_drafts(w, &ring, drafts, 2, err);
+	}
+	if (r)
+		unlinkat(w->l->dirfd, NEXT_KEY, 0);
+	else
+		r = use_next(w, err);
+	json_decref(drafts[0]);
+	json_decref(drafts[1]);
+	hps_keyring_release(&ring);
+	return r;
+}
+
+static int use(struct work *w, struct hps_error *err)
+{
+	const char *role = w->o->role ? w->o->role : "statement";
+	_cleanup_key_ struct hps_key *key = NULL;
+	struct hps_pkcs11 where;
+	int r;
+
+	if (strcmp(role, "statement") != 0 && strcmp(role, "log") != 0)
+		return hps_error_set(err, HPS_E_USAGE, "a role is 'statement' or 'log'");
+	if (!strchr(w->args[0], ':'))
+		return hps_error_set(err, HPS_E_USAGE, "'key use' takes agent:PUBLIC.pem or pkcs11:MODULE:TOKEN:LABEL:PUBLIC.pem");
+	r = open_ledger(w, HPS_LEDGER_READ, err);
+	if (!r)
+		r = load_key(w, w->args[0], &key, &where, err);
+	return r ? r : hps_signer_write(w->l->dirfd, role, key, where.module ? &where : NULL, err);
+}
+
+static int run_key(void *arg, int argc, char **argv, struct hps_error *err)
+{
+	static const struct {
+		const char *name;
+		int min, max;
+		int (*run)(struct work *, struct hps_error *);
+	} actions[] = {
+		{ "list", 0, 0, list_keys },	       { "add", 1, 1, add_now },		{ "revoke", 1, 1, revoke_now }, { "rotate", 0, 0, rotate },
+		{ "draft-add", 1, 1, draft_adding }, { "draft-revoke", 1, 1, draft_revoking }, { "approve", 1, 1, approve }, { "apply", 1, 1, apply },
+		{ "use", 1, 1, use },
+	};
+	struct options *o = arg;
+	struct work w = { .o = o, .dir = hps_ledger_path(o->ledger), .args = argv + 1, .n = argc - 1 };
+	int r = o->passphrase_given ? hps_passphrase_read((int)o->passphrase_fd, &w.passphrase, err) : 0;
+	bool known = r != 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(actions); i++)
+		if (!strcmp(argv[0], actions[i].name)) {
+			known = true;
+			r = w.n < actions[i].min || w.n > actions[i].max ? hps_error_set(err, HPS_E_USAGE, "'key %s' takes other arguments; see hps-ledger(1)", argv[0]) :
+									      actions[i].run(&w, err);
+		}
+	if (!known)
+		r = hps_error_set(err, HPS_E_USAGE, "'key %s': it is list, add, revoke, rotate, draft-add, draft-revoke, approve, apply or use", argv[0]);
+	hps_ledger_close(w.l);
+	hps_wipe_free(w.passphrase);
+	hps_strv_release(&o->kinds);
+	free(w.dir);
+	return r;
+}
+
+static const struct hps_option options[] = {
+	LEDGER,
+	{ "kind", 'k', HPS_OPT_STRINGS, offsetof(struct options, kinds), "KIND", "what a new key may sign (repeatable; default: everything)", 0 },
+	{ "reason", 0, HPS_OPT_STRING, offsetof(struct options, reason), "TEXT", "why; it is signed and stays in the ledger", 0 },
+	{ "root-key", 0, HPS_OPT_STRING, offsetof(struct options, root_key), "FILE", "the root key that approves (PEM)", 0 },
+	{ "role", 0, HPS_OPT_STRING, offsetof(struct options, role), "ROLE", "with 'use': statement (default) or log", 0 },
+	PASSPHRASE,
+};
+
+const struct hps_command hps_cmd_key = {
+	"key", "[options] ACTION [KEY|KEYID|FILE]", "list, add, revoke and rotate the keys that may sign, or sign with an agent or a token",
+	options, ARRAY_SIZE(options), sizeof(struct options), 1, 2, run_key,
+};
