@@ -26,6 +26,10 @@ extern const struct hps_command hps_cmd_append, hps_cmd_attest, hps_cmd_check, h
 		{ "certificate", 0, HPS_OPT_STRING, offsetof(struct options, certificate), "FILE", "serve https with this certificate (PEM)", 0 }, \
 		{ "certificate-key", 0, HPS_OPT_STRING, offsetof(struct options, key), "FILE", "and this private key (PEM)", 0 }
 
+/* ---- cmd_complete.c ---- */
+
+int hps_prove_study(const char *dir, const char *study, const char *trust, bool json, struct hps_error *err) HPS_MUST; /* the exit status */
+
 /* ---- cmd_until.c ---- */
 
 /* Serves until SIGTERM, SIGINT or SIGHUP; prints "serving URL" when it is ready. */

@@ -1,4 +1,4 @@
-/* hps-ledger prove: evidence about one entry, as a folder that verifies without hps. */
+/* hps-ledger prove: evidence about one entry, as a folder that verifies without hps; or about a study (cmd_complete.c). */
 #include "ledger/cmd.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 struct options {
-	const char *ledger, *output;
+	const char *ledger, *output, *study, *trust;
 	bool json;
 };
 
@@ -47,9 +47,13 @@ static int run_prove(void *arg, int argc, char **argv, struct hps_error *err)
 	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
 	_cleanup_(hps_entry_release) struct hps_entry entry = { .number = -1 };
 	_cleanup_(hps_evidence_release) struct hps_evidence e = { NULL, 0 };
-	int r = hps_ledger_open(dir, HPS_LEDGER_READ, NULL, &l, err);
+	int r;
 
-	(void)argc;
+	if (!o->study == !argc)
+		return hps_error_set(err, HPS_E_USAGE, "prove an entry by its ID, or a study by --study");
+	if (o->study)
+		return hps_prove_study(dir, o->study, o->trust, o->json, err);
+	r = hps_ledger_open(dir, HPS_LEDGER_READ, NULL, &l, err);
 	if (!r)
 		r = hps_ledger_find(l, argv[0], &entry, err);
 	if (!r)
@@ -70,10 +74,12 @@ static int run_prove(void *arg, int argc, char **argv, struct hps_error *err)
 static const struct hps_option options[] = {
 	LEDGER,
 	{ "output", 'o', HPS_OPT_STRING, offsetof(struct options, output), "FOLDER", "the folder to make (default: proof-ID)", 0 },
+	{ "study", 's', HPS_OPT_STRING, offsetof(struct options, study), "STUDY", "say whether this study is complete, and list its holes", 0 },
+	{ "trust", 0, HPS_OPT_STRING, offsetof(struct options, trust), "FILE", "with --study: trust the keys in FILE instead of the ledger's own trust.json", 0 },
 	JSON,
 };
 
 const struct hps_command hps_cmd_prove = {
-	"prove", "[options] ID", "write evidence about an entry that verifies without hps",
-	options, ARRAY_SIZE(options), sizeof(struct options), 1, 1, run_prove,
+	"prove", "[options] [ID]", "write evidence about an entry that verifies without hps, or prove a study complete",
+	options, ARRAY_SIZE(options), sizeof(struct options), 0, 1, run_prove,
 };

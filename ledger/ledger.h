@@ -735,4 +735,19 @@ int hps_spool_read(const char *path, struct hps_spooled *ret, struct hps_error *
 /* Stores its manifests and appends its statement; what is there already is not there twice. */
 int hps_spool_push(struct hps_ledger *l, const struct hps_spooled *s, char ret_id[65], uint64_t *ret_index, struct hps_error *err) HPS_MUST;
 
+/* ---- complete.c: whether a study is complete ------------------------------------------------------------------------------------------------------- */
+
+/* Number and RFC 6962 root of a study's entries so far, in index order; a leaf is the 32 bytes of an id. The closing entry has both. */
+int hps_study_tree(struct hps_ledger *l, const char *study, uint64_t *ret_n, char ret_root[HPS_DIGEST_HEX], struct hps_error *err) HPS_MUST;
+
+struct hps_completeness {
+	uint64_t n_numbers, n_entries, n_holes;
+	uint64_t counts[4]; /* results: complete, failed, killed, lost */
+	char registered[HPS_DIGEST_HEX];
+	struct hps_strv holes; /* what is missing or too much, in words; the first 1,000 */
+};
+void hps_completeness_release(struct hps_completeness *c);
+/* Complete is what has no hole. Nothing is verified here. HPS_E_NOTFOUND: there is no such study. */
+int hps_study_complete(struct hps_ledger *l, const char *study, struct hps_completeness *ret, struct hps_error *err) HPS_MUST;
+
 #endif

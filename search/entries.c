@@ -1,6 +1,8 @@
 /* What the runner appends: register, commit, result, stop. docs/FORMATS.md, "urn:hps:search:v1", names every member. */
 #include "search/search.h"
 
+#include "ledger/ledger.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -247,8 +249,13 @@ int hps_study_stop(struct hps_ledger *l, struct hps_history *h, const char *reas
 {
 	struct hps_counts c = hps_history_counts(h);
 	_cleanup_json_ json_t *statement = NULL;
+	char root[HPS_DIGEST_HEX];
+	uint64_t entries;
 	json_t *p;
+	int r = hps_study_tree(l, study_name(h), &entries, root, err);
 
+	if (r)
+		return r;
 	statement = statement_new(study_name(h), "stop", &p);
 	set_subject(statement, "spec", h->spec_digest);
 	hps_json_set_text(p, "reason", reason);
@@ -256,5 +263,7 @@ int hps_study_stop(struct hps_ledger *l, struct hps_history *h, const char *reas
 		     json_pack("{s:I, s:I, s:I, s:I}", "complete", (json_int_t)c.complete, "failed", (json_int_t)c.failed, "killed",
 			       (json_int_t)c.killed, "lost", (json_int_t)c.lost));
 	hps_json_set_text(p, "register", h->registered);
+	hps_json_set_int(p, "entries", (int64_t)entries);
+	hps_json_set_text(p, "root", root);
 	return append(l, h, study_name(h), statement, err);
 }

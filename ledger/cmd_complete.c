@@ -1,0 +1,61 @@
+/* hps-ledger prove --study: whether a study is complete in this ledger, and if not, what is missing or too much. */
+#include "ledger/cmd.h"
+
+/* What is counted is what is signed: a ledger in which something does not hold decides nothing. */
+static int verify_first(const char *dir, const char *trust, struct hps_error *err)
+{
+	struct hps_verify_options options = { .trust = trust, .skip_objects = true };
+	_cleanup_(hps_verification_release) struct hps_verification v = { 0 };
+	int r = hps_ledger_verify(dir, &options, &v, err);
+
+	if (r || !v.n_problems)
+		return r;
+	return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' does not hold (%s); 'hps-ledger verify' names all that is wrong", dir, v.problems[0].what);
+}
+
+static json_t *completeness_json(const char *study, const struct hps_completeness *c)
+{
+	json_t *j = json_object(), *holes = json_array(), *counts = json_object();
+
+	for (size_t i = 0; i < c->holes.n; i++)
+		hps_json_add(holes, json_string(c->holes.v[i]));
+	hps_json_set_int(counts, "complete", (int64_t)c->counts[0]);
+	hps_json_set_int(counts, "failed", (int64_t)c->counts[1]);
+	hps_json_set_int(counts, "killed", (int64_t)c->counts[2]);
+	hps_json_set_int(counts, "lost", (int64_t)c->counts[3]);
+	hps_json_set_text(j, "schema", "hps.completeness/1");
+	hps_json_set_text(j, "study", study);
+	hps_json_set(j, "complete", json_boolean(!c->n_holes));
+	hps_json_set_int(j, "numbers", (int64_t)c->n_numbers);
+	hps_json_set_int(j, "entries", (int64_t)c->n_entries);
+	hps_json_set(j, "counts", counts);
+	hps_json_set(j, "holes", holes);
+	return j;
+}
+
+int hps_prove_study(const char *dir, const char *study, const char *trust, bool json, struct hps_error *err)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
+	_cleanup_(hps_completeness_release) struct hps_completeness c = { .holes = HPS_STRV_INIT };
+	_cleanup_json_ json_t *j = NULL;
+	int r = hps_ledger_open(dir, HPS_LEDGER_READ, NULL, &l, err);
+
+	if (!r)
+		r = verify_first(dir, trust, err);
+	if (!r)
+		r = hps_study_complete(l, study, &c, err);
+	if (r)
+		return r;
+	if (json) {
+		hps_print_json(j = completeness_json(study, &c));
+		return c.n_holes ? 1 : 0;
+	}
+	for (size_t i = 0; i < c.holes.n; i++)
+		hps_print_line("%s", c.holes.v[i]);
+	if (c.n_holes)
+		hps_print_line("NOT COMPLETE: study '%s' has %llu hole%s", study, (unsigned long long)c.n_holes, c.n_holes == 1 ? "" : "s");
+	else
+		hps_print_line("COMPLETE: study '%s', %llu numbers, each with its end, and nothing else; %llu entries", study, (unsigned long long)c.n_numbers,
+			       (unsigned long long)c.n_entries);
+	return c.n_holes ? 1 : 0;
+}
