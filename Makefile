@@ -21,7 +21,7 @@ FOLDER_hps-audit := audit
 
 # What is linked, and the Debian package that has it: one table for the check, the installation and the link line.
 LIBRARIES := libseccomp:libseccomp-dev libelf:libelf-dev sqlite3:libsqlite3-dev openssl:libssl-dev jansson:libjansson-dev \
-	yaml-0.1:libyaml-dev zlib:zlib1g-dev libcurl:libcurl4-openssl-dev libzstd:libzstd-dev libpng:libpng-dev hdf5-serial:libhdf5-dev libmicrohttpd:libmicrohttpd-dev
+	yaml-0.1:libyaml-dev zlib:zlib1g-dev libcurl:libcurl4-openssl-dev libzstd:libzstd-dev libarchive:libarchive-dev libpng:libpng-dev hdf5-serial:libhdf5-dev libmicrohttpd:libmicrohttpd-dev
 PACKAGES_BUILD := gcc make libc6-dev pkg-config $(foreach l,$(LIBRARIES),$(lastword $(subst :, ,$(l))))
 PACKAGES_DEMO := $(PACKAGES_BUILD) python3 python3-sklearn
 PACKAGES_CHECK := $(PACKAGES_DEMO) python3-optuna git perl strace mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm chromium softhsm2 openssh-client \

@@ -62,6 +62,12 @@ static void limit(size_t mapped)
 	}
 }
 
+int hps_confine_self(size_t mapped)
+{
+	limit(mapped);
+	return close_in();
+}
+
 /* ---- the answer ---- */
 
 static void set_bits(json_t *j, const char *name, double x)
@@ -173,8 +179,7 @@ static _Noreturn void compare_inside(const struct sides *s, int fd)
 {
 	struct hps_comparison c;
 
-	limit(s->of_a.len + s->of_b.len);
-	if (close_in())
+	if (hps_confine_self(s->of_a.len + s->of_b.len))
 		_exit(1);
 	hps_compare_mapped(s->path, s->a, s->b, &s->of_a, &s->of_b, s->tolerance, &c);
 	answer(&c, fd);

@@ -6,6 +6,7 @@
 struct options {
 	const char *ledger, *keep, *view;
 	struct hps_strv rtol, atol, unmasked;
+	struct hps_chain_options chain;
 	int64_t passphrase_fd;
 	bool json, plan, network, verbose, have_passphrase;
 };
@@ -21,23 +22,36 @@ static int print_json(json_t *value, struct hps_error *err)
 	return r;
 }
 
-static int show_plan(const struct options *o, struct hps_ledger *l, const struct hps_original *original, const struct hps_plan *plan, struct hps_error *err)
+static int look(const struct hps_plan *plan, const struct hps_chain *chain, struct hps_view *ret, struct hps_error *err)
 {
-	struct hps_view view = { 0 };
 	struct hps_progress progress;
 	struct hps_sources sources;
-	_cleanup_free_ char *store = hps_format("%s/objects", hps_ledger_dir(l));
 	int r, root;
 
-	hps_sources_open(&sources, (const char *const[]){ store }, 1);
+	hps_sources_open(&sources, (const char *const *)chain->stores.v, chain->stores.n);
 	hps_progress_start(&progress, "looking for files", plan->n_files);
-	r = hps_view_build(plan, &sources, HPS_VIEW_BEST, NULL, &progress, &view, &root, err);
+	r = hps_view_build(plan, &sources, HPS_VIEW_BEST, NULL, &progress, ret, &root, err);
 	hps_progress_end(&progress);
 	hps_sources_release(&sources);
+	return r;
+}
+
+static int show_plan(const struct options *o, struct hps_chain *chain, const struct hps_original *original, const struct hps_plan *plan, struct hps_error *err)
+{
+	struct hps_view view = { 0 };
+	bool found = false;
+	int r = look(plan, chain, &view, err);
+
+	if (!r && view.problems.n)
+		r = hps_chain_fetch(chain, original, plan, &view.problems, &found, err);
+	if (!r && found) {
+		hps_view_release(&view);
+		r = look(plan, chain, &view, err);
+	}
 	if (!r && o->json)
-		r = print_json(hps_report_plan_json(original, plan, &view), err);
+		r = print_json(hps_report_plan_json(original, plan, &view, &chain->fetched), err);
 	else if (!r)
-		hps_report_plan(original, plan, &view, stdout);
+		hps_report_plan(original, plan, &view, &chain->fetched, stdout);
 	r = r ? r : view.problems.n ? 4 : 0;
 	hps_view_release(&view);
 	return r;
@@ -77,8 +91,28 @@ static int give_verdict(const struct options *o, struct hps_ledger *l, struct hp
 	return r ? r : hps_verdict_exit(j->verdict);
 }
 
-static int replay(const struct options *o, struct hps_ledger *l, const struct hps_original *original, const struct hps_plan *plan,
-		  const char *passphrase, struct hps_error *err)
+/* Only when something is missing is there more to do than to look here. */
+static int rerun_with(struct hps_chain *chain, struct hps_ledger *l, const struct hps_original *original, const struct hps_plan *plan,
+		      struct hps_rerun_options *options, struct hps_rerun *ret, struct hps_error *err)
+{
+	bool found = false;
+	int r;
+
+	options->stores = (const char *const *)chain->stores.v;
+	options->n_stores = chain->stores.n;
+	r = hps_rerun_run(l, original, plan, options, ret, err);
+	if (!r && ret->view.problems.n)
+		r = hps_chain_fetch(chain, original, plan, &ret->view.problems, &found, err);
+	if (r || !found)
+		return r;
+	options->stores = (const char *const *)chain->stores.v;
+	options->n_stores = chain->stores.n;
+	hps_rerun_release(ret);
+	return hps_rerun_run(l, original, plan, options, ret, err);
+}
+
+static int replay(const struct options *o, struct hps_ledger *l, struct hps_chain *chain, const struct hps_original *original,
+		  const struct hps_plan *plan, const char *passphrase, struct hps_error *err)
 {
 	struct hps_rerun_options options = { .passphrase = passphrase, .network = o->network, .verbose = o->verbose };
 	struct hps_rerun rerun = HPS_RERUN_INIT;
@@ -94,7 +128,8 @@ static int replay(const struct options *o, struct hps_ledger *l, const struct hp
 	if (o->network)
 		hps_hole_add(&j.holes, "network", "the rerun could use this machine's; what came over it may differ");
 	if (!r) {
-		r = hps_rerun_run(l, original, plan, &options, &rerun, &why);
+		r = rerun_with(chain, l, original, plan, &options, &rerun, &why);
+		j.fetched = &chain->fetched;
 		r = give_verdict(o, l, &j, plan, r ? &why : NULL, err);
 	}
 	hps_judgement_release(&j);
@@ -103,28 +138,43 @@ static int replay(const struct options *o, struct hps_ledger *l, const struct hp
 	return r;
 }
 
-static int run(void *options, int argc, char **argv, struct hps_error *err)
+static int run_or_plan(const struct options *o, const char *id, bool plan_only, struct hps_error *err)
 {
-	const struct options *o = options;
 	_cleanup_free_ char *dir = hps_ledger_path(o->ledger);
 	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
 	struct hps_original original = { 0 };
 	struct hps_plan plan = { 0 };
+	struct hps_chain chain = { 0 };
 	char *passphrase = NULL;
 	int r = hps_passphrase_read(o->have_passphrase ? (int)o->passphrase_fd : -1, &passphrase, err);
 
-	(void)argc;
-	r = r ? r : hps_ledger_open(dir, o->plan ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, passphrase, &l, err);
-	r = r ? r : hps_original_load(l, argv[0], &original, err);
+	r = r ? r : hps_ledger_open(dir, plan_only ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, passphrase, &l, err);
+	r = r ? r : hps_original_load(l, id, &original, err);
 	r = r ? r : hps_plan_make(&original, &plan, err);
 	if (!r)
 		hps_plan_add_neighbours(&plan, original.started_ns);
+	r = r ? r : hps_chain_open(&chain, l, &o->chain, &plan, err);
 	if (!r)
-		r = o->plan ? show_plan(o, l, &original, &plan, err) : replay(o, l, &original, &plan, passphrase, err);
+		r = plan_only ? show_plan(o, &chain, &original, &plan, err) : replay(o, l, &chain, &original, &plan, passphrase, err);
+	hps_chain_release(&chain);
 	hps_plan_release(&plan);
 	hps_original_release(&original);
 	hps_wipe_free(passphrase);
 	return r;
+}
+
+static int run(void *options, int argc, char **argv, struct hps_error *err)
+{
+	const struct options *o = options;
+
+	(void)argc;
+	return run_or_plan(o, argv[0], o->plan, err);
+}
+
+static int run_plan(void *options, int argc, char **argv, struct hps_error *err)
+{
+	(void)argc;
+	return run_or_plan(options, argv[0], true, err);
 }
 
 #define FIELD(f) offsetof(struct options, f)
@@ -137,6 +187,11 @@ static const struct hps_option options[] = {
 	{ "plan", 0, HPS_OPT_FLAG, FIELD(plan), NULL, "only say which files would be used and which are missing", 0 },
 	{ "keep", 0, HPS_OPT_STRING, FIELD(keep), "DIR", "copy what the rerun left, and its output, to DIR", 0 },
 	{ "view", 0, HPS_OPT_STRING, FIELD(view), "KIND", "how the files get there: overlay, mounts, copy, or the best that works here", 0 },
+	{ "store", 0, HPS_OPT_STRINGS, FIELD(chain.stores), "DIR", "another ledger or content store that may have contents (repeatable)", 0 },
+	{ "mirror", 0, HPS_OPT_STRINGS, FIELD(chain.mirrors), "URL", "an HTTP server of a content store, asked by hash (repeatable)", 0 },
+	{ "packages", 0, HPS_OPT_STRINGS, FIELD(chain.packages), "DIR", "a folder of Debian package files, beside apt's (repeatable)", 0 },
+	{ "image", 0, HPS_OPT_STRINGS, FIELD(chain.images), "DIR", "a container image in OCI layout (repeatable)", 0 },
+	{ "substitute", 0, HPS_OPT_STRINGS, FIELD(chain.substitutes), "PATH=FILE", "another content for a file; no verdict above level L0 then", 0 },
 	{ "network", 0, HPS_OPT_FLAG, FIELD(network), NULL, "let the rerun use this machine's network", 0 },
 	{ "verbose", 'v', HPS_OPT_FLAG, FIELD(verbose), NULL, "show the rerun's output on stderr", 0 },
 	{ "key-passphrase-fd", 0, HPS_OPT_I64, FIELD(passphrase_fd), "N", "read the passphrase of the keys from descriptor N", FIELD(have_passphrase) + 1 },
@@ -144,9 +199,21 @@ static const struct hps_option options[] = {
 static const struct hps_command command = { NULL,    "[options] ID", "Rebuild a recorded trial, run it again, compare its outputs, append a signed verdict.",
 					    options, ARRAY_SIZE(options), sizeof(struct options), 1, 1, run };
 
+static const struct hps_option plan_options[] = {
+	{ "ledger", 'l', HPS_OPT_STRING, FIELD(ledger), "DIR", "the ledger (default: HPS_LEDGER, else the state directory)", 0 },
+	{ "json", 0, HPS_OPT_FLAG, FIELD(json), NULL, "print the plan as JSON (hps.plan/1)", 0 },
+	{ "store", 0, HPS_OPT_STRINGS, FIELD(chain.stores), "DIR", "another ledger or content store that may have contents (repeatable)", 0 },
+	{ "mirror", 0, HPS_OPT_STRINGS, FIELD(chain.mirrors), "URL", "an HTTP server of a content store, asked by hash (repeatable)", 0 },
+	{ "packages", 0, HPS_OPT_STRINGS, FIELD(chain.packages), "DIR", "a folder of Debian package files, beside apt's (repeatable)", 0 },
+	{ "image", 0, HPS_OPT_STRINGS, FIELD(chain.images), "DIR", "a container image in OCI layout (repeatable)", 0 },
+	{ "substitute", 0, HPS_OPT_STRINGS, FIELD(chain.substitutes), "PATH=FILE", "another content for a file; no verdict above level L0 then", 0 },
+};
+static const struct hps_command command_plan = { "plan", "[options] ID", "Say which files a replay would use, from where, and what is missing; run nothing.",
+						 plan_options, ARRAY_SIZE(plan_options), sizeof(struct options), 1, 1, run_plan };
+
 int main(int argc, char **argv)
 {
-	const struct hps_command commands[] = { command, hps_command_compare };
+	const struct hps_command commands[] = { command, command_plan, hps_command_compare };
 	const struct hps_program program = { "hps-replay", "rebuild, rerun and judge a recorded trial", commands, ARRAY_SIZE(commands) };
 
 	return hps_main(&program, argc, argv);

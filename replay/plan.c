@@ -2,6 +2,7 @@
  * in which it was listed. Manifests are untrusted: a path that is not plain or a file with children is refused. */
 #include "replay/replay.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -525,6 +526,17 @@ int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps
 	hps_map_release(&p.products);
 	hps_map_release(&p.others);
 	return r;
+}
+
+int hps_plan_substitute(struct hps_plan *p, const char *path, const struct hps_digest *digest)
+{
+	size_t i = index_of(p, path);
+
+	if (!i || p->nodes[i - 1].kind != HPS_PLAN_FILE)
+		return -ENOENT;
+	p->nodes[i - 1].digest = *digest;
+	p->nodes[i - 1].size = -1;
+	return 0;
 }
 
 void hps_plan_release(struct hps_plan *p)

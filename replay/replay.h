@@ -93,6 +93,7 @@ const struct hps_plan_node *hps_plan_find(const struct hps_plan *p, const char *
 bool hps_plan_is_made(const struct hps_plan *p, const char *path);
 char *hps_plan_python_source(const char *path); /* "/d/__pycache__/m.cpython-311.pyc": "/d/m.py"; NULL for any other path */
 void hps_plan_add_ghost(struct hps_plan *p, const char *path, size_t parent, mode_t mode, int64_t size, int64_t mtime_ns); /* a new path */
+int hps_plan_substitute(struct hps_plan *p, const char *path, const struct hps_digest *digest) HPS_MUST; /* another content; -ENOENT: no such file */
 void hps_plan_release(struct hps_plan *p);
 
 /* ---- neighbours.c: names that were only looked at ------------------------------------------------------------------------------------ */
@@ -136,6 +137,53 @@ struct hps_source {
 int hps_source_open(struct hps_sources *sources, const struct hps_plan_node *node, bool whole, struct hps_source *ret, struct hps_error *err) HPS_MUST;
 void hps_source_release(struct hps_source *s);
 #define _cleanup_source_ _cleanup_(hps_source_release)
+
+/* ---- archive.c: files out of packages and image layers ------------------------------------------------------------------------------ */
+
+#define HPS_ARCHIVE_FILE_MAX ((uint64_t)1 << 30)
+struct hps_archive {
+	bool package; /* a .deb; else a tar, as it is or compressed by gzip, xz, zstd, bzip2 */
+	bool (*wants)(void *arg, const char *path); /* absolute; asked in the confined process that reads */
+	int (*take)(void *arg, const char *path, struct hps_buf *content, struct hps_error *err);
+	void *arg;
+};
+int hps_archive_read(int fd, const struct hps_archive *wanted, struct hps_error *err) HPS_MUST;
+
+/* ---- fetch.c: contents from elsewhere ---------------------------------------------------------------------------------------------- */
+
+struct hps_fetch_options {
+	const struct hps_strv *mirrors;	 /* URLs of objects/ */
+	const struct hps_strv *packages; /* folders with .deb files, before apt's own */
+	const struct hps_strv *images;	 /* folders in OCI image layout */
+};
+struct hps_fetched {
+	char *dir, *store; /* store: a content store in dir; both go with this */
+	struct hps_objects *objects;
+	struct hps_holes files; /* what = path, why = where it came from */
+	struct hps_holes notes; /* sources that did not work */
+};
+int hps_fetched_open(struct hps_fetched *ret, struct hps_error *err) HPS_MUST;
+/* Looks in every source of the table for the contents that `problems` name, and keeps what has the recorded hash. */
+void hps_fetch(const struct hps_original *o, const struct hps_plan *p, const struct hps_holes *problems, const struct hps_fetch_options *options,
+	       struct hps_fetched *ret);
+int hps_substitute(struct hps_plan *p, const char *declared, struct hps_fetched *ret, struct hps_error *err) HPS_MUST; /* "PATH=FILE" */
+void hps_fetched_release(struct hps_fetched *f);
+
+/* ---- chain.c: all of them, by the options of a command -------------------------------------------------------------------------------- */
+
+struct hps_chain_options {
+	struct hps_strv stores, mirrors, packages, images, substitutes;
+};
+struct hps_chain {
+	const struct hps_chain_options *options;
+	struct hps_strv stores; /* paths of content stores, the ledger's first */
+	struct hps_fetched fetched;
+};
+int hps_chain_open(struct hps_chain *c, struct hps_ledger *l, const struct hps_chain_options *options, struct hps_plan *p, struct hps_error *err) HPS_MUST;
+/* Looks elsewhere for what `problems` name; found: there is more in the stores than before. */
+int hps_chain_fetch(struct hps_chain *c, const struct hps_original *o, const struct hps_plan *p, const struct hps_holes *problems, bool *ret_found,
+		    struct hps_error *err) HPS_MUST;
+void hps_chain_release(struct hps_chain *c);
 
 /* ---- view.c: the tree that the rerun sees ------------------------------------------------------------------------------------------- */
 
@@ -242,6 +290,8 @@ void hps_inside_main(const struct hps_inside *in, int sock_fd) __attribute__((no
 
 struct hps_rerun_options {
 	const char *passphrase; /* of the ledger's keys, or NULL */
+	const char *const *stores; /* content stores, the ledger's first */
+	size_t n_stores;
 	enum hps_view_kind kind;
 	bool network, verbose;
 };
@@ -449,6 +499,8 @@ void hps_compare_mapped(const char *path, const struct hps_buf *a, const struct 
 
 /* ---- confine.c ---------------------------------------------------------------------------------------------------------------- */
 
+/* From here on this process can only compute, read and write what it has open; memory (beside `mapped` bytes) and time are bounded. */
+int hps_confine_self(size_t mapped) HPS_MUST;
 /* hps_compare_data() in a process that can do nothing but compute; when that dies the output is opaque. */
 void hps_compare_confined(const char *path, const struct hps_buf *a, const struct hps_buf *b, const struct hps_tolerance *tolerance,
 			  struct hps_comparison *ret);
@@ -666,6 +718,7 @@ struct hps_judgement {
 	unsigned level; /* reached */
 	enum hps_blindness blindness;
 	char *blind_to; /* the first gap that may hide outputs, or NULL */
+	const struct hps_fetched *fetched; /* or NULL */
 	const struct hps_original *original;
 	const struct hps_rerun *rerun;
 	struct hps_outputs outputs;
@@ -687,7 +740,7 @@ void hps_judgement_release(struct hps_judgement *j);
 void hps_report_outputs(const struct hps_outputs *o, FILE *out);
 void hps_report_print(const struct hps_judgement *j, FILE *out);
 /* --plan: what would be used, and what is missing. */
-void hps_report_plan(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v, FILE *out);
-json_t *hps_report_plan_json(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v);
+void hps_report_plan(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v, const struct hps_fetched *f, FILE *out);
+json_t *hps_report_plan_json(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v, const struct hps_fetched *f);
 
 #endif

@@ -99,31 +99,64 @@ void hps_report_print(const struct hps_judgement *j, FILE *out)
 		fprintf(out, "\nsigned as entry @%llu, %.12s\n", (unsigned long long)j->index, j->id);
 }
 
-void hps_report_plan(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v, FILE *out)
+/* From all contents but the fetched, which were stored for the time of a replay. */
+static uint64_t n_stored(const struct hps_view *v, const struct hps_fetched *f)
 {
-	fprintf(out, "trial %.12s needs %zu files: %llu stored, %llu of this system, %zu missing or changed\n", o->trial.id, p->n_files,
-		(unsigned long long)v->n_store, (unsigned long long)v->n_system, v->problems.n);
-	print_text(out, "  in ", o->cwd);
-	print_holes(out, "missing or changed:", &v->problems, false);
-	print_holes(out, "not as it was:", &o->holes, true);
+	return v->n_store > f->files.n ? v->n_store - f->files.n : 0;
 }
 
-json_t *hps_report_plan_json(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v)
+static uint64_t bytes_of(const struct hps_plan *p)
 {
-	json_t *j = json_object(), *missing = json_array();
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (p->nodes[i].kind == HPS_PLAN_FILE && p->nodes[i].size > 0)
+			bytes += (uint64_t)p->nodes[i].size;
+	return bytes;
+}
+
+void hps_report_plan(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v, const struct hps_fetched *f, FILE *out)
+{
+	fprintf(out, "trial %.12s needs %zu files (%.1f MB): %llu stored, %llu of this system, %zu from elsewhere, %zu missing or changed\n", o->trial.id,
+		p->n_files, (double)bytes_of(p) / 1e6, (unsigned long long)n_stored(v, f), (unsigned long long)v->n_system, f->files.n, v->problems.n);
+	print_text(out, "  in ", o->cwd);
+	print_holes(out, "from elsewhere:", &f->files, true);
+	print_holes(out, "missing or changed:", &v->problems, false);
+	if (v->problems.n)
+		print_holes(out, "sources that did not help:", &f->notes, false);
+	print_holes(out, "not as it was:", &o->holes, true);
+	print_holes(out, "not rebuilt:", &p->holes, true);
+}
+
+static json_t *pairs_json(const struct hps_holes *h, const char *what, const char *why)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < h->n; i++) {
+		json_t *item = json_object();
+
+		hps_json_set(item, what, hps_path_json(h->v[i].what));
+		hps_json_set(item, why, hps_path_json(h->v[i].why));
+		hps_json_add(list, item);
+	}
+	return list;
+}
+
+json_t *hps_report_plan_json(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v, const struct hps_fetched *f)
+{
+	json_t *j = json_object(), *holes = pairs_json(&o->holes, "what", "why"), *more = pairs_json(&p->holes, "what", "why");
 
 	hps_json_set_text(j, "schema", "hps.plan/1");
 	hps_json_set_text(j, "trial", o->trial.id);
 	hps_json_set_int(j, "files", (int64_t)p->n_files);
-	hps_json_set_int(j, "fromStore", (int64_t)v->n_store);
+	hps_json_set_int(j, "bytes", (int64_t)bytes_of(p));
+	hps_json_set_int(j, "fromStore", (int64_t)n_stored(v, f));
 	hps_json_set_int(j, "fromSystem", (int64_t)v->n_system);
-	for (size_t i = 0; i < v->problems.n; i++) {
-		json_t *item = json_object();
-
-		hps_json_set(item, "path", hps_path_json(v->problems.v[i].what));
-		hps_json_set(item, "why", hps_path_json(v->problems.v[i].why));
-		hps_json_add(missing, item);
-	}
-	hps_json_set(j, "missing", missing);
+	hps_json_set(j, "fetched", pairs_json(&f->files, "path", "from"));
+	hps_json_set(j, "missing", pairs_json(&v->problems, "path", "why"));
+	hps_json_set(j, "notes", pairs_json(&f->notes, "what", "why"));
+	json_array_extend(holes, more);
+	json_decref(more);
+	hps_json_set(j, "holes", holes);
 	return j;
 }

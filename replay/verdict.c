@@ -209,6 +209,20 @@ static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const stru
 	return r;
 }
 
+/* A replay with another content in it never says that the inputs were the recorded ones. */
+static void check_fetched(struct hps_judgement *j)
+{
+	const struct hps_fetched *f = j->fetched;
+
+	for (size_t i = 0; f && i < f->files.n; i++)
+		if (!strcmp(f->files.v[i].why, "declared substitute")) {
+			hps_hole_add(&j->holes, f->files.v[i].what, "a declared substitute: not what the trial read");
+			j->blindness = HPS_BLIND_INPUTS > j->blindness ? HPS_BLIND_INPUTS : j->blindness;
+		}
+	if (f && j->rerun->view.problems.n)
+		copy_holes(&f->notes, &j->holes);
+}
+
 int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_plan *plan, const struct hps_error *rerun_error, struct hps_error *err)
 {
 	hps_study_tolerances(j->original->spec, &j->metric_tolerances);
@@ -216,6 +230,7 @@ int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_pl
 	copy_holes(&plan->holes, &j->holes);
 	copy_holes(&j->rerun->view.holes, &j->holes);
 	j->level = 1;
+	check_fetched(j);
 	check_coverage(j, &j->original->trial, "not seen when it was recorded");
 	if (rerun_error)
 		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_strdup(rerun_error->message));
@@ -342,6 +357,20 @@ static json_t *view_json(const struct hps_view *v)
 	return j;
 }
 
+static json_t *fetched_json(const struct hps_fetched *f)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; f && i < f->files.n; i++) {
+		json_t *item = json_object();
+
+		hps_json_set(item, "path", hps_path_json(f->files.v[i].what));
+		hps_json_set_text(item, "from", f->files.v[i].why);
+		hps_json_add(list, item);
+	}
+	return list;
+}
+
 static json_t *digest_json(const char *hex)
 {
 	json_t *j = json_object();
@@ -393,6 +422,7 @@ json_t *hps_judgement_statement(const struct hps_judgement *j)
 	hps_json_set(p, "hps_holes", holes_json(&j->holes, "what"));
 	hps_json_set(p, "hps_tolerance", tolerance_json(j));
 	hps_json_set(p, "hps_view", view_json(&j->rerun->view));
+	hps_json_set(p, "hps_fetched", fetched_json(j->fetched));
 	if (*j->rerun->id)
 		hps_json_set(p, "hps_sandbox", hps_sandbox_layers(j->rerun->network));
 	return s;
@@ -416,6 +446,7 @@ json_t *hps_judgement_json(const struct hps_judgement *j)
 	hps_json_set(o, "holes", holes_json(&j->holes, "what"));
 	hps_json_set(o, "tolerance", tolerance_json(j));
 	hps_json_set(o, "view", view_json(&j->rerun->view));
+	hps_json_set(o, "fetched", fetched_json(j->fetched));
 	if (*j->rerun->id)
 		hps_json_set(o, "sandbox", hps_sandbox_layers(j->rerun->network));
 	set_double(o, "rebuildSeconds", (double)(j->rerun->build_ns / 1000000) / 1000);
