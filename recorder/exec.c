@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define MAX_ARGUMENTS (256u << 10)
@@ -102,7 +103,8 @@ static int open_inside(const struct hps_tracee *t, const char *name)
 }
 
 /* Opens and notes `name`, known already when it is what it was. -1: cannot be opened for reading. */
-static int open_interpreter(struct hps_supervisor *s, const struct hps_tracee *t, const char *base, const char *name, unsigned uses, struct stat *ret)
+static int open_interpreter(struct hps_supervisor *s, const struct hps_tracee *t, const char *base, const char *name, unsigned uses, struct stat *ret,
+			    struct hps_file **ret_file)
 {
 	bool named = *name == '/' && !t->foreign;
 	struct hps_file *file = named ? hps_map_get(&s->files->by_name, name) : NULL;
@@ -126,6 +128,7 @@ static int open_interpreter(struct hps_supervisor *s, const struct hps_tracee *t
 	}
 	if (t->foreign)
 		file->unverified = true;
+	*ret_file = file;
 	return fd;
 }
 
@@ -140,9 +143,10 @@ struct program {
 		struct hps_file *file;
 	} interpreters[MAX_DEPTH];
 	unsigned n;
+	const struct hps_file *script; /* the first line's interpreter */
 	dev_t running_dev;
 	ino_t running_ino;
-	bool usable;
+	bool usable, privileged;
 };
 
 static void program_add(const struct hps_supervisor *s, struct program *p, const char *name)
@@ -221,13 +225,14 @@ static bool note_interpreters(struct hps_supervisor *s, struct hps_call *c, int 
 
 	for (unsigned depth = 0; depth < MAX_DEPTH; depth++) {
 		enum kind kind = interpreter_of(current, name);
+		struct hps_file *file = NULL;
 		struct stat st;
 		int next;
 
 		right = kind != KIND_FOREIGN_ELF;
 		if (!*name || !right)
 			break;
-		next = open_interpreter(s, c->t, base, name, HPS_USE_INTERPRETER | (kind == KIND_ELF ? HPS_USE_LOADER : 0), &st);
+		next = open_interpreter(s, c->t, base, name, HPS_USE_INTERPRETER | (kind == KIND_ELF ? HPS_USE_LOADER : 0), &st, &file);
 		if (current != fd)
 			close(current);
 		current = next;
@@ -235,6 +240,8 @@ static bool note_interpreters(struct hps_supervisor *s, struct hps_call *c, int 
 			p->usable = false;
 			return true;
 		}
+		if (kind == KIND_SCRIPT && !p->script)
+			p->script = file;
 		program_add(s, p, name);
 		if (kind == KIND_ELF)
 			break;
@@ -313,7 +320,8 @@ static char *directory_of(const struct hps_tracee *t)
 	return n > 0 ? hps_strndup(path, (size_t)n) : hps_strdup("");
 }
 
-static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *program, uint64_t argv, const struct stat *running, bool stable)
+static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *program, uint64_t argv, const struct stat *running, bool stable,
+		    const struct program *p)
 {
 	struct hps_execution *e = hps_alloc(sizeof *e);
 	struct hps_buf arguments;
@@ -330,7 +338,10 @@ static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *pr
 		.exe_dev = running->st_dev,
 		.exe_ino = running->st_ino,
 		.stable = stable,
+		.script = p && p->script ? hps_strdup(p->script->path) : NULL,
 	};
+	if (p && p->privileged)
+		hps_gap_name(s->gaps, HPS_GAP_PRIVILEGE, program);
 	e->argv = hps_buf_take(&arguments);
 	c->t->pending = e;
 }
@@ -355,6 +366,13 @@ static int open_program(struct hps_call *c, const struct hps_target *target, int
 	return fd < 0 ? -errno : fd;
 }
 
+static bool gives_privileges(int fd, const struct stat *st)
+{
+	if ((st->st_mode & S_ISUID && st->st_uid != geteuid()) || ((st->st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st->st_gid != getegid()))
+		return true;
+	return geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0;
+}
+
 static void exec_file(struct hps_supervisor *s, struct hps_call *c, const struct hps_target *target, int fd, uint64_t argv, int flags)
 {
 	struct stat st, running;
@@ -369,6 +387,7 @@ static void exec_file(struct hps_supervisor *s, struct hps_call *c, const struct
 	running = st;
 	file = note_file(s, fd, &st, named ? target->given : NULL, target->base_path, HPS_USE_EXEC);
 	p.file = file;
+	p.privileged = gives_privileges(fd, &st);
 	if (c->t->foreign) {
 		file->unverified = true;
 		hps_gap_note(s->gaps, HPS_GAP_FOREIGN);
@@ -385,7 +404,7 @@ static void exec_file(struct hps_supervisor *s, struct hps_call *c, const struct
 		program_keep(s, target->given, &p);
 	else
 		program_drop(&p);
-	prepare(s, c, file->path, argv, &running, target->stable);
+	prepare(s, c, file->path, argv, &running, target->stable, &p);
 	hps_answer_continue(s, c);
 }
 
@@ -406,7 +425,8 @@ static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 	target.stable = hps_memory_stable(s, c->t, at, target.len + 1);
 	known = !c->t->foreign && target.given[0] == '/' && !target.own && !flags ? program_known(s, target.given) : NULL;
 	if (known) {
-		prepare(s, c, known->file->path, argv, &(struct stat){ .st_dev = known->running_dev, .st_ino = known->running_ino }, target.stable);
+		prepare(s, c, known->file->path, argv, &(struct stat){ .st_dev = known->running_dev, .st_ino = known->running_ino }, target.stable,
+			known);
 		hps_answer_continue(s, c);
 		hps_target_release(&target);
 		return;
@@ -425,7 +445,7 @@ static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 		hps_answer_error(s, c, -fd);
 	} else {
 		/* Not readable, or something that the kernel judges: the program that runs is asked for afterwards. */
-		prepare(s, c, target.given, argv, &(struct stat){ 0 }, target.stable);
+		prepare(s, c, target.given, argv, &(struct stat){ 0 }, target.stable, NULL);
 		hps_answer_continue(s, c);
 	}
 	hps_target_release(&target);
@@ -443,13 +463,22 @@ void hps_act_execveat(struct hps_supervisor *s, struct hps_call *c)
 
 /* ---- afterwards ---- */
 
-static void accept_execution(struct hps_supervisor *s, struct hps_tracee *t)
+static void accept_execution(struct hps_supervisor *s, struct hps_tracee *t, bool runs)
 {
 	struct hps_execution *e = hps_take(t->pending);
+
+	if (runs) {
+		e->cpu_start_ns = hps_tracee_cpu_ns(t);
+		hps_environ_note(s, t, e);
+		s->n_confirmed++;
+	} else {
+		s->n_assumed++;
+	}
 
 	if (t->execution >= 0 && s->executions[t->execution].pid == t->pid && s->executions[t->execution].tracee == t->index) {
 		s->executions[t->execution].replaced = true;
 		s->executions[t->execution].end_ns = e->start_ns;
+		s->executions[t->execution].cpu_ns = e->cpu_start_ns - s->executions[t->execution].cpu_start_ns;
 	}
 	s->executions = hps_grow(s->executions, s->n_executions, sizeof *s->executions);
 	s->executions[s->n_executions] = *e;
@@ -466,6 +495,7 @@ static void drop_execution(struct hps_tracee *t)
 	free(e->program);
 	free(e->argv);
 	free(e->cwd);
+	free(e->script);
 	free(e);
 }
 
@@ -521,12 +551,12 @@ void hps_exec_confirm(struct hps_supervisor *s, struct hps_tracee *t)
 	if (!e->stable)
 		reread_arguments(s, t);
 	hps_tracee_executed(t);
-	accept_execution(s, t);
+	accept_execution(s, t, true);
 }
 
 void hps_exec_assume(struct hps_supervisor *s, struct hps_tracee *t)
 {
 	if (!t->pending->stable)
 		hps_gap_note(s->gaps, HPS_GAP_ARGUMENTS);
-	accept_execution(s, t);
+	accept_execution(s, t, false);
 }

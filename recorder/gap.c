@@ -38,6 +38,8 @@ static const struct {
 	[HPS_GAP_ENTROPY] = { "random numbers were not answered from the recorded stream", "the recorder may not write into the process: the kernel gave its own", HIDES_INPUTS, true },
 	[HPS_GAP_CONNECTIONS] = { "more connections were made than are listed", "the list has a ceiling", HIDES_NOTHING, true },
 	[HPS_GAP_ENDS] = { "how a process ended was not seen", "the recorder had too few descriptors to watch it (ulimit -n)", HIDES_NOTHING, true },
+	[HPS_GAP_PRIVILEGE] = { "a program ran without the privileges that its file gives", "no_new_privs is set: set-user-ID and set-group-ID bits and file capabilities have no effect", HIDES_NOTHING, false },
+	[HPS_GAP_LISTENER] = { "a program was refused a seccomp listener of its own", "the kernel allows one, and it is the recorder's: EBUSY", HIDES_NOTHING, false },
 };
 
 /* What no record of this mechanism has: said in each, so that nobody has to know the manual to read one. */
@@ -109,7 +111,6 @@ json_t *hps_gaps_json(struct hps_gaps *g)
 			hps_json_set(item, "names", names_json(g->names[i]));
 		hps_json_add(list, item);
 	}
-	hps_json_set(coverage, "complete", json_boolean(hps_gaps_none(g)));
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		json_t *item = json_object();
 

@@ -382,6 +382,19 @@ static json_t *process_json(const struct hps_record *r, size_t i, const struct h
 	hps_shape_seconds(item, "start", e->start_ns - r->started_boot_ns);
 	if (end_ns)
 		hps_shape_seconds(item, "end", end_ns - r->started_boot_ns);
+	if (e->script)
+		hps_json_set(item, "interpreter", hps_path_json(e->script));
+	hps_environ_json(r, e, item);
+	if (e->cpu_ns > 0)
+		hps_shape_seconds(item, "cpuSeconds", e->cpu_ns);
+	if (e->peak_kib)
+		hps_json_set_int(item, "maxRssBytes", e->peak_kib * 1024);
+	if (e->n_threads)
+		hps_json_set_int(item, "threads", (int64_t)e->n_threads);
+	if (e->n_forks) {
+		hps_json_set_int(item, "forks", (int64_t)e->n_forks);
+		hps_shape_seconds(item, "forksCpuSeconds", e->forks_cpu_ns);
+	}
 	if (e->n_random)
 		hps_json_set_int(item, "getrandom", (int64_t)e->n_random);
 	if (e->n_random_opened)

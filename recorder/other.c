@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#define LONG_NS 50000000 /* a process that lived longer is asked for its peak of memory */
+
 void hps_act_io_uring(struct hps_supervisor *s, struct hps_call *c)
 {
 	hps_gap_note(s->gaps, HPS_GAP_IO_URING);
@@ -34,9 +36,11 @@ void hps_act_identity(struct hps_supervisor *s, struct hps_call *c)
  * directories and is no thread: neither of the two can be trusted to keep what was read. */
 void hps_act_clone(struct hps_supervisor *s, struct hps_call *c)
 {
+	if (c->args[0] & CLONE_THREAD && c->t->execution >= 0)
+		s->executions[c->t->execution].n_threads++;
 	if (c->args[0] & (CLONE_NEWNS | CLONE_NEWUSER))
 		s->foreign_possible = true;
-	if (c->args[0] & (CLONE_VM | CLONE_FS | CLONE_FILES) && !(c->args[0] & CLONE_VFORK)) {
+	if (c->args[0] & (CLONE_VM | CLONE_FS | CLONE_FILES) && !(c->args[0] & (CLONE_VFORK | CLONE_THREAD))) {
 		c->t->shares = true;
 		s->sharing_possible = true;
 		hps_tracee_forget_cwd(c->t);
@@ -65,6 +69,28 @@ void hps_act_umask(struct hps_supervisor *s, struct hps_call *c)
 	for (size_t i = 0; i < s->tracees.n; i++)
 		if (s->tracees.items[i])
 			s->tracees.items[i]->umask = -1;
+	hps_answer_continue(s, c);
+}
+
+/* The last that is heard of a process, unless a signal ends it: also of one that was forked and opened nothing. */
+void hps_act_exit(struct hps_supervisor *s, struct hps_call *c)
+{
+	struct hps_execution *e = c->t->execution >= 0 ? &s->executions[c->t->execution] : NULL;
+
+	if (e && e->tracee == c->t->index) {
+		e->cpu_ns = hps_tracee_cpu_ns(c->t) - e->cpu_start_ns;
+		if (hps_time_monotonic_ns() - e->start_ns > LONG_NS) /* a look costs what a short process would feel */
+			e->peak_kib = hps_tracee_peak_kib(c->t);
+	} else if (e) {
+		e->n_forks++;
+		e->forks_cpu_ns += hps_tracee_cpu_ns(c->t);
+	}
+	hps_answer_continue(s, c);
+}
+
+void hps_act_seccomp(struct hps_supervisor *s, struct hps_call *c)
+{
+	hps_gap_note(s->gaps, HPS_GAP_LISTENER);
 	hps_answer_continue(s, c);
 }
 

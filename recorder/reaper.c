@@ -302,7 +302,7 @@ static void kill_rest(struct wait *w, struct hps_gaps *gaps)
 	}
 }
 
-void hps_reaper_wait(struct hps_reaper *r, pid_t command, bool wait, int *ret_status, struct rusage *ret_usage, struct hps_gaps *gaps)
+bool hps_reaper_wait(struct hps_reaper *r, pid_t command, bool wait, int *ret_status, struct rusage *ret_usage, struct hps_gaps *gaps)
 {
 	struct wait w = { .r = r, .command = command };
 	int64_t until;
@@ -318,4 +318,5 @@ void hps_reaper_wait(struct hps_reaper *r, pid_t command, bool wait, int *ret_st
 	gather(&w, 0);
 	*ret_status = w.status;
 	*ret_usage = w.usage;
+	return tree_ended(&w);
 }

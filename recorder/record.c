@@ -236,7 +236,7 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 	hps_json_set(predicate, "switches", switches_json(r));
 	hps_json_set(predicate, "entropy", hps_entropy_json(r->supervisor->entropy));
 	hps_json_set(predicate, "identities", rows);
-	hps_json_set(predicate, "coverage", hps_gaps_json(r->gaps));
+	hps_json_set(predicate, "coverage", hps_coverage_json(r));
 	hps_json_set(predicate, "resources", resources_json(r));
 	hps_redact_json(r->redactor, statement);
 	*ret = hps_take(statement);

@@ -66,6 +66,8 @@ enum hps_gap {
 	HPS_GAP_LINKS,
 	HPS_GAP_ENTROPY,
 	HPS_GAP_CONNECTIONS,
+	HPS_GAP_PRIVILEGE,
+	HPS_GAP_LISTENER,
 	HPS_GAP_DEEP,
 	HPS_GAP_COUNT,
 };
@@ -77,8 +79,8 @@ struct hps_gaps {
 void hps_gap_note(struct hps_gaps *g, enum hps_gap gap); /* from any thread */
 void hps_gap_name(struct hps_gaps *g, enum hps_gap gap, const char *name); /* counts it, too; from the supervisor's thread */
 void hps_gaps_release(struct hps_gaps *g);
-bool hps_gaps_none(struct hps_gaps *g); /* nothing escaped the record: `complete` */
-json_t *hps_gaps_json(struct hps_gaps *g); /* predicate.coverage */
+bool hps_gaps_none(struct hps_gaps *g); /* no gap through which something escaped the record */
+json_t *hps_gaps_json(struct hps_gaps *g); /* predicate.coverage, but for its evidence */
 
 /* ---- hasher.c: the digest of what a file held at one moment --------------------------------------------------------- */
 
@@ -293,6 +295,7 @@ struct hps_tracee {
 	struct hps_file *in_flight; /* CONTINUE was answered for an open of this, and nothing was heard since */
 	long in_flight_nr;
 	struct hps_execution *pending; /* an exec that is not confirmed yet */
+	struct hps_environ *environ; /* of the program that it runs; NULL: not known */
 	struct hps_draw *draw; /* its random numbers; NULL: none asked for */
 	dev_t exe_dev;
 	ino_t exe_ino;
@@ -317,6 +320,8 @@ bool hps_tracees_scarce(const struct hps_supervisor *s, int fd);
 void hps_tracee_executed(struct hps_tracee *t); /* its memory is new */
 void hps_tracee_forget_cwd(struct hps_tracee *t);
 int hps_tracee_umask(struct hps_tracee *t);
+int64_t hps_tracee_cpu_ns(const struct hps_tracee *t); /* 0: not known */
+int64_t hps_tracee_peak_kib(const struct hps_tracee *t);
 void hps_tracee_check(struct hps_supervisor *s, struct hps_tracee *t); /* sets `foreign` */
 /* Waits until calls that other processes were told to CONTINUE have left the kernel: names are about to change. */
 void hps_tracees_settle(struct hps_supervisor *s, const struct hps_tracee *but);
@@ -352,6 +357,13 @@ struct hps_execution {
 	ino_t exe_ino;
 	bool stable; /* nobody could change the path or arguments that were read */
 	uint64_t n_random, n_random_opened; /* calls of getrandom, opens of /dev/random or /dev/urandom */
+	char *script; /* the interpreter that its first line names; NULL: it has none */
+	char *set, *removed; /* environ.c: strings, each with its NUL */
+	size_t set_len, removed_len;
+	int64_t cpu_start_ns, cpu_ns; /* of the process, when it began and when it ended or was replaced; 0: not known */
+	int64_t peak_kib;	      /* resident; 0: not known */
+	uint64_t n_threads, n_forks;  /* threads it started, and processes that were forked from it and ran no other program */
+	int64_t forks_cpu_ns;
 	bool keyed;
 	uint8_t key[32]; /* of its random numbers */
 };
@@ -378,6 +390,9 @@ struct hps_supervisor {
 	nlink_t task_links;	/* link count of a task directory besides its threads */
 	struct stat ns_root, ns_mount, ns_user;
 	uint64_t written[1024];	/* inodes that the trial wrote, as a Bloom filter with one hash: file mappings of others are stable */
+	bool ended; /* by the control thread: the listener lived until then */
+	uint64_t n_notices, n_answers, n_confirmed, n_assumed;
+	size_t environ_bytes;
 	struct hps_map programs; /* exec.c: what executing a name means, while nothing has changed there */
 	struct hps_entropy *entropy;
 	bool no_network;
@@ -518,7 +533,16 @@ void hps_act_clone(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_landlock(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_poke(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_umask(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_exit(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_seccomp(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_chdir(struct hps_supervisor *s, struct hps_call *c);
+
+/* ---- environ.c: environments from program to program ---- */
+struct hps_environ *hps_environ_ref(struct hps_environ *e);
+void hps_environ_unref(struct hps_environ *e);
+void hps_environ_note(struct hps_supervisor *s, struct hps_tracee *t, struct hps_execution *x); /* x runs now */
+struct hps_record;
+void hps_environ_json(const struct hps_record *r, const struct hps_execution *x, json_t *item);
 
 /* ---- network.c: sockets ---- */
 void hps_act_socket(struct hps_supervisor *s, struct hps_call *c);
@@ -595,8 +619,9 @@ struct hps_reaper {
 int hps_reaper_init(struct hps_reaper *r, const sigset_t *signals, struct hps_error *err) HPS_MUST;
 void hps_reaper_release(struct hps_reaper *r);
 bool hps_reaper_watch(struct hps_reaper *r, int pidfd, uint32_t index); /* takes pidfd; false: it cannot be watched */
-/* Until the command has ended and its tree with it (wait), or a grace time has passed and the rest was killed. */
-void hps_reaper_wait(struct hps_reaper *r, pid_t command, bool wait, int *ret_status, struct rusage *ret_usage, struct hps_gaps *gaps);
+/* Until the command has ended and its tree with it (wait), or a grace time has passed and the rest was killed. False: something is
+ * left all the same. */
+bool hps_reaper_wait(struct hps_reaper *r, pid_t command, bool wait, int *ret_status, struct rusage *ret_usage, struct hps_gaps *gaps);
 void hps_reaper_collect(struct hps_reaper *r); /* the exit status of every process that can still be asked; closes the rest */
 
 /* ---- inherit.c: what the command must find as it would without us ---- */
@@ -670,8 +695,12 @@ struct hps_record {
 	struct hps_objects *objects; /* of the ledger; NULL: manifests are kept in `spooled` */
 	json_t *spooled;	     /* object: digest -> manifest text */
 	uint64_t n_read, n_written;  /* files, for the summary */
+	bool hashed, tree_ended;
 };
 json_t *hps_record_begin(const struct hps_record *r);
+/* ---- coverage.c ---- */
+bool hps_coverage_complete(const struct hps_record *r);
+json_t *hps_coverage_json(const struct hps_record *r); /* predicate.coverage */
 json_t *hps_record_external(const struct hps_record *r); /* buildDefinition.externalParameters: what the command was given */
 void hps_record_selftest(json_t *rows); /* the identity recorder.selftest */
 /* Writes the manifests and builds the trial statement. */

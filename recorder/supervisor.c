@@ -33,6 +33,7 @@ static void send_answer(struct hps_supervisor *s, const struct hps_call *c, int 
 	/* ENOENT: the thread was killed meanwhile. */
 	while (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) < 0 && errno == EINTR)
 		;
+	s->n_answers++;
 }
 
 void hps_answer_continue(struct hps_supervisor *s, const struct hps_call *c)
@@ -131,6 +132,8 @@ void hps_answer_descriptor(struct hps_supervisor *s, const struct hps_call *c, i
 		hps_answer_error(s, c, -r);
 	else if (hold || alone)
 		hps_answer_value(s, c, r);
+	else
+		s->n_answers++;
 }
 
 /* ---- files seen through descriptors ---- */
@@ -276,9 +279,11 @@ void hps_supervisor_run(struct hps_supervisor *s)
 	struct seccomp_notif n;
 
 	while (next_event(s, &n)) {
+		s->n_notices++;
 		forget_ended(s);
 		if ((pid_t)n.pid == s->control_tid) {
 			hps_answer_error(s, &(struct hps_call){ .n = &n }, ENOSYS);
+			s->ended = true;
 			break;
 		}
 		act(s, &n);
@@ -359,6 +364,9 @@ void hps_supervisor_release(struct hps_supervisor *s)
 		free(s->executions[i].program);
 		free(s->executions[i].argv);
 		free(s->executions[i].cwd);
+		free(s->executions[i].script);
+		free(s->executions[i].set);
+		free(s->executions[i].removed);
 	}
 	free(s->executions);
 	free(s->early);

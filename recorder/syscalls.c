@@ -29,6 +29,7 @@ const struct hps_syscall hps_syscalls[] = {
 
 	ROW(execve, hps_act_execve),
 	ROW(execveat, hps_act_execveat),
+	ROW(exit_group, hps_act_exit),
 
 	ROW(rename, hps_act_rename),
 	ROW(renameat, hps_act_renameat),
@@ -96,6 +97,7 @@ const struct hps_syscall hps_syscalls[] = {
 	ROW_IF(prctl, hps_act_identity, 0, ALL, PR_SET_SECUREBITS),
 	{ .nr = 446, .name = "landlock_restrict_self", .act = hps_act_landlock },
 
+	ROW_IF(clone, hps_act_clone, 0, CLONE_THREAD, CLONE_THREAD),
 	ROW_IF(clone, hps_act_clone, 0, CLONE_NEWNS, CLONE_NEWNS),
 	ROW_IF(clone, hps_act_clone, 0, CLONE_NEWUSER, CLONE_NEWUSER),
 	ROW_IF(clone, hps_act_clone, 0, CLONE_VM | CLONE_VFORK | CLONE_THREAD, CLONE_VM),
@@ -104,6 +106,7 @@ const struct hps_syscall hps_syscalls[] = {
 	/* Its flags are in memory; libraries fall back to clone, whose flags the filter can see. */
 	ROW_REFUSED(clone3, ENOSYS),
 
+	ROW_IF(seccomp, hps_act_seccomp, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_FILTER_FLAG_NEW_LISTENER),
 	ROW_IF(ptrace, hps_act_poke, 0, ALL, PTRACE_TRACEME),
 	ROW_IF(ptrace, hps_act_poke, 0, ALL, PTRACE_ATTACH),
 	ROW_IF(ptrace, hps_act_poke, 0, ALL, PTRACE_SEIZE),

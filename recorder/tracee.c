@@ -94,6 +94,7 @@ static void inherit(struct hps_supervisor *s, struct hps_tracee *t, const struct
 	t->foreign = parent && parent->foreign;
 	t->shares = parent && parent->shares;
 	t->recheck = s->foreign_possible;
+	t->environ = parent ? hps_environ_ref(parent->environ) : NULL;
 }
 
 /* A forked process has memory of its own, a vforked or cloned one that of its parent. An orphan shares with nobody, unless
@@ -287,6 +288,7 @@ static void free_tracee(struct hps_tracee *t)
 	if (t->task_fd >= 0)
 		close(t->task_fd);
 	free(t->draw);
+	hps_environ_unref(t->environ);
 	free(t);
 }
 
@@ -313,6 +315,21 @@ int hps_tracee_umask(struct hps_tracee *t)
 	if (t->umask < 0)
 		t->umask = read_status(t->task_fd, "../status", &text) || !text.data ? 022 : (int)status_number(text.data, "Umask", 8, 022);
 	return t->umask;
+}
+
+int64_t hps_tracee_cpu_ns(const struct hps_tracee *t)
+{
+	clockid_t clock;
+	struct timespec used;
+
+	return clock_getcpuclockid(t->pid, &clock) || clock_gettime(clock, &used) ? 0 : used.tv_sec * 1000000000ll + used.tv_nsec;
+}
+
+int64_t hps_tracee_peak_kib(const struct hps_tracee *t)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+
+	return read_status(t->task_fd, "../status", &text) || !text.data ? 0 : status_number(text.data, "VmHWM", 10, 0);
 }
 
 /* ---- foreign processes ---- */

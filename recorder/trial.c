@@ -358,7 +358,9 @@ static int run_command(struct trial *t, struct hps_error *err)
 		hps_note("'%s': %s", t->record.argv[0], strerror(errno));
 	}
 	if (t->child > 0)
-		hps_reaper_wait(&t->reaper, t->child, t->o->wait, &t->record.status, &t->record.usage, &t->gaps);
+		t->record.tree_ended = hps_reaper_wait(&t->reaper, t->child, t->o->wait, &t->record.status, &t->record.usage, &t->gaps);
+	else
+		t->record.tree_ended = true;
 	if (r)
 		t->record.status = (r == -ENOENT ? 127 : 126) << 8;
 	t->record.finished_boot_ns = hps_time_monotonic_ns();
@@ -367,6 +369,7 @@ static int run_command(struct trial *t, struct hps_error *err)
 	pthread_join(t->thread, NULL);
 	hps_marks_end(hps_take(t->marks));
 	hps_hasher_finish(t->hasher);
+	t->record.hashed = true;
 	hps_reaper_collect(&t->reaper);
 	return 0;
 }
@@ -392,7 +395,7 @@ static void say_summary(struct trial *t, const char *id)
 	if (t->o->quiet)
 		return;
 	hps_note("recorded %.12s: %s, %llu files read, %llu written, %.2f s; coverage %s", id, end, (unsigned long long)r->n_read,
-		 (unsigned long long)r->n_written, (double)ns / 1e9, hps_gaps_none(&t->gaps) ? "complete" : "has gaps ('hps-ledger show' names them)");
+		 (unsigned long long)r->n_written, (double)ns / 1e9, hps_coverage_complete(r) ? "complete" : "has gaps ('hps-ledger show' names them)");
 }
 
 static int write_id(const struct trial *t, const char *id, struct hps_error *err)

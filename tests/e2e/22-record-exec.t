@@ -37,6 +37,22 @@ is "arguments: cut in the record" "$(rec "[len(a) for p in processes for a in p[
 is "arguments: two hundred" "$(hps-record -q --id-file "$T/id" -- sh -c 'exec /bin/echo "$@"' x $(seq 200) | wc -w; rec "len(processes[1]['argv'])")" "200
 201"
 
+cat >tree.sh <<'END'
+#!/bin/sh
+MY_TEST_SET=x /usr/bin/python3 -c 'import threading, time; time.sleep(0.1)
+for i in range(3):
+    threading.Thread(target=lambda: sum(range(2000000))).start()'
+(:)
+exec env -u MY_TEST_GONE LANG=C.UTF-8 /bin/true
+END
+chmod +x tree.sh
+status "tree: run" 0 env MY_TEST_GONE=1 LANG=C hps-record -q --id-file "$T/id" -- ./tree.sh
+is "tree: the interpreter of the script alone" "$(rec "[p.get('interpreter') for p in processes]")" "['$(readlink -f /bin/sh)', None, None, None]"
+is "tree: what the environment gained and lost, redacted" "$(rec "[(sorted(p.get('environmentDigests', [])), p.get('environment'), p.get('environmentRemoved')) for p in processes]")" \
+	"[([], None, None), (['MY_TEST_SET'], None, None), ([], None, None), ([], {'LANG': 'C.UTF-8'}, ['MY_TEST_GONE'])]"
+is "tree: threads, forks, time and memory of each" "$(rec "processes[1]['threads'], processes[0]['forks'], float(processes[1]['cpuSeconds']) > 0.01, processes[1]['maxRssBytes'] > 1 << 20")" "(3, 1, True, True)"
+is "tree: why it is complete" "$(rec "[e['listenerEnded'] and e['hashed'] and e['treeEnded'] and e['notices'] == e['answers'] > 0 and e['executionsConfirmed'] == e['executions'] == 4 for e in [t['coverage']['evidence']]], t['coverage']['complete']")" "([True], True)"
+
 printf '\177ELF\001\001\001' >elf32
 head -c 100 /dev/zero >>elf32
 chmod +x elf32

@@ -55,7 +55,7 @@ fact "a tracer inside: seen" "materials['$T/secret']['digest']['sha256'], gaps" 
 like "a tracer inside: works" "$(cat trace)" 'openat.*"secret"'
 status "a listener of one's own: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/listener" "$T/secret"
 is "a listener of one's own: refused by the kernel" "$(cat out)" EBUSY
-fact "a listener of one's own: seen on" "materials['$T/secret']['digest']['sha256'], gaps" "('$digest', {})"
+fact "a listener of one's own: seen on, and said" "materials['$T/secret']['digest']['sha256'], gaps, t['coverage']['complete']" "('$digest', {'a program was refused a seccomp listener of its own': 1}, True)"
 status "another pid namespace: run" 0 hps-record -q --id-file id -- unshare -Urpf sh -c 'cat secret; echo $$'
 is "another pid namespace: works" "$(tr '\n' ' ' <out)" "secret 1 "
 fact "another pid namespace: unverified, and said" "materials['$T/secret']['digest']['sha256'], materials['$T/secret']['unverified'], list(gaps)" "('$digest', True, ['files were opened under another root, namespace or user'])"

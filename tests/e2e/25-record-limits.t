@@ -89,6 +89,12 @@ is "400 processes, ulimit -n 1024: and how each ended" "$(rec "all('exit' in p f
 is "ulimit -n 20: recorded or refused, never hung" "$([ $? = 124 ] && echo hung)" ""
 is "limits: said in each record" "$(rec "[bool(l['what'] and l['why']) for l in t['coverage']['limits']]")" "[True, True, True, True]"
 
+if [ "$(id -u)" = 0 ]; then
+	cp /bin/cat raised && chown 65534 raised && chmod u+s raised
+	status "set-user-ID: run" 0 hps-record -q --id-file id -- ./raised x
+	is "set-user-ID: without effect, and said" "$(rec "[g['names'] for g in t['coverage']['gaps'] if 'privileges' in g['what']]")" "[['$T/raised']]"
+fi
+
 # A tracer that cancels a call leaves the number -1: no call of another ABI.
 status "cancelled call: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/cancel"
 is "cancelled call: as without us" "$(cat out)" "$("$HPS_TRACEES/cancel")"
