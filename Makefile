@@ -54,6 +54,7 @@ OBJECTS := $(patsubst %.c,$B/%.o,$(LIB_SOURCES) $(TOOL_SOURCES))
 PROGRAM_FILES := $(PROGRAMS:%=$B/bin/%)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 TRACEES := $(patsubst tests/tracees/%.c,$B/tracees/%,$(wildcard tests/tracees/*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 MANUALS := $(wildcard docs/man/*.1)
 MANUALS_5 := $(wildcard docs/man/*.5)
 
@@ -106,6 +107,15 @@ $(1): $B/tests/unit/$(notdir $(1)).o $(patsubst %.c,$B/%.o,$(filter-out %/main.c
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_test,$(t))))
 
+# The same for a fuzz target, whose driver is ours; `make fuzz` has libFuzzer's instead.
+define fuzzer
+$(1): $B/tests/fuzz/$(notdir $(1)).o $B/tests/fuzz/driver.o $(patsubst %.c,$B/%.o,$(filter-out %/main.c,$(wildcard $(word 2,$(subst _, ,$(notdir $(1))))/*.c))) $B/libhps.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$Q$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter-out $(if $(FUZZ),%/driver.o,),$$(filter %.o,$$^)) $B/libhps.a $$(LDLIBS) $(if $(FUZZ),-fsanitize=fuzzer,)
+endef
+$(foreach t,$(FUZZERS),$(eval $(call fuzzer,$(t))))
+
 $B/tracees/%: tests/tracees/%.c $B/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -118,7 +128,7 @@ $B/stubs/libnvidia-ml.so.1: tests/stubs/nvml.c $B/flags
 	$Q$(CC) -std=gnu17 -O1 -w -fPIC -shared -Wl,-soname,libnvidia-ml.so.1 -o $@ $<
 $B/tests/test_recorder_gpu: $B/stubs/libnvidia-ml.so.1
 
--include $(OBJECTS:.o=.d) $(UNIT_TESTS:$B/tests/%=$B/tests/unit/%.d)
+-include $(wildcard $B/tests/fuzz/*.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:$B/tests/%=$B/tests/unit/%.d)
 
 libs: # for tests/broken.sh
 	@echo $(LDLIBS)
@@ -150,8 +160,13 @@ demo: deps-demo ## record a real search, audit it, replay one trial (installs wh
 check: deps-check ## install what the tests need, build, run every test
 	$Q$(MAKE) --no-print-directory check-run
 
-check-run: all $(UNIT_TESTS) $(TRACEES)
+check-run: all $(UNIT_TESTS) $(TRACEES) $(FUZZERS)
 	$Qsh tests/run.sh $B
+
+fuzz: ## build the fuzz targets with clang and libFuzzer into build/fuzz-clang/
+	$Q$(MAKE) --no-print-directory B=build/clang CC=clang SAN=address,undefined FUZZ=1 CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzzers && ln -sfn clang/fuzz build/fuzz-clang
+
+fuzzers: $(FUZZERS)
 
 check-full: deps-check ## the same with the long versions of the rigs
 	$QHPS_TEST_FULL=1 $(MAKE) --no-print-directory check-run
@@ -183,5 +198,5 @@ clean: ## remove build/
 	rm -rf build
 
 force:
-.PHONY: all help libs deps deps-demo deps-check deps-bench deps-fresh demo check check-run check-full check-fresh bench install uninstall clean force
+.PHONY: all help libs deps deps-demo deps-check deps-bench deps-fresh demo fuzz fuzzers check check-run check-full check-fresh bench install uninstall clean force
 .DELETE_ON_ERROR:

@@ -291,12 +291,17 @@ static enum hps_output_verdict compare_line(const struct pair *p, const struct h
 	return r.differs ? HPS_OUTPUT_WITHIN : HPS_OUTPUT_SAME_VALUES;
 }
 
-/* A text that is named as one: "/host", "/run_id". */
+/* A text that is named as one: "/host", "/run_id", a number in a column "seconds". */
 static bool masked_by_name(const struct pair *p, const struct hps_node *a, const struct hps_node *b, struct hps_comparison *c)
 {
+	struct hps_token x = { a->text, hps_number_length(a->text, a->len) }, y = { b->text, hps_number_length(b->text, b->len) };
 	enum hps_mask m = a->len && b->len ? mask_of_place(p) : HPS_MASK_NONE;
 
-	if (m != HPS_MASK_HOST && m != HPS_MASK_ID)
+	if (m && x.len && x.len == a->len && y.len == b->len)
+		m = number_mask(p, hps_number_value(&x), hps_number_value(&y));
+	else if (m != HPS_MASK_HOST && m != HPS_MASK_ID)
+		return false;
+	if (!m)
 		return false;
 	note_masked(c, m, p->place);
 	return true;
@@ -409,6 +414,11 @@ static const struct hps_format *const formats[] = {
 	&hps_format_parquet, &hps_format_events, &hps_format_onnx,   &hps_format_ubj,    &hps_format_rds,	   &hps_format_pickle,
 	&hps_format_safetensors, &hps_format_lightgbm, &hps_format_json, &hps_format_csv,    &hps_format_text,
 };
+
+const struct hps_format *hps_format_at(size_t i)
+{
+	return i < ARRAY_SIZE(formats) ? formats[i] : NULL;
+}
 
 const struct hps_format *hps_format_named(const char *name)
 {

@@ -196,6 +196,8 @@ static int read_schema(struct file *f, struct thrift *t, const char *above, int 
 	repeated = repeated || (depth && e.repetition == 2);
 	if (t->broken || e.children < 0 || e.children > COLUMNS_MAX || (e.children && e.type >= 0) || f->n_columns >= COLUMNS_MAX)
 		return bad(f, "its schema is none");
+	if (!e.children && depth && (e.type < P_BOOLEAN || e.type > P_FIXED || (e.type == P_FIXED && (e.length < 1 || e.length > 65536))))
+		return bad(f, "a column of an unknown kind");
 	if (!e.children && depth) {
 		f->columns = hps_grow(f->columns, f->n_columns, sizeof *f->columns);
 		f->columns[f->n_columns++] = (struct column){ .name = hps_take(path), .type = (int)e.type, .length = (int)e.length, .level = level, .repeated = repeated,
@@ -515,7 +517,7 @@ static int read_chunk(struct file *f, struct thrift *t, size_t i)
 	if (t->broken || i >= f->n_columns)
 		return bad(f, "a row group has other columns than its schema");
 	c = &f->columns[i];
-	if (c->repeated || c->level > 9 || k.type != c->type || c->type < P_BOOLEAN || c->type > P_FIXED || (c->type == P_FIXED && (c->length < 1 || c->length > 65536)))
+	if (c->repeated || c->level > 9 || k.type != c->type)
 		return bad(f, c->repeated ? "nested lists are not read" : "a column of an unknown kind");
 	r = read_pages(f, c, &k, &d);
 	free(d.texts);

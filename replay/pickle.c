@@ -2,6 +2,7 @@
  * our own and makes inert nodes where Python would import and call. Nothing of it is ever executed. */
 #include "replay/replay.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -362,7 +363,11 @@ static int push_float(struct machine *m, const char *text)
 	double x;
 	uint64_t bits;
 
-	if (hps_parse_double(text, &x))
+	if (!strcmp(text, "nan"))
+		x = (double)NAN;
+	else if (!strcmp(text, "inf") || !strcmp(text, "-inf"))
+		x = *text == '-' ? -(double)INFINITY : (double)INFINITY;
+	else if (hps_parse_double(text, &x))
 		return bad(m, "a number that is none");
 	memcpy(&bits, &x, sizeof bits);
 	for (size_t i = 0; i < 8; i++)

@@ -484,6 +484,7 @@ struct hps_format {
 	bool (*fits)(const char *path, const char *data, size_t len); /* by name or by its first bytes */
 	int (*decode)(const char *data, size_t len, struct hps_tree *ret, struct hps_error *err);
 };
+const struct hps_format *hps_format_at(size_t i);	     /* in the order in which they are tried; NULL at the end */
 const struct hps_format *hps_format_named(const char *name); /* NULL: none */
 json_t *hps_masked_json(const struct hps_comparison *c);     /* [{kind, count, first}] */
 #define HPS_COMPARE_MAX ((size_t)512 << 20)
