@@ -130,7 +130,7 @@ $B/tests/test_recorder_gpu: $B/stubs/libnvidia-ml.so.1
 
 -include $(wildcard $B/tests/fuzz/*.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:$B/tests/%=$B/tests/unit/%.d)
 
-libs: # for tests/broken.sh
+libs: # what is linked, for tests that link again
 	@echo $(LDLIBS)
 
 # ---- installing what is needed (Debian)
