@@ -173,11 +173,11 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 /* unix:SOCKET:/PATH; everything else is http or https. */
 static char *split_unix(const char *url, char **ret_socket)
 {
-	const char *colon = strrchr(url, ':');
+	const char *colon = strncmp(url, "unix:", 5) ? NULL : strstr(url + 5, ":/"); /* a path may have colons, too */
 
 	if (strncmp(url, "unix:", 5) != 0)
 		return NULL;
-	if (colon <= url + 5 || colon[1] != '/') {
+	if (!colon) {
 		*ret_socket = hps_strdup(url + 5);
 		return hps_strdup("http://localhost/");
 	}

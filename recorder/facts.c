@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "recorder/container.h"
 #include "recorder/dataset.h"
 #include "recorder/gpu.h"
 #include "recorder/identity.h"
@@ -139,7 +140,7 @@ static json_t *gather_machine(const struct hps_facts_request *request, const cha
 	hps_identity_limits(rows, "");
 	hps_identity_host(rows, "");
 	hps_identity_scheduler(rows, "", environ);
-	hps_identity_container(rows);
+	hps_identity_container(rows, "", environ, request->engine);
 	hps_identity_gpu(rows, "", NULL, "before", GPU_LIMIT_MS);
 	hps_json_set(facts, "identities", rows);
 	hps_json_set(facts, "datasets", datasets);

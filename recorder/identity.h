@@ -51,9 +51,6 @@ bool hps_mountinfo_next(char **at, struct hps_mount *ret);
 char *hps_cgroup_path(const char *text, const char *controller);
 bool hps_list_has(const char *list, const char *word); /* list with commas */
 
-/* ---- identity_container.c: container.* from cgroup, mountinfo, marker files and launcher variables ---- */
-void hps_identity_container(json_t *rows);
-
 /* ---- identity_git.c: git.* of the repository around dir, by the git program with a time limit ---- */
 void hps_identity_git(json_t *rows, const char *dir);
 json_t *hps_git_brief(const char *dir); /* {"commit", "dirty"}, or {"missing", "why"} */

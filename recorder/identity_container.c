@@ -1,100 +1,163 @@
-/* Are we in a container, and in which? Claims with their source: the image digest usually cannot be learnt from inside, and a
- * marker file alone proves nothing (/.dockerenv stays in systems made from an image). */
+/* Are we in a container, and in which? Claims with their source: the image digest usually cannot be learnt from inside, and a marker file alone
+ * proves nothing (/.dockerenv stays in systems made from an image). */
 #include "recorder/identity.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
-/* The engines' names in a cgroup path, before a 64-digit container id. */
-static const struct {
-	const char *mark, *engine;
-} cgroup_marks[] = {
-	{ "docker", "docker" }, { "libpod", "podman" }, { "cri-containerd", "containerd" }, { "crio", "cri-o" }, { "kubepods", "kubernetes" }, { "lxc", "lxc" },
-};
+#include "recorder/container.h"
+#include "recorder/dataset.h"
+
+#define MOUNTINFO_MAX ((size_t)4 << 20)
+#define HOST_FILES_MAX 64
 
 static const struct {
 	const char *path, *meaning;
 } marker_files[] = {
-	{ "/.dockerenv", "docker" }, { "/run/.containerenv", "podman" }, { "/.singularity.d", "apptainer" }, { "/.enroot", "enroot" },
+	{ "/.dockerenv", "docker" },	{ "/run/.containerenv", "podman" },	 { "/.singularity.d", "apptainer" },
+	{ "/.enroot", "enroot" }, { "/run/systemd/container", "systemd-nspawn or another that tells systemd" },
 };
 
-static const char *const launcher_variables[] = { "HPS_IMAGE", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "ENROOT_ROOTFS" };
+/* Variables are inherited by what leaves the container, too: claims. */
+static const struct {
+	const char *variable, *name;
+} launcher_variables[] = {
+	{ "APPTAINER_CONTAINER", "container.image" }, { "SINGULARITY_CONTAINER", "container.image" }, { "APPTAINER_NAME", "container.name" },
+	{ "SINGULARITY_NAME", "container.name" },     { "ENROOT_ROOTFS", "container.image" },	  { "SLURM_CONTAINER_IMAGE", "container.image" },
+	{ "container", "container.runtime" },
+};
 
-/* The last run of 64 hex digits, which is the container's id where the path has several. */
-static char *container_id(const char *text)
+void hps_container_add(struct hps_container *c, const char *name, const char *value, const char *source, const char *strength)
 {
-	const char *found = NULL;
+	if (value && *value)
+		hps_identity_add(c->rows, name, value, source, strength);
+}
 
-	for (const char *at = text; *at; at++) {
-		size_t n = strspn(at, "0123456789abcdef");
+static void add_id(struct hps_container *c, char *id, const char *source)
+{
+	hps_container_add(c, "container.id", id, source, HPS_OBSERVED);
+	c->inside |= id != NULL;
+	if (id && !c->id)
+		c->id = hps_strdup(id);
+}
 
-		if (n == 64)
-			found = at;
-		if (n)
-			at += n - 1;
+static void from_kernel(struct hps_container *c, char *mounts)
+{
+	_cleanup_free_ char *cgroups = hps_identity_read_in(c->root, "/proc/self/cgroup"), *id = NULL, *mounted = NULL, *sandbox = NULL;
+	const char *engine = NULL;
+
+	id = cgroups ? hps_container_id_in_cgroup(cgroups, &engine) : NULL;
+	hps_container_add(c, "container.engine", engine, "/proc/self/cgroup", HPS_OBSERVED);
+	add_id(c, id, "/proc/self/cgroup");
+	mounted = hps_container_id_in_mounts(mounts, &sandbox);
+	if (!id || (mounted && strcmp(id, mounted) != 0))
+		add_id(c, mounted, "/proc/self/mountinfo");
+	hps_container_add(c, "container.sandbox", sandbox, "/proc/self/mountinfo (of the pod, not of the container)", HPS_OBSERVED);
+	c->inside |= sandbox != NULL;
+}
+
+/* engine="podman-4.3.1", image="docker.io/library/debian:12", …: written into privileged containers only. */
+static void from_podman(struct hps_container *c)
+{
+	static const char *const fields[][2] = { { "engine", "container.engine" }, { "name", "container.name" }, { "id", "container.id" }, { "image", "container.image" }, { "imageid", "container.config" } };
+	_cleanup_free_ char *text = hps_identity_read_in(c->root, "/run/.containerenv");
+
+	for (size_t i = 0; text && i < ARRAY_SIZE(fields); i++) {
+		const char *at = text;
+		_cleanup_free_ char *value = hps_field_next(&at, fields[i][0]);
+
+		hps_container_add(c, fields[i][1], value, "/run/.containerenv", HPS_ENGINE);
+		if (value && i == 2 && !c->id && strspn(value, "0123456789abcdef") == 64)
+			c->id = hps_strdup(value);
+		c->digest |= value && i == 4;
 	}
-	return found ? hps_strndup(found, 64) : NULL;
 }
 
-static bool from_cgroup(json_t *rows)
+static void from_markers(struct hps_container *c)
 {
-	_cleanup_free_ char *text = hps_identity_read("/proc/self/cgroup");
-	_cleanup_free_ char *id = text ? container_id(text) : NULL;
-	bool any = false;
-
-	for (size_t i = 0; text && i < ARRAY_SIZE(cgroup_marks); i++)
-		if (strstr(text, cgroup_marks[i].mark)) {
-			hps_identity_add(rows, "container.engine", cgroup_marks[i].engine, "/proc/self/cgroup", HPS_OBSERVED);
-			any = true;
-			break;
-		}
-	if (any && id)
-		hps_identity_add(rows, "container.id", id, "/proc/self/cgroup", HPS_OBSERVED);
-	return any;
-}
-
-static bool from_markers(json_t *rows)
-{
-	bool any = false;
-
 	for (size_t i = 0; i < ARRAY_SIZE(marker_files); i++) {
-		if (access(marker_files[i].path, F_OK))
+		_cleanup_free_ char *path = hps_format("%s%s", c->root, marker_files[i].path);
+
+		if (access(path, F_OK))
 			continue;
-		hps_identity_add(rows, "container.marker", marker_files[i].meaning, marker_files[i].path, HPS_GUESSED);
-		any = true;
+		hps_container_add(c, "container.marker", marker_files[i].meaning, marker_files[i].path, HPS_GUESSED);
+		c->inside = true;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(launcher_variables); i++) {
-		const char *value = getenv(launcher_variables[i]);
+		const char *value = hps_environment_get(c->envp, launcher_variables[i].variable);
 
-		if (!value)
-			continue;
-		hps_identity_add(rows, "container.image", value, launcher_variables[i], HPS_DECLARED);
-		any = true;
+		hps_container_add(c, launcher_variables[i].name, value, launcher_variables[i].variable, HPS_DECLARED);
+		c->inside |= value && *value;
 	}
-	return any;
 }
 
-/* The file system at /, as its magic number: an overlay is what most engines give. */
-static void add_root(json_t *rows)
+/* Apptainer's image is one file, and its SHA-256 its identity, where it can be seen from inside. */
+static void add_sif(struct hps_container *c)
 {
-	_cleanup_free_ char *type = NULL;
-	struct statfs s;
+	const char *path = hps_environment_get(c->envp, "APPTAINER_CONTAINER");
+	_cleanup_free_ char *full = NULL;
+	struct hps_tree tree = { 0 };
+	char hex[HPS_DIGEST_HEX];
 
-	if (statfs("/", &s))
+	path = path ? path : hps_environment_get(c->envp, "SINGULARITY_CONTAINER");
+	if (!path || *path != '/')
 		return;
-	type = hps_format("0x%lx%s", (unsigned long)s.f_type, s.f_type == 0x794c7630 ? " (overlay)" : "");
-	hps_identity_add(rows, "container.rootFilesystem", type, "statfs", HPS_OBSERVED);
+	full = hps_format("%s%s", c->root, path);
+	if (hps_tree_walk(full, NULL, NULL, &tree, NULL) == 0 && tree.n_leaves == 1 && !*tree.leaves[0].leaf.path) {
+		hps_digest_hex(&tree.leaves[0].leaf.digest, hex);
+		hps_container_add(c, "container.sif", hex, "SHA-256 of the file that APPTAINER_CONTAINER names", HPS_DECLARED);
+		c->digest = true;
+	} else {
+		hps_identity_missing(c->rows, "container.sif", "the image's file cannot be read from inside");
+	}
+	hps_tree_release(&tree);
 }
 
-void hps_identity_container(json_t *rows)
+/* The file system at /; and single files that the host mounted into it, such as the driver's libraries: no image has them. */
+static void add_mounts(struct hps_container *c, char *mounts)
 {
-	bool engine = from_cgroup(rows), marked = from_markers(rows);
+	struct hps_mount m;
+	size_t n = 0;
 
-	if (!engine && !marked)
-		hps_identity_missing(rows, "container", "no sign of one: cgroup path, marker files and launcher variables name none");
-	else if (!getenv("HPS_IMAGE"))
-		hps_identity_missing(rows, "container.digest", "an image's digest cannot be learnt from inside; the launcher can hand it over in HPS_IMAGE");
-	add_root(rows);
+	while (hps_mountinfo_next(&mounts, &m)) {
+		const char *name = strrchr(m.point, '/');
+
+		if (!strcmp(m.point, "/"))
+			hps_container_add(c, "container.rootFilesystem", m.type, "/proc/self/mountinfo", HPS_OBSERVED);
+		else if (c->inside && n < HOST_FILES_MAX && name && (strstr(name, ".so") || strstr(name, "nvidia-")) && n++ < HOST_FILES_MAX)
+			hps_container_add(c, "container.hostFile", m.point, "/proc/self/mountinfo", HPS_OBSERVED);
+	}
+}
+
+static char *read_mounts(const char *root)
+{
+	_cleanup_free_ char *path = hps_format("%s/proc/self/mountinfo", root);
+	struct hps_buf text = HPS_BUF_INIT;
+
+	hps_buf_init(&text, MOUNTINFO_MAX);
+	if (hps_file_read(AT_FDCWD, path, MOUNTINFO_MAX, &text, NULL))
+		hps_buf_reset(&text);
+	return hps_buf_take(&text);
+}
+
+void hps_identity_container(json_t *rows, const char *root, char *const *envp, const char *engine)
+{
+	struct hps_container c = { .rows = rows, .root = root, .envp = envp, .engine = engine };
+	_cleanup_free_ char *mounts = read_mounts(root), *again = hps_strdup(mounts);
+
+	hps_container_handed(&c);
+	from_kernel(&c, mounts);
+	from_podman(&c);
+	from_markers(&c);
+	add_sif(&c);
+	if (engine)
+		hps_container_ask(&c);
+	if (!c.inside)
+		hps_identity_missing(rows, "container", "no sign of one: control group, mounts, marker files and launcher variables name none");
+	else if (!c.digest)
+		hps_identity_missing(rows, "container.digest", "an image's digest cannot be learnt from inside; the launcher can hand it over (HPS_IMAGE, HPS_IMAGE_FILE), or --engine asks for it");
+	add_mounts(&c, again);
+	free(c.id);
 }

@@ -27,6 +27,7 @@ struct hps_facts_request {
 	const char *dir;		 /* whose repository */
 	const struct hps_strv *datasets; /* "[NAME=]PATH" */
 	const char *root;		 /* where the files are that are asked about later; NULL: ours */
+	const char *engine;		 /* whom to ask about the container: a socket, or "kubernetes"; NULL: nobody */
 };
 struct hps_facts;
 /* Forks: call before there are threads. */
@@ -646,7 +647,7 @@ void hps_inherited_restore(const struct hps_inherited *i);
 /* ---- trial.c: from the options to the exit status ---------------------------------------------------------------------------------------------- */
 
 struct hps_trial_options {
-	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from;
+	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from, *engine;
 	struct hps_strv params, metrics, datasets, allow_env;
 	uint64_t number, passphrase_fd, lock_fd;
 	bool has_number, has_passphrase_fd, has_lock_fd, quiet, wait, entropy_full, no_network, dry_run;

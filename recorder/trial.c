@@ -511,7 +511,7 @@ static int run_unrecorded(const struct trial *t, struct hps_error *err)
 static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *outcome, struct hps_error *err)
 {
 	_cleanup_free_ char *dir = repository_dir(t->record.argv);
-	struct hps_facts_request request = { .dir = dir, .datasets = &t->o->datasets, .root = t->o->root };
+	struct hps_facts_request request = { .dir = dir, .datasets = &t->o->datasets, .root = t->o->root, .engine = t->o->engine };
 	int r = t->o->root ? 0 : look_for_program(t->record.argv[0]);
 
 	if (r) {

@@ -109,6 +109,10 @@ else
 	is "gpu: its state before and after" "$(identity gpu.0.before.smClockMHz)$(identity gpu.0.after.eccUncorrected)" "['1001']['0']"
 	is "gpu: what was declared" "$(identity gpu.visible.CUDA_VISIBLE_DEVICES)" "['0']"
 fi
+status "container: handed over" 0 env HPS_IMAGE=example.org/t@sha256:$(printf '%064d' 7) hps-record -q --id-file id -- true
+is "container: … is declared" "$(rec "[(i['value'][:21], i['strength']) for i in t['identities'] if i['name'] == 'container.image']")" "[('example.org/t@sha256:', 'declared')]"
+status "container: an engine that is not there does not fail the trial" 0 hps-record -q --id-file id --engine "$T/nosuch.sock" -- true
+like "container: … and is said" "$(identity container.engineAnswer)" "."
 is "recorder: its self-test" "$(identity recorder.selftest)" "['passed']"
 is "resources: there" "$(rec "float(t['resources']['wallSeconds']) > 0, t['resources']['maxRssBytes'] > 1000000, 1000000 < t['resources']['recorderMaxRssBytes'] < 64 << 20")" "(True, True, True)"
 is "run: SLSA shape" "$(rec "t['runDetails']['builder']['id'], t['runDetails']['metadata']['invocationId'] == t['begin'], t['runDetails']['metadata']['startedOn'] <= t['runDetails']['metadata']['finishedOn']")" "('urn:hps:recorder:v1', True, True)"
