@@ -22,7 +22,7 @@
 
 #define ANSWER_LEN (HPS_DIGEST_LEN + 8)
 
-enum { SIGNED, BEGIN };
+enum { SIGNED, BEGIN, FOREIGN };
 
 static void put_bytes(struct hps_buf *b, const void *data, size_t len)
 {
@@ -159,12 +159,12 @@ static void release_request(struct request **r)
 	free(*r);
 }
 
-static int next_counter(struct hps_ledger *l, const struct request *r, int64_t *ret, struct hps_error *err)
+static int next_counter(struct hps_ledger *l, const struct request *r, const char *of, int64_t *ret, struct hps_error *err)
 {
-	uintptr_t pending = (uintptr_t)hps_map_get(&l->journal.counters, l->keyid);
+	uintptr_t pending = (uintptr_t)hps_map_get(&l->journal.counters, of);
 	struct hps_digest keyid;
 	uint64_t counter = pending;
-	int e = hps_digest_parse(l->keyid, &keyid);
+	int e = hps_digest_parse(of, &keyid);
 
 	if (!e && !pending)
 		e = hps_store_next_counter(l->store, &keyid, &counter, err);
@@ -187,7 +187,7 @@ static int take_begin(struct serving *s, const struct hps_buf *in, size_t *at, c
 	m->lease = lease;
 	e = hps_json_parse(text, len, &statement, err);
 	if (!e)
-		e = next_counter(s->l, r, &m->e.counter, err);
+		e = next_counter(s->l, r, s->l->keyid, &m->e.counter, err);
 	if (e)
 		return e;
 	hps_json_set_int(json_object_get(statement, "predicate"), "counter", m->e.counter);
@@ -208,6 +208,36 @@ static int take_signed(const struct hps_buf *in, size_t *at, struct made *m, str
 	hps_buf_add(&m->leaf, leaf, leaf_len);
 	hps_buf_add(&m->envelope, envelope, envelope_len);
 	return 0;
+}
+
+static int find_old(struct hps_ledger *l, const struct request *r, struct made *m, struct hps_error *err);
+
+/* Signed by somebody else, who also counted: whether right only shows here. */
+static int take_foreign(struct serving *s, const struct hps_buf *in, size_t *at, const struct request *r, struct made *m, struct hps_error *err)
+{
+	_cleanup_(hps_envelope_release) struct hps_envelope envelope = HPS_ENVELOPE_INIT;
+	_cleanup_json_ json_t *statement = NULL;
+	_cleanup_free_ char *kind = NULL;
+	int64_t next;
+	int e = take_signed(in, at, m, err);
+
+	if (!e)
+		e = hps_envelope_read_stored(m->envelope.data, m->envelope.len, &envelope, err);
+	if (!e)
+		e = hps_json_parse(envelope.payload.data, envelope.payload.len, &statement, err);
+	if (!e)
+		e = hps_digest_parse(envelope.keyid, &m->e.keyid);
+	kind = hps_statement_kind(statement);
+	if (e || strcmp(kind, "begin") != 0)
+		return e;
+	m->e.counter = hps_json_int(json_object_get(statement, "predicate"), "counter", -1);
+	e = find_old(s->l, r, m, err);
+	if (e || m->is_old)
+		return e;
+	e = next_counter(s->l, r, envelope.keyid, &next, err);
+	if (!e && m->e.counter != next)
+		e = hps_error_set(err, HPS_E_AMBIGUOUS, "the next begin entry of the key '%.12s' has the counter %lld", envelope.keyid, (long long)next);
+	return e;
 }
 
 /* The index of an entry with the same statement: stored, pending, or earlier in this request. */
@@ -248,8 +278,8 @@ static int take_request(struct serving *s, const struct hps_buf *in, struct requ
 		char kind = in->data[at++];
 
 		*m = (struct made){ .leaf = HPS_BUF_INIT, .envelope = HPS_BUF_INIT };
-		e = kind == BEGIN ? take_begin(s, in, &at, r, m, err) : take_signed(in, &at, m, err);
-		if (!e)
+		e = kind == BEGIN ? take_begin(s, in, &at, r, m, err) : kind == FOREIGN ? take_foreign(s, in, &at, r, m, err) : take_signed(in, &at, m, err);
+		if (!e && kind != FOREIGN)
 			e = hps_digest_parse(s->l->keyid, &m->e.keyid);
 		if (!e)
 			e = find_old(s->l, r, m, err);
@@ -497,6 +527,8 @@ static int append_all(struct hps_ledger *l, const json_t *const *statements, siz
 	_cleanup_strv_ struct hps_strv leases = HPS_STRV_INIT;
 	int r = hps_ledger_check_append(l, err);
 
+	if (!r && l->remote)
+		return hps_remote_append(l, statements, n, ids, indexes, err);
 	if (!r)
 		r = make_request(l, statements, n, &request, &leases, err);
 	if (!r)
@@ -545,5 +577,67 @@ int hps_ledger_append(struct hps_ledger *l, const json_t *statement, char ret_id
 		memcpy(ret_id, ids[0], sizeof ids[0]);
 	if (ret_index)
 		*ret_index = index;
+	return 0;
+}
+
+/* ---- what others have signed ---- */
+
+static int check_foreign(struct hps_ledger *l, const struct hps_envelope *e, struct hps_buf *ret_leaf, struct hps_error *err)
+{
+	_cleanup_json_ json_t *statement = NULL;
+	_cleanup_key_ struct hps_key *key = NULL;
+	_cleanup_free_ char *kind = NULL;
+	const struct hps_buf *spki = hps_keyring_spki(&l->keyring, e->keyid);
+	struct hps_digest id;
+	int r = hps_json_parse(e->payload.data, e->payload.len, &statement, err);
+
+	if (!r)
+		r = hps_statement_check(statement, err);
+	if (r)
+		return r;
+	kind = hps_statement_kind(statement);
+	if (!strcmp(kind, "key"))
+		return hps_error_set(err, HPS_E_DENIED, "changes of keys are made where the ledger is");
+	if (!spki || hps_keyring_check(&l->keyring, UINT64_MAX - 1, e->keyid, kind, err))
+		return hps_error_set(err, HPS_E_DENIED, "the key '%.12s' is not enrolled for statements of the kind '%s'", e->keyid, kind);
+	r = hps_key_from_spki(spki->data, spki->len, &key, err);
+	if (!r)
+		r = hps_envelope_verify(e, key, err);
+	hps_envelope_id(e, &id);
+	if (!r)
+		hps_leaf_write(&id, &e->signature, key, ret_leaf);
+	return r;
+}
+
+int hps_ledger_submit(struct hps_ledger *l, const char *text, size_t len, char ret_id[65], uint64_t *ret_index, struct hps_error *err)
+{
+	_cleanup_(hps_envelope_release) struct hps_envelope e = HPS_ENVELOPE_INIT;
+	_cleanup_buf_ struct hps_buf leaf = HPS_BUF_INIT, request = HPS_BUF_INIT, answer = HPS_BUF_INIT;
+	struct hps_digest id;
+	int r = hps_ledger_check_append(l, err);
+
+	if (!r)
+		r = hps_envelope_read_stored(text, len, &e, err);
+	if (!r)
+		r = check_payload(&e.payload, err);
+	if (!r)
+		r = hps_ledger_may_sign(l, NULL, 0, err); /* loads the keys */
+	if (!r)
+		r = check_foreign(l, &e, &leaf, err);
+	if (r)
+		return r;
+	hps_envelope_id(&e, &id);
+	hps_buf_add(&request, l->keyid, HPS_DIGEST_HEX);
+	hps_buf_addc(&request, FOREIGN);
+	put_bytes(&request, id.b, sizeof id.b);
+	put_bytes(&request, leaf.data, leaf.len);
+	put_bytes(&request, text, len);
+	r = get_served(l, &request, &answer, err);
+	if (!r && answer.len != ANSWER_LEN)
+		r = hps_error_set(err, -EIO, "the answer of the writer that appended it is damaged");
+	if (r)
+		return r;
+	memcpy(ret_index, answer.data + sizeof id.b, sizeof *ret_index);
+	hps_digest_hex(&id, ret_id);
 	return 0;
 }

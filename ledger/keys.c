@@ -9,10 +9,20 @@
 
 void hps_keyring_release(struct hps_keyring *r)
 {
-	for (size_t i = 0; i < r->n; i++)
+	for (size_t i = 0; i < r->n; i++) {
 		hps_strv_release(&r->keys[i].kinds);
+		hps_buf_release(&r->keys[i].spki);
+	}
 	free(r->keys);
 	memset(r, 0, sizeof *r);
+}
+
+const struct hps_buf *hps_keyring_spki(const struct hps_keyring *r, const char *keyid)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (!strcmp(r->keys[i].keyid, keyid))
+			return &r->keys[i].spki;
+	return NULL;
 }
 
 static struct hps_keyring_key *find(struct hps_keyring *r, const char *keyid)
@@ -26,7 +36,7 @@ static struct hps_keyring_key *find(struct hps_keyring *r, const char *keyid)
 static struct hps_keyring_key *add(struct hps_keyring *r, const char *keyid, uint64_t from)
 {
 	r->keys = hps_grow(r->keys, r->n, sizeof *r->keys);
-	r->keys[r->n] = (struct hps_keyring_key){ .from = from, .until = UINT64_MAX };
+	r->keys[r->n] = (struct hps_keyring_key){ .from = from, .until = UINT64_MAX, .spki = HPS_BUF_INIT };
 	snprintf(r->keys[r->n].keyid, HPS_DIGEST_HEX, "%s", keyid);
 	return &r->keys[r->n++];
 }
@@ -40,6 +50,7 @@ void hps_keyring_init(struct hps_keyring *r, const struct hps_trust *trust)
 
 		hps_key_id(trust->statement_keys[i], keyid);
 		key = add(r, keyid, 0);
+		hps_key_spki(trust->statement_keys[i], &key->spki);
 		for (size_t k = 0; k < trust->kinds[i].n; k++)
 			hps_strv_add(&key->kinds, trust->kinds[i].v[k]);
 	}
@@ -136,6 +147,7 @@ static int apply_add(struct hps_keyring *r, uint64_t index, const json_t *predic
 	if (e)
 		return e;
 	key = add(r, keyid, index + 1);
+	(void)!hps_unbase64(&key->spki, hps_json_text(change, "publicKey"), strlen(hps_json_text(change, "publicKey")), false); /* read before */
 	json_array_foreach(kinds, i, kind)
 		if (json_is_string(kind))
 			hps_strv_add(&key->kinds, json_string_value(kind));
@@ -222,8 +234,8 @@ int hps_ledger_may_sign(struct hps_ledger *l, const json_t *const *statements, s
 	bool changes = false;
 	int r = 0;
 
-	if (!l->statement_key)
-		return 0; /* opened for reading: appending says so itself */
+	if (!l->statement_key || l->remote)
+		return 0; /* opened for reading: appending says so itself; elsewhere: the ledger there says so */
 	if (!l->keyring.trust)
 		r = hps_keyring_load(&l->keyring, l, err);
 	for (size_t i = 0; !r && i < n; i++) {

@@ -183,6 +183,8 @@ static int sweep_one(struct hps_ledger *l, uint64_t index, struct hps_error *err
 		return r;
 	if (hps_spool_has(begin.id))
 		return 0; /* it has ended, and 'hps-ledger push' will say how */
+	if (strcmp(begin.keyid, l->keyid) != 0 && faccessat(l->runningfd, begin.id, F_OK, 0))
+		return 0; /* of a recorder elsewhere, whose lease is there */
 	r = lock_file(l, begin.id, LOCK_EX | LOCK_NB, &fd);
 	if (r == -EWOULDBLOCK || r == -ESTALE)
 		return 0;

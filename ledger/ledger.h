@@ -410,6 +410,7 @@ struct hps_keyring {
 		char keyid[HPS_DIGEST_HEX];
 		struct hps_strv kinds; /* empty: all */
 		uint64_t from, until;  /* indexes; until is exclusive */
+		struct hps_buf spki;
 	} *keys;
 	size_t n;
 	uint64_t changes; /* so far: the number of the next one */
@@ -417,6 +418,7 @@ struct hps_keyring {
 void hps_keyring_init(struct hps_keyring *r, const struct hps_trust *trust); /* the keys of the trust file, from the start */
 void hps_keyring_release(struct hps_keyring *r);
 int hps_keyring_load(struct hps_keyring *r, struct hps_ledger *l, struct hps_error *err) HPS_MUST; /* with all changes in the ledger */
+const struct hps_buf *hps_keyring_spki(const struct hps_keyring *r, const char *keyid); /* of a key that is or was there, or NULL */
 /* HPS_E_SIGNATURE, with the reason. */
 int hps_keyring_check(struct hps_keyring *r, uint64_t index, const char *keyid, const char *kind, struct hps_error *err) HPS_MUST;
 /* A change, in the order of the log; its signer has been checked. HPS_E_SIGNATURE when it does not count: then nothing changes. */
@@ -563,6 +565,7 @@ void hps_queue_wake(struct hps_queue *q);
 
 struct hps_ledger {
 	char *dir; /* absolute */
+	char *remote, *remote_ca; /* URL of a ledger that lies elsewhere, or NULL: dir is then what we keep for it */
 	int dirfd, tilesfd;
 	unsigned flags;
 	pid_t pid;	     /* a forked child may not use the handle */
@@ -706,6 +709,39 @@ void hps_verify_read_journal(struct hps_verifier *v);
 /* After the published entries hold: found->size and the root are then those of the newest signed checkpoint. */
 void hps_verify_journal(struct hps_verifier *v);
 void hps_verify_pending(struct hps_verifier *v, uint64_t index, const struct hps_journal_entry *pending);
+
+/* ---- append.c, service.c, remote.c: a ledger that several write to ------------------------------------------------------------------- */
+
+/* Appends an envelope that somebody else has signed, when its key is enrolled for that kind: HPS_E_DENIED, HPS_E_SIGNATURE, HPS_E_FORMAT.
+ * A begin entry with another counter than the next one of its key is HPS_E_AMBIGUOUS. */
+int hps_ledger_submit(struct hps_ledger *l, const char *text, size_t len, char ret_id[65], uint64_t *ret_index, struct hps_error *err) HPS_MUST;
+
+/* The HTTP interface (docs/FORMATS.md, "Shared ledger"): reading for everybody, writing for enrolled keys. */
+struct hps_service;
+struct hps_service *hps_service_new(struct hps_ledger *l); /* opened for appending; must outlive it */
+void hps_service_free(struct hps_service *s);
+void hps_service_handle(void *service, const struct hps_serve_request *request, struct hps_serve_reply *reply);
+#define HPS_OBJECT_UPLOAD_MAX ((size_t)64 << 20)
+#define HPS_REQUEST_TYPE "application/vnd.hps.request+text" /* PAE type of what Authorization signs */
+
+/* A recorder's side: --ledger URL stands for the directory hps/remote/<hash> of the state directory, with a statement key, the trust file, and
+ * objects that have not been sent. */
+bool hps_remote_is(const char *ledger); /* a URL */
+char *hps_remote_dir(const char *url);
+/* Makes that directory; *ret_draft is what the ledger's owner has to apply ('key apply'). */
+int hps_remote_enrol(const char *url, const char *ca_file, const struct hps_strv *kinds, const char *passphrase, json_t **ret_draft, struct hps_error *err) HPS_MUST;
+int hps_remote_open(struct hps_ledger *l, const char *url, const char *passphrase, struct hps_error *err) HPS_MUST;
+/* Sends objects, then the statements, each signed here. */
+int hps_remote_append(struct hps_ledger *l, const json_t *const *statements, size_t n, char (*ids)[65], uint64_t *indexes, struct hps_error *err) HPS_MUST;
+
+/* ---- mirror.c: publication ----------------------------------------------------------------------------------------------------------- */
+
+struct hps_publish {
+	const char *target;	 /* a directory, or s3://BUCKET/PREFIX */
+	const char *endpoint, *region, *credentials, *ca_file; /* of a bucket; credentials: a file with one line ID:SECRET */
+	bool all;		 /* also what an earlier run has put there */
+};
+int hps_publish(struct hps_ledger *l, const struct hps_publish *options, uint64_t *ret_size, uint64_t *ret_files, struct hps_error *err) HPS_MUST;
 
 /* ---- lease.c ------------------------------------------------------------------------------------------------------------------------------ */
 

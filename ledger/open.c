@@ -262,13 +262,13 @@ int hps_ledger_open(const char *dir, unsigned flags, const char *passphrase, str
 	struct hps_ledger *l = hps_alloc(sizeof *l);
 	int r;
 
-	l->dir = hps_path_absolute(dir);
+	l->dir = hps_remote_is(dir) ? hps_remote_dir(dir) : hps_path_absolute(dir);
 	l->flags = flags;
 	l->pid = getpid();
 	l->dirfd = l->tilesfd = l->lockfd = l->runningfd = l->journal.fd = l->memoryfd = -1;
 	l->queue = (struct hps_queue)HPS_QUEUE_INIT;
-	r = open_parts(l, passphrase, err);
-	if (!r && flags & HPS_LEDGER_APPEND)
+	r = hps_remote_is(dir) ? hps_remote_open(l, dir, passphrase, err) : open_parts(l, passphrase, err);
+	if (!r && flags & HPS_LEDGER_APPEND && !l->remote)
 		r = hps_ledger_may_sign(l, NULL, 0, err);
 	if (r)
 		hps_ledger_close(l);
@@ -281,7 +281,7 @@ void hps_ledger_close(struct hps_ledger *l)
 {
 	if (!l)
 		return;
-	if (l->store && l->pid == getpid() && l->flags & HPS_LEDGER_APPEND)
+	if (l->store && l->pid == getpid() && l->flags & HPS_LEDGER_APPEND && !l->remote)
 		(void)!hps_ledger_settle_all(l, NULL);
 	hps_lease_release_all(l);
 	hps_queue_close(&l->queue);
@@ -291,6 +291,8 @@ void hps_ledger_close(struct hps_ledger *l)
 	hps_store_close(l->store);
 	hps_objects_free(l->objects);
 	hps_keyring_release(&l->keyring);
+	free(l->remote);
+	free(l->remote_ca);
 	hps_trust_release(&l->trust);
 	hps_key_free(l->log_key);
 	hps_key_free(l->statement_key);

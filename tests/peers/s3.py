@@ -1,0 +1,65 @@
+"""An S3 server for tests: takes PUT, and refuses what AWS Signature Version 4, computed here from the request as it came, does not cover.
+usage: s3.py DIR ID SECRET REGION; prints its URL."""
+import hashlib, hmac, http.server, os, re, sys, urllib.parse
+
+folder, identity, secret, region = sys.argv[1:5]
+
+
+def mac(key, text):
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def reply(self, status, text=""):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def signature(self, body):
+        """None when the signature is right, else what is wrong."""
+        m = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/s3/aws4_request, ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})",
+                         self.headers.get("Authorization", ""))
+        if not m:
+            return "no signature"
+        who, day, where, names, signature = m.groups()
+        if (who, where) != (identity, region):
+            return "other credentials"
+        names = names.split(";")
+        if names != sorted(names) or "host" not in names or "x-amz-date" not in names or "x-amz-content-sha256" not in names:
+            return "a header is not signed"
+        digest = hashlib.sha256(body).hexdigest()
+        if self.headers["x-amz-content-sha256"] != digest:
+            return "other content"
+        path, _, query = self.path.partition("?")
+        canonical = "\n".join([self.command, urllib.parse.quote(urllib.parse.unquote(path), safe="/-_.~"), query] +
+                              ["%s:%s" % (n, " ".join(self.headers[n].split())) for n in names] + ["", ";".join(names), digest])
+        scope = "/".join([day, region, "s3", "aws4_request"])
+        text = "\n".join(["AWS4-HMAC-SHA256", self.headers["x-amz-date"], scope, hashlib.sha256(canonical.encode()).hexdigest()])
+        key = mac(mac(mac(mac(("AWS4" + secret).encode(), day), region), "s3"), "aws4_request")
+        return None if hmac.compare_digest(hmac.new(key, text.encode(), hashlib.sha256).hexdigest(), signature) else "SignatureDoesNotMatch"
+
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        wrong = self.signature(body)
+        if wrong:
+            self.reply(403, wrong + "\n")
+            return
+        path = os.path.join(folder, os.path.normpath(self.path.lstrip("/")))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
+            f.write(body)
+        with open(os.path.join(folder, "order"), "a") as f:
+            f.write(self.path + "\n")
+        self.reply(200)
+
+
+os.makedirs(folder, exist_ok=True)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print("http://127.0.0.1:%d" % server.server_address[1], flush=True)
+server.serve_forever()
