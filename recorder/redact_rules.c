@@ -192,12 +192,17 @@ static bool is_trivial(const char *value, size_t len)
 	return !len || hps_rule_tag(value, len) || is_reference(value, len);
 }
 
+/* A count or a rate; a longer row of digits may be a secret. */
 static bool is_number(const char *value, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if (!strchr("0123456789+-.eE_", value[i]))
-			return false;
-	return len > 0;
+	char text[24];
+	double unused;
+
+	if (!len || len >= sizeof text || (len > 10 && !memchr(value, '.', len)))
+		return false;
+	memcpy(text, value, len);
+	text[len] = '\0';
+	return hps_parse_double(text, &unused) == 0;
 }
 
 bool hps_rule_value(enum hps_secrecy secrecy, const char *value, size_t len)

@@ -73,6 +73,36 @@ static bool begins_line(const char *text, const char *p)
 	return p == text || p[-1] == '\n';
 }
 
+/* To the quote that ends it. escaped: the quotation is inside of another, its quotes are \" and those in it \\\". */
+static size_t quoted_length(const char *s, char quote, bool escaped)
+{
+	size_t n = 0;
+
+	while (s[n] && s[n] != quote) {
+		size_t slashes = strspn(s + n, "\\");
+		bool ends = slashes && s[n + slashes] == quote && (escaped ? slashes % 4 == 1 : slashes % 2 == 0);
+
+		if (ends)
+			return n + slashes - escaped;
+		n += slashes + (slashes == 0 || s[n + slashes] == quote);
+	}
+	return n;
+}
+
+/* Does a quotation begin here that ends where a value may end? Else the quote is a part of the value. */
+static bool is_quoted(const char *at)
+{
+	bool escaped = *at == '\\' && hps_is_quote(at[1]);
+	const char *value = at + 1 + escaped, *end;
+
+	if (!escaped && !hps_is_quote(*at))
+		return false;
+	end = value + quoted_length(value, value[-1], escaped);
+	if (escaped && *end == '\\')
+		end++;
+	return !*end || !end[1] || strchr(" \t\r\n,;:&#)]}\"'\\+", end[1]);
+}
+
 /* Is the byte at `at` the first of a value that a name is given? */
 static bool find_assignment(const char *text, const char *at, struct assignment *ret)
 {
@@ -80,8 +110,10 @@ static bool find_assignment(const char *text, const char *at, struct assignment 
 	char closing = 0;
 	bool unused, spaced;
 
-	if (at == text || hps_is_space(*at) || hps_is_quote(*at) || (*at == '\\' && hps_is_quote(at[1])) || !strchr("=: \t>\"'dDaA", at[-1]))
+	if (at == text || hps_is_space(*at) || !strchr("=: \t>\"'dDaA", at[-1]))
 		return false;
+	if (!hps_is_quote(at[-1]) && is_quoted(at))
+		return false; /* the value begins behind its quote */
 	*ret = (struct assignment){ .before = 0 };
 	p = back_over_quote(text, at, &ret->quote, &ret->escaped);
 	sign = back_over_spaces(text, p);
@@ -128,19 +160,6 @@ static size_t bracket_length(const char *s)
 		else if (!quote && (s[n] == ']' || s[n] == '}') && --depth == 0)
 			return n + 1;
 	}
-	return n;
-}
-
-static size_t quoted_length(const char *s, char quote, bool escaped)
-{
-	size_t n = 0;
-
-	for (; s[n] && s[n] != quote; n++)
-		if (s[n] == '\\' && s[n + 1]) {
-			if (escaped && s[n + 1] == quote)
-				break;
-			n++;
-		}
 	return n;
 }
 

@@ -119,6 +119,8 @@ static void test_texts(void **state)
 	check_withheld("wandb login 0123456789abcdef0123456789abcdef01234567", "0123456789abcdef01");
 	check_withheld("machine example.org login me password swordfish12", "swordfish12");
 	check_withheld("aws configure set aws_secret_access_key wJalrXUtnFEMIK7MDENGbPxRfiCY1", "wJalrXUtn");
+	check_withheld("token = \"\\\"swordfish1\"\n", "swordfish1");
+	check_withheld("password: \"'swordfish1\"\n", "swordfish1");
 	check_withheld("{\"secrets\": [\"swordfish\", \"x\"]}", "swordfish");
 }
 
