@@ -3,6 +3,7 @@
 #include "recorder/redact.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define WITHHELD "[redacted]"
 
@@ -272,7 +273,7 @@ void hps_redact_environment(const struct hps_redactor *r, char *const *envp, jso
 
 /* ---- what is remembered ---- */
 
-/* Paths are names of things: a value that is one (SSH_AUTH_SOCK, …_CREDENTIALS) is not searched for, unless it looks random. */
+/* The path of something that is there (…_CREDENTIALS) is its name, and no secret to search for. */
 static void learn_variable(struct job *j, const char *variable)
 {
 	size_t len = strcspn(variable, "=");
@@ -282,7 +283,7 @@ static void learn_variable(struct job *j, const char *variable)
 
 	if (is_wanted(j->r, name))
 		return;
-	if (hps_rule_value(hps_rule_name(name, len), value, n) && (value[0] != '/' || hps_rule_opaque(value, n)))
+	if (hps_rule_value(hps_rule_name(name, len), value, n) && (value[0] != '/' || access(value, F_OK)))
 		hps_known_add(j->learn, name, value, n);
 	put_text(j, value, NULL, 0);
 }

@@ -53,7 +53,7 @@ static bool has_program(const struct hps_word *words, size_t i, const char *prog
 	return false;
 }
 
-/* "user:SECRET", or user%SECRET. Of any program: neither ids (1000:1000) nor paths (host:/path), nor a module's member. */
+/* "user:SECRET", or user%SECRET. Of any program: neither ids (1000:1000) nor paths (/a:/b), nor a module's member. */
 static bool after_sign(const struct hps_word *w, char sign, bool any, struct hps_span *ret)
 {
 	const char *at = memchr(w->s, sign, w->len);
@@ -63,7 +63,7 @@ static bool after_sign(const struct hps_word *w, char sign, bool any, struct hps
 		return false;
 	if (any && at - w->s > 3 && !memcmp(at - 3, ".py", 3))
 		return false;
-	if ((any && (hps_is_digits(at + 1, rest) || at[1] == '/' || memchr(w->s, '/', (size_t)(at - w->s)) || hps_rule_tag(w->s, w->len))))
+	if ((any && (hps_is_digits(at + 1, rest) || memchr(w->s, '/', (size_t)(at - w->s)) || hps_rule_tag(w->s, w->len))))
 		return false;
 	return hps_span_class(ret, at + 1, rest, "user");
 }

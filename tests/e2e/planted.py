@@ -33,7 +33,7 @@ def secret(rng, place, i):
     alphabet = ALNUM if place in ("shape",) else ALPHABETS[i % len(ALPHABETS)]
     while True:
         s = "".join(rng.choice(alphabet) for _ in range(rng.randint(12, 32)))
-        if s.strip(" -_.,;:@") == s and not s.isdigit() and s[0] not in "-+$/[{(<#" and s[-1] not in ")]}>\\":
+        if s.strip(" -,;") == s and not s.isdigit() and s[0] not in "$":  # an option, a reference, what separates and counts
             return s
 
 
