@@ -27,7 +27,7 @@ PACKAGES_DEMO := $(PACKAGES_BUILD) python3 python3-sklearn
 PACKAGES_CHECK := $(PACKAGES_DEMO) python3-optuna git perl strace mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm chromium softhsm2 openssh-client curl \
 	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
 PACKAGES_CHECK += python3-torch python3-joblib python3-xgboost python3-h5py python3-pil python3-onnx python3-snappy python3-zstandard # real writers of the formats of outputs
-PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost reprozip cde proot
+PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost cde proot
 PACKAGES_FRESH := mmdebstrap
 
 HDF5_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I hdf5-serial 2>/dev/null))
