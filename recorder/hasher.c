@@ -33,6 +33,8 @@ struct hps_hasher {
 	size_t head, tail, cap;
 	bool end, asleep;
 	_Atomic size_t n_open; /* descriptors held for the queue */
+	_Atomic uint64_t n_chunks;
+	_Atomic bool storing;
 	size_t max_open;
 	const struct hps_redactor *redactor;
 	struct hps_digest *withheld; /* of credentials: what has the same bytes is a copy */
@@ -117,7 +119,9 @@ static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 	if (state == HPS_CONTENT_DONE) {
 		pthread_mutex_lock(&h->store_lock);
 		if (!withhold(h, c))
-			store(h, c);
+			atomic_store(&h->storing, true);
+		store(h, c);
+		atomic_store(&h->storing, false);
 		if (h->cache && !c->cached && !c->secret)
 			hps_cache_put(h->cache, c->fd, &c->id, &(struct hps_cached){ c->digest, c->shared_object, c->secret });
 		pthread_mutex_unlock(&h->store_lock);
@@ -141,6 +145,8 @@ static void work_on(struct hps_hasher *h, struct hps_content *c, char *block, bo
 		c->running = hps_sha256_new();
 	for (;;) {
 		ssize_t n = pread(c->fd, block, CHUNK, c->at);
+
+		atomic_fetch_add_explicit(&h->n_chunks, 1, memory_order_relaxed);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -215,6 +221,13 @@ static void *hasher_main(void *arg)
 	pthread_mutex_unlock(&h->lock);
 	free(block);
 	return NULL;
+}
+
+uint64_t hps_hasher_progress(struct hps_hasher *h)
+{
+	if (atomic_load(&h->storing)) /* a copy of a large file takes its time */
+		atomic_fetch_add(&h->n_chunks, 1);
+	return atomic_load_explicit(&h->n_chunks, memory_order_relaxed);
 }
 
 void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c)

@@ -69,6 +69,7 @@ enum hps_gap {
 	HPS_GAP_CONNECTIONS,
 	HPS_GAP_PRIVILEGE,
 	HPS_GAP_LISTENER,
+	HPS_GAP_HELD_UP,
 	HPS_GAP_DEEP,
 	HPS_GAP_COUNT,
 };
@@ -121,6 +122,7 @@ struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct st
 /* Returns when no content of this inode waits to be hashed: a writer may pass. */
 void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino);
 void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c); /* until it is hashed; does it here if it is not begun */
+uint64_t hps_hasher_progress(struct hps_hasher *h); /* grows while something is hashed or stored */
 void hps_hasher_finish(struct hps_hasher *h); /* hashes all that is queued, ends the thread; add() then hashes at once */
 void hps_hasher_free(struct hps_hasher *h);   /* and all contents */
 
@@ -370,6 +372,12 @@ struct hps_execution {
 };
 
 struct hps_reaper;
+struct hps_standby {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t woken;
+	bool runs, end;
+};
 struct hps_supervisor {
 	int listener, proc_fd;
 	const char *root; /* --root, or NULL */
@@ -391,8 +399,12 @@ struct hps_supervisor {
 	nlink_t task_links;	/* link count of a task directory besides its threads */
 	struct stat ns_root, ns_mount, ns_user;
 	uint64_t written[1024];	/* inodes that the trial wrote, as a Bloom filter with one hash: file mappings of others are stable */
-	bool ended; /* by the control thread: the listener lived until then */
-	uint64_t n_notices, n_answers, n_confirmed, n_assumed;
+	_Atomic bool ended; /* by the control thread: the listener lived until then */
+	_Atomic uint64_t turn; /* odd while a call is acted on */
+	_Atomic bool missed;   /* the standby let calls go on: what we believe of processes may be wrong */
+	struct hps_standby standby;
+	_Atomic uint64_t n_notices, n_answers;
+	uint64_t n_confirmed, n_assumed;
 	size_t environ_bytes;
 	struct hps_map programs; /* exec.c: what executing a name means, while nothing has changed there */
 	struct hps_entropy *entropy;
@@ -537,6 +549,10 @@ void hps_act_umask(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_exit(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_seccomp(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_chdir(struct hps_supervisor *s, struct hps_call *c);
+
+/* ---- standby.c: when the supervisor is held up ---- */
+void hps_standby_start(struct hps_supervisor *s);
+void hps_standby_end(struct hps_supervisor *s);
 
 /* ---- environ.c: environments from program to program ---- */
 struct hps_environ *hps_environ_ref(struct hps_environ *e);

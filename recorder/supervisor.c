@@ -274,20 +274,42 @@ static void act(struct hps_supervisor *s, const struct seccomp_notif *n)
 		hps_tracees_make_room(s, NULL);
 }
 
+/* Calls went on that we have not seen: of directories, masks, roots and memory nothing is known any more. */
+static void believe_nothing(struct hps_supervisor *s)
+{
+	hps_tracees_make_room(s, NULL);
+	s->foreign_possible = s->sharing_possible = s->memory_untrusted = true;
+	for (size_t i = 0; i < s->tracees.n; i++) {
+		struct hps_tracee *t = s->tracees.items[i];
+
+		if (!t)
+			continue;
+		t->umask = -1;
+		t->recheck = t->shares = true;
+	}
+	hps_files_forget_names(s->files);
+}
+
 void hps_supervisor_run(struct hps_supervisor *s)
 {
 	struct seccomp_notif n;
 
-	while (next_event(s, &n)) {
+	hps_standby_start(s);
+	while (!s->ended && next_event(s, &n)) {
+		atomic_fetch_add(&s->turn, 1);
 		s->n_notices++;
 		forget_ended(s);
+		if (atomic_exchange(&s->missed, false))
+			believe_nothing(s);
 		if ((pid_t)n.pid == s->control_tid) {
 			hps_answer_error(s, &(struct hps_call){ .n = &n }, ENOSYS);
 			s->ended = true;
 			break;
 		}
 		act(s, &n);
+		atomic_fetch_add(&s->turn, 1);
 	}
+	hps_standby_end(s);
 	forget_ended(s);
 	hps_tracees_make_room(s, NULL);
 }

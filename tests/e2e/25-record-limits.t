@@ -95,6 +95,17 @@ if [ "$(id -u)" = 0 ]; then
 	is "set-user-ID: without effect, and said" "$(rec "[g['names'] for g in t['coverage']['gaps'] if 'privileges' in g['what']]")" "[['$T/raised']]"
 fi
 
+# A call that the supervisor cannot finish, because what it waits for waits for another call of the trial. (It hung.)
+if [ "$(id -u)" = 0 ]; then
+	status "held up: run" 0 timeout 30 hps-record -q --id-file id -- "$HPS_TRACEES/heldup" "$T/x" "$T/made"
+	is "held up: as without us" "$(cat out)" "$("$HPS_TRACEES/heldup" "$T/x" "$T/made")"
+	is "held up: the file was opened, what went on meanwhile is a gap" "$(rec "'read' in materials['$T/x']['uses'], [g for g in gaps if 'held up' in g] != [], t['coverage']['complete']")" "(True, True, False)"
+fi
+head -c 300000000 /dev/zero >large
+status "a long hash: run" 0 hps-record -q --id-file id -- sh -c 'exec 3<large; : >large; cat x'
+is "a long hash: is not held up" "$(rec "[g for g in gaps if 'held up' in g]")" "[]"
+rm -f large
+
 # A tracer that cancels a call leaves the number -1: no call of another ABI.
 status "cancelled call: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/cancel"
 is "cancelled call: as without us" "$(cat out)" "$("$HPS_TRACEES/cancel")"
