@@ -125,10 +125,11 @@ static void note_end(struct hps_reaper *r, uint64_t item)
 
 /* A signal from the terminal (SI_KERNEL) went to the whole process group, the command included. What another process sent is
  * passed on: the tree itself cannot have sent it (the fence), and a group signal that arrives twice is one signal. */
-static void pass_on(const struct signalfd_siginfo *i, pid_t command)
+static void pass_on(struct hps_reaper *r, const struct signalfd_siginfo *i, pid_t command)
 {
 	bool by_process = i->ssi_code == SI_USER || i->ssi_code == SI_QUEUE || i->ssi_code == SI_TKILL;
 
+	hps_ending_signal(&r->ending, i, !by_process);
 	if (i->ssi_signo != SIGCHLD && by_process && (pid_t)i->ssi_pid != command)
 		kill(command, (int)i->ssi_signo);
 }
@@ -138,7 +139,7 @@ static void take_signals(struct hps_reaper *r, pid_t command)
 	struct signalfd_siginfo i;
 
 	while (read(r->signal_fd, &i, sizeof i) == sizeof i)
-		pass_on(&i, command);
+		pass_on(r, &i, command);
 }
 
 /* Is the process stopped? Nothing is allocated here: a child of several threads calls it. */

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 
 #include "core/core.h"
@@ -621,7 +622,26 @@ struct hps_exit {
 	int status; /* wait status; -1: not known */
 	int pidfd;  /* -1: done with */
 };
+/* ---- ending.c ---- */
+struct hps_received {
+	int number;
+	int64_t at_ns;
+	pid_t pid;
+	uid_t uid;
+	bool terminal;
+};
+struct hps_ending {
+	uint64_t machine, group; /* processes that were killed for want of memory, before the start */
+	bool has_machine, has_group;
+	struct hps_received signals[64]; /* the first of n_signals */
+	size_t n_signals;
+};
+void hps_ending_begin(struct hps_ending *e);
+void hps_ending_signal(struct hps_ending *e, const struct signalfd_siginfo *i, bool terminal);
+json_t *hps_ending_json(const struct hps_ending *e, int64_t started_ns); /* predicate.ending; started on the boot clock */
+
 struct hps_reaper {
+	struct hps_ending ending;
 	pthread_mutex_t lock;
 	int epoll_fd, signal_fd;
 	struct hps_exit *exits; /* watched and ended */

@@ -344,6 +344,7 @@ static int run_command(struct trial *t, struct hps_error *err)
 	int r;
 
 	use_inherited(t);
+	hps_ending_begin(&t->reaper.ending);
 	t->record.started_ns = hps_time_now_ns();
 	t->record.started_boot_ns = hps_time_monotonic_ns();
 	r = pthread_create(&t->thread, NULL, supervisor_main, t);
