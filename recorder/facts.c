@@ -275,6 +275,7 @@ static json_t *gather_files(int cache_dir, const json_t *machine, const struct h
 	hps_json_set(answer, "packages", packages_json(&t.owners));
 	hps_json_set(answer, "elf", elf);
 	hps_identity_python(rows, "", &t.programs, &t.owners);
+	hps_identity_blas(rows, "", &t.libraries, environ);
 	if (!has_row(machine, "gpu"))
 		hps_identity_gpu(rows, "", NULL, "after", GPU_LIMIT_MS);
 	hps_identity_gpu_use(rows, machine, &t.devices, environ);

@@ -113,6 +113,8 @@ status "container: handed over" 0 env HPS_IMAGE=example.org/t@sha256:$(printf '%
 is "container: … is declared" "$(rec "[(i['value'][:21], i['strength']) for i in t['identities'] if i['name'] == 'container.image']")" "[('example.org/t@sha256:', 'declared')]"
 status "container: an engine that is not there does not fail the trial" 0 hps-record -q --id-file id --engine "$T/nosuch.sock" -- true
 like "container: … and is said" "$(identity container.engineAnswer)" "."
+status "threads: run" 0 env OMP_NUM_THREADS=3 hps-record -q --id-file id -- /usr/bin/python3 -c 'import ctypes; ctypes.CDLL("libgomp.so.1")'
+is "threads: of OpenMP, by the library and the variable" "$(rec "[(i['value'], i['source'], i['strength']) for i in t['identities'] if i['name'] == 'openmp.0.threads']")" "[('3', 'OMP_NUM_THREADS', 'declared')]"
 is "recorder: its self-test" "$(identity recorder.selftest)" "['passed']"
 is "resources: there" "$(rec "float(t['resources']['wallSeconds']) > 0, t['resources']['maxRssBytes'] > 1000000, 1000000 < t['resources']['recorderMaxRssBytes'] < 64 << 20")" "(True, True, True)"
 is "run: SLSA shape" "$(rec "t['runDetails']['builder']['id'], t['runDetails']['metadata']['invocationId'] == t['begin'], t['runDetails']['metadata']['startedOn'] <= t['runDetails']['metadata']['finishedOn']")" "('urn:hps:recorder:v1', True, True)"

@@ -241,6 +241,38 @@ static void test_scheduler(void **state)
 	assert_missing(none, "scheduler");
 }
 
+static void test_blas(void **state)
+{
+	_cleanup_strv_ struct hps_strv libraries = LIST_OF("/l/libc.so.6", "/l/libopenblasp-r0.3.21.so", "/v/numpy.libs/libscipy_openblas64_-ff651d7f.so", "/l/libgomp.so.1.0.0", "/l/libblas.so.3");
+	_cleanup_strv_ struct hps_strv set = LIST_OF("OMP_NUM_THREADS=6,2", "OPENBLAS_CORETYPE=Zen", "OMP_DYNAMIC=true"), empty = LIST_OF("A=b"), other = LIST_OF("/l/libc.so.6");
+	_cleanup_json_ json_t *declared = json_array(), *guessed = json_array(), *none = json_array();
+
+	(void)state;
+	put("b/proc/cpuinfo", "processor : 0\nflags : " V3 "\n");
+	put("b/proc/self/status", "Cpus_allowed_list:\t0-7\n");
+	put("b/l/libopenblasp-r0.3.21.so", "\177ELF OpenBLAS is\nOpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH NO_AFFINITY MAX_THREADS=4\n");
+	put("b/v/numpy.libs/libscipy_openblas64_-ff651d7f.so", "OpenBLAS 0.3.27  USE64BITINT Haswell MAX_THREADS=64 \001");
+	hps_identity_blas(declared, "b", &libraries, set.v);
+	assert_value(declared, "blas.0.library", "/l/libopenblasp-r0.3.21.so");
+	assert_value(declared, "blas.0.config", "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH NO_AFFINITY MAX_THREADS=4");
+	assert_value(declared, "blas.0.threads", "4"); /* OMP_NUM_THREADS, but the build has no more */
+	assert_value(declared, "blas.0.kernel", "Zen");
+	assert_value(declared, "blas.1.threads", "6");
+	assert_value(declared, "blas.2.kind", "reference");
+	assert_value(declared, "blas.2.threads", "1");
+	assert_value(declared, "openmp.0.threads", "6");
+	assert_string_equal(hps_json_text(row(declared, "openmp.0.threads"), "strength"), HPS_DECLARED);
+	assert_value(declared, "openmp.switch.OMP_DYNAMIC", "true");
+	hps_identity_blas(guessed, "b", &libraries, empty.v);
+	assert_value(guessed, "blas.0.kernel", "Haswell or Zen (AVX2)");
+	assert_value(guessed, "blas.1.kernel", "OpenBLAS 0.3.27  USE64BITINT Haswell MAX_THREADS=64");
+	assert_value(guessed, "openmp.0.threads", "8");
+	assert_string_equal(hps_json_text(row(guessed, "openmp.0.threads"), "strength"), HPS_GUESSED);
+	hps_identity_blas(none, "b", &other, empty.v);
+	assert_missing(none, "blas");
+	assert_missing(none, "openmp");
+}
+
 static void test_host(void **state)
 {
 	_cleanup_json_ json_t *rows = json_array();
@@ -266,7 +298,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_levels), cmocka_unit_test(test_cpu), cmocka_unit_test(test_lists), cmocka_unit_test(test_limits_version_2),
 		cmocka_unit_test(test_limits_version_1), cmocka_unit_test(test_limits_that_cannot_be_seen), cmocka_unit_test(test_mountinfo),
-		cmocka_unit_test(test_scheduler), cmocka_unit_test(test_host),
+		cmocka_unit_test(test_scheduler), cmocka_unit_test(test_blas), cmocka_unit_test(test_host),
 	};
 
 	return cmocka_run_group_tests_name("recorder_machine", tests, make_folder, remove_folder);
