@@ -213,7 +213,7 @@ static const struct hps_command command_plan = { "plan", "[options] ID", "Say wh
 
 int main(int argc, char **argv)
 {
-	const struct hps_command commands[] = { command, command_plan, hps_command_compare };
+	const struct hps_command commands[] = { command, command_plan, hps_command_compare, hps_command_explain };
 	const struct hps_program program = { "hps-replay", "rebuild, rerun and judge a recorded trial", commands, ARRAY_SIZE(commands) };
 
 	return hps_main(&program, argc, argv);

@@ -744,4 +744,82 @@ void hps_report_print(const struct hps_judgement *j, FILE *out);
 void hps_report_plan(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v, const struct hps_fetched *f, FILE *out);
 json_t *hps_report_plan_json(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v, const struct hps_fetched *f);
 
+/* ---- delta.c: what two trials started from that differs --------------------------------------------------------------------------------------------- */
+
+enum hps_factor_kind {
+	HPS_FACTOR_VARIABLE,
+	HPS_FACTOR_ARGUMENT,  /* one word of the command */
+	HPS_FACTOR_ARGUMENTS, /* all, when there are more or fewer */
+	HPS_FACTOR_SEED,
+	HPS_FACTOR_FILES, /* one file, or those of one package */
+	HPS_FACTOR_HOST,
+	HPS_FACTOR_UMASK,
+};
+enum hps_effect { HPS_EFFECT_FIRST, HPS_EFFECT_SECOND, HPS_EFFECT_OTHER, HPS_EFFECT_FAILED }; /* whose outputs a rerun left */
+const char *hps_effect_name(enum hps_effect e);
+struct hps_factor {
+	enum hps_factor_kind kind;
+	char *name, *a, *b; /* a, b: NULL when there is none */
+	size_t index;	    /* ARGUMENT */
+	struct hps_strv paths;
+	size_t prior;		/* small ones are tried first */
+	enum hps_effect alone; /* of a cause's member */
+};
+struct hps_delta {
+	struct hps_factor *v;
+	size_t n;
+	struct hps_holes residue; /* what differs and cannot be exchanged */
+};
+void hps_delta_make(const struct hps_original *a, const struct hps_original *b, struct hps_delta *ret);
+/* a with the chosen factors of b. Shares most with a; released by hps_delta_mix_release() alone. */
+void hps_delta_mix(const struct hps_original *a, const struct hps_original *b, const struct hps_delta *d, const bool *chosen, struct hps_original *ret);
+void hps_delta_mix_release(struct hps_original *mixture);
+void hps_delta_release(struct hps_delta *d);
+void hps_original_move(struct hps_original *o, const char *to); /* as if it had run in this working directory */
+
+/* ---- ddmin.c: the smallest set with an effect -------------------------------------------------------------------------------------------------------- */
+
+struct hps_ddmin {
+	size_t n;
+	int (*test)(void *arg, const bool *chosen, bool *ret_effect, struct hps_error *err);
+	void *arg;
+};
+/* From chosen, which has the effect, to a subset that has it and of which no single member can be left out. */
+int hps_ddmin_run(const struct hps_ddmin *d, bool *chosen, struct hps_error *err) HPS_MUST;
+
+/* ---- explain.c, explain_command.c: why -------------------------------------------------------------------------------------------------------------------- */
+
+enum hps_explained {
+	HPS_EXPLAINED_SAME,
+	HPS_EXPLAINED_CAUSE,
+	HPS_EXPLAINED_RESIDUE, /* what could be exchanged does not explain it */
+	HPS_EXPLAINED_NONDETERMINISTIC,
+	HPS_EXPLAINED_STOPPED,
+};
+struct hps_explain_options {
+	struct hps_rerun_options rerun;
+	uint64_t max_runs; /* 0: any number */
+	int64_t max_ns;	   /* 0: any time */
+	const char *state; /* outcomes are kept here, or NULL */
+	struct hps_progress *progress;
+};
+struct hps_explanation {
+	enum hps_explained conclusion;
+	bool pair, reproducible, stopped; /* reproducible: the first's rerun leaves what the first left */
+	struct hps_delta delta;
+	bool *cause; /* of delta's factors */
+	struct hps_holes residue;
+	const char *control, *control_what; /* what makes reruns agree; NULL */
+	char *output, *place, *was, *is;    /* the first difference; NULL */
+	enum hps_output_verdict verdict;
+	json_t *outcomes; /* set of factors as "0110" → {effect, rerun} */
+	uint64_t runs;
+	int64_t ns;
+};
+/* b NULL: a against its own rerun. Reruns are recorded in the ledger like any other. */
+int hps_explain(struct hps_ledger *l, const struct hps_original *a, const struct hps_original *b, const struct hps_explain_options *options,
+		struct hps_explanation *ret, struct hps_error *err) HPS_MUST;
+void hps_explanation_release(struct hps_explanation *e);
+extern const struct hps_command hps_command_explain;
+
 #endif

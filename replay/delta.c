@@ -1,0 +1,452 @@
+/* What two trials started from that differs, as factors that can be exchanged one by one; and what differs and cannot be. */
+#include "replay/replay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What moved results most often when it was tried stands first: the search looks there first. */
+static const char *const priors[] = { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE", "MKL_CBWR", "ATEN_CPU_CAPABILITY",
+				      "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "NPY_DISABLE_CPU_FEATURES", "GLIBC_TUNABLES", "LC_ALL", "LANG", "PYTHONHASHSEED" };
+static const char *const facts[] = { "cpu.model", "cpu.isa", "cpu.count", "kernel.release", "gpu.model", "gpu.driver" };
+
+static struct hps_factor *add(struct hps_delta *d, enum hps_factor_kind kind, const char *name, const char *a, const char *b)
+{
+	struct hps_factor *f;
+
+	d->v = hps_grow(d->v, d->n, sizeof *d->v);
+	f = &d->v[d->n++];
+	*f = (struct hps_factor){ .kind = kind, .name = hps_strdup(name), .a = a ? hps_strdup(a) : NULL, .b = b ? hps_strdup(b) : NULL, .prior = ARRAY_SIZE(priors) + kind };
+	for (size_t i = 0; kind == HPS_FACTOR_VARIABLE && i < ARRAY_SIZE(priors); i++)
+		if (!strcmp(priors[i], name))
+			f->prior = i;
+	return f;
+}
+
+/* ---- variables, arguments, surroundings ---- */
+
+static const char *value_of(const struct hps_strv *environment, const char *item)
+{
+	size_t n = strcspn(item, "=");
+
+	for (size_t i = 0; i < environment->n; i++)
+		if (!strncmp(environment->v[i], item, n) && environment->v[i][n] == '=')
+			return environment->v[i] + n + 1;
+	return NULL;
+}
+
+static void add_variables(struct hps_delta *d, const struct hps_original *a, const struct hps_original *b)
+{
+	for (size_t i = 0; i < a->environment.n; i++) {
+		const char *item = a->environment.v[i], *own = item + strcspn(item, "=") + 1, *other = value_of(&b->environment, item);
+		_cleanup_free_ char *name = hps_strndup(item, strcspn(item, "="));
+
+		if (!other || strcmp(own, other) != 0)
+			add(d, HPS_FACTOR_VARIABLE, name, own, other);
+	}
+	for (size_t i = 0; i < b->environment.n; i++) {
+		const char *item = b->environment.v[i];
+		_cleanup_free_ char *name = hps_strndup(item, strcspn(item, "="));
+
+		if (!value_of(&a->environment, item))
+			add(d, HPS_FACTOR_VARIABLE, name, NULL, item + strcspn(item, "=") + 1);
+	}
+}
+
+static char *joined(const struct hps_strv *words)
+{
+	_cleanup_buf_ struct hps_buf b = HPS_BUF_INIT;
+
+	for (size_t i = 0; i < words->n; i++)
+		hps_buf_addf(&b, "%s%s", i ? " " : "", words->v[i]);
+	return hps_buf_take(&b);
+}
+
+static void add_arguments(struct hps_delta *d, const struct hps_original *a, const struct hps_original *b)
+{
+	_cleanup_free_ char *was = joined(&a->argv), *is = joined(&b->argv);
+	bool same = a->argv.n == b->argv.n;
+
+	for (size_t i = 0; same && i < a->argv.n; i++)
+		if (strcmp(a->argv.v[i], b->argv.v[i]) != 0) {
+			_cleanup_free_ char *name = hps_format("%zu", i);
+
+			add(d, HPS_FACTOR_ARGUMENT, name, a->argv.v[i], b->argv.v[i])->index = i;
+		}
+	if (!same)
+		add(d, HPS_FACTOR_ARGUMENTS, "all", was, is);
+}
+
+static void add_surroundings(struct hps_delta *d, const struct hps_original *a, const struct hps_original *b)
+{
+	_cleanup_free_ char *was = hps_format("%03o", (unsigned)a->umask), *is = hps_format("%03o", (unsigned)b->umask);
+
+	if (a->umask != b->umask)
+		add(d, HPS_FACTOR_UMASK, "umask", was, is);
+	if (a->host && b->host && strcmp(a->host, b->host) != 0)
+		add(d, HPS_FACTOR_HOST, "name", a->host, b->host);
+	if (a->seed && b->seed)
+		add(d, HPS_FACTOR_SEED, "seed", NULL, NULL);
+	else if (a->seeded != b->seeded || a->seeded)
+		hps_hole_add(&d->residue, "random numbers", "the seed of one of them is not here");
+	else
+		hps_hole_add(&d->residue, "random numbers", "the kernel gave them to both: recorded without --entropy");
+	if (a->uid != b->uid)
+		hps_hole_add(&d->residue, "user", "they ran as different users");
+}
+
+/* ---- files ---- */
+
+static const char *path_of(const json_t *item)
+{
+	return hps_json_text(item, "path");
+}
+
+static const char *digest_of(const json_t *item)
+{
+	return hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
+}
+
+/* A file that the command was given open, a log mostly, is the trial's own. */
+static bool is_given(const json_t *item)
+{
+	return json_object_get(item, "descriptors") != NULL;
+}
+
+static void index_items(const json_t *items, struct hps_map *ret)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)items, i, item)
+		if (path_of(item) && digest_of(item) && !is_given(item) && !hps_map_get(ret, path_of(item)))
+			*hps_map_slot(ret, path_of(item)) = (void *)(uintptr_t)item;
+}
+
+/* Files of one package change together: half an upgrade does not load. */
+static char *group_of(const json_t *item)
+{
+	const char *package = hps_json_text(item, "package");
+
+	return package ? hps_format("package %.*s", (int)strcspn(package, " "), package) : hps_strdup(path_of(item));
+}
+
+static void add_file(struct hps_delta *d, const char *path, const json_t *was, const json_t *is)
+{
+	_cleanup_free_ char *group = group_of(is ? is : was);
+	struct hps_factor *f = NULL;
+	bool package = !strncmp(group, "package ", 8);
+
+	for (size_t i = 0; i < d->n && !f; i++)
+		if (d->v[i].kind == HPS_FACTOR_FILES && !strcmp(d->v[i].name, group))
+			f = &d->v[i];
+	if (!f)
+		f = add(d, HPS_FACTOR_FILES, group, was ? (package ? hps_json_text(was, "package") : digest_of(was)) : "missing",
+			is ? (package ? hps_json_text(is, "package") : digest_of(is)) : "missing");
+	hps_strv_add(&f->paths, path);
+}
+
+static bool missed(const json_t *misses, const char *path)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)misses, i, item)
+		if (path_of(item) && !strcmp(path_of(item), path))
+			return true;
+	return false;
+}
+
+/* A file of the system that only one of them opened is there for both: that the other did not open it is an effect. Any other may have
+ * been there for one alone, and a look that is no open leaves no trace. */
+static bool may_be_absent(const struct hps_original *other, const json_t *item)
+{
+	static const char *const system[] = { "/usr/", "/etc/", "/lib", "/bin/", "/opt/", "/var/lib/", "/proc/", "/sys/", "/dev/" };
+	const char *path = path_of(item);
+
+	if (missed(other->misses, path))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(system); i++)
+		if (!strncmp(path, system[i], strlen(system[i])))
+			return false;
+	return !hps_json_text(item, "package");
+}
+
+static void add_files(struct hps_delta *d, const struct hps_original *a, const struct hps_original *b)
+{
+	struct hps_map x = HPS_MAP_INIT, y = HPS_MAP_INIT;
+
+	index_items(a->materials, &x);
+	index_items(b->materials, &y);
+	for (size_t i = 0; i < x.n; i++) {
+		const json_t *was = x.items[i].value, *is = hps_map_get(&y, x.items[i].key);
+
+		if (is ? strcmp(digest_of(was), digest_of(is)) != 0 : may_be_absent(b, was))
+			add_file(d, x.items[i].key, was, is);
+	}
+	for (size_t i = 0; i < y.n; i++)
+		if (!hps_map_get(&x, y.items[i].key) && may_be_absent(a, y.items[i].value))
+			add_file(d, y.items[i].key, NULL, y.items[i].value);
+	hps_map_release(&x);
+	hps_map_release(&y);
+}
+
+/* ---- facts of the machine ---- */
+
+static const char *fact(const struct hps_original *o, const char *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)hps_json_at(o->trial.statement, "predicate", "identities", NULL), i, item) {
+		const char *is = hps_json_text(item, "name");
+
+		if (is && !strcmp(is, name))
+			return hps_json_text(item, "value");
+	}
+	return NULL;
+}
+
+static void add_facts(struct hps_delta *d, const struct hps_original *a, const struct hps_original *b)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(facts); i++) {
+		const char *was = fact(a, facts[i]), *is = fact(b, facts[i]);
+		_cleanup_free_ char *why = NULL;
+
+		if (!was || !is || !strcmp(was, is))
+			continue;
+		why = hps_format("'%.120s' against '%.120s': it cannot be exchanged here", was, is);
+		hps_hole_add(&d->residue, facts[i], why);
+	}
+}
+
+/* Of a withheld value only a tag is known: whether it is the same, not what it is. */
+static void add_withheld(struct hps_delta *d, const struct hps_original *a, const struct hps_original *b)
+{
+	const json_t *was = hps_json_at(a->trial.statement, "predicate", "buildDefinition", "externalParameters", "environmentDigests", NULL);
+	const json_t *is = hps_json_at(b->trial.statement, "predicate", "buildDefinition", "externalParameters", "environmentDigests", NULL), *value;
+	const char *name;
+
+	json_object_foreach((json_t *)(uintptr_t)is, name, value) {
+		_cleanup_free_ char *what = hps_format("variable %s", name);
+
+		if (!json_equal(value, json_object_get(was, name)))
+			hps_hole_add(&d->residue, what, json_object_get(was, name) ? "it differs, and the records withhold its value" : "only the second has it, and the record withholds its value");
+	}
+	json_object_foreach((json_t *)(uintptr_t)was, name, value) {
+		_cleanup_free_ char *what = hps_format("variable %s", name);
+
+		if (!json_object_get(is, name))
+			hps_hole_add(&d->residue, what, "only the first has it, and the record withholds its value");
+	}
+}
+
+static int by_prior(const void *a, const void *b)
+{
+	const struct hps_factor *x = a, *y = b;
+
+	return x->prior != y->prior ? (x->prior < y->prior ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+void hps_delta_make(const struct hps_original *a, const struct hps_original *b, struct hps_delta *ret)
+{
+	*ret = (struct hps_delta){ 0 };
+	add_variables(ret, a, b);
+	add_arguments(ret, a, b);
+	add_surroundings(ret, a, b);
+	add_files(ret, a, b);
+	add_facts(ret, a, b);
+	add_withheld(ret, a, b);
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof *ret->v, by_prior);
+}
+
+/* ---- the second trial, as if it had run where the first did ---- */
+
+static char *moved(const char *text, const char *from, const char *to)
+{
+	size_t n = strlen(from);
+
+	return !strncmp(text, from, n) && (!text[n] || text[n] == '/') ? hps_format("%s%s", to, text + n) : NULL;
+}
+
+static void move_items(json_t *items, const char *from, const char *to)
+{
+	static const char *const members[] = { "path", "target" };
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(items, i, item)
+		for (size_t k = 0; k < ARRAY_SIZE(members); k++) {
+			const char *text = hps_json_text(item, members[k]);
+			_cleanup_free_ char *other = text ? moved(text, from, to) : NULL;
+
+			if (other)
+				hps_json_set_text(item, members[k], other);
+		}
+}
+
+static void move_words(struct hps_strv *words, const char *from, const char *to)
+{
+	for (size_t i = 0; i < words->n; i++) {
+		size_t n = strcspn(words->v[i], "=");
+		const char *value = words->v[i][n] ? words->v[i] + n + 1 : words->v[i];
+		_cleanup_free_ char *other = moved(value, from, to);
+
+		if (!other)
+			continue;
+		char *whole = hps_format("%.*s%s", (int)(value - words->v[i]), words->v[i], other);
+
+		free(words->v[i]);
+		words->v[i] = whole;
+	}
+}
+
+void hps_original_move(struct hps_original *o, const char *to)
+{
+	_cleanup_free_ char *metrics = NULL;
+
+	if (!strcmp(o->cwd, to))
+		return;
+	move_words(&o->argv, o->cwd, to);
+	move_words(&o->environment, o->cwd, to);
+	move_items(o->materials, o->cwd, to);
+	move_items(o->products, o->cwd, to);
+	move_items(o->misses, o->cwd, to);
+	metrics = o->metrics_path ? moved(o->metrics_path, o->cwd, to) : NULL;
+	if (metrics) {
+		free(o->metrics_path);
+		o->metrics_path = hps_take(metrics);
+	}
+	free(o->cwd);
+	o->cwd = hps_strdup(to);
+}
+
+/* ---- a mixture ---- */
+
+static bool has_path(const struct hps_strv *paths, const char *path)
+{
+	for (size_t i = 0; i < paths->n; i++)
+		if (!strcmp(paths->v[i], path))
+			return true;
+	return false;
+}
+
+/* The file comes from the second trial. */
+static bool from_b(const struct hps_delta *d, const bool *chosen, const char *path)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (chosen[i] && d->v[i].kind == HPS_FACTOR_FILES && has_path(&d->v[i].paths, path))
+			return true;
+	return false;
+}
+
+static bool is_factor(const struct hps_delta *d, const char *path)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->v[i].kind == HPS_FACTOR_FILES && has_path(&d->v[i].paths, path))
+			return true;
+	return false;
+}
+
+static json_t *mix_materials(const struct hps_original *a, const struct hps_original *b, const struct hps_delta *d, const bool *chosen)
+{
+	struct hps_map x = HPS_MAP_INIT;
+	json_t *list = json_array(), *item;
+	size_t i;
+
+	index_items(a->materials, &x);
+	json_array_foreach(a->materials, i, item)
+		if (!path_of(item) || !digest_of(item) || !from_b(d, chosen, path_of(item)))
+			hps_json_add(list, json_incref(item));
+	json_array_foreach(b->materials, i, item) {
+		const char *path = path_of(item);
+
+		if (path && digest_of(item) && !is_given(item) && (from_b(d, chosen, path) || (!hps_map_get(&x, path) && !is_factor(d, path))))
+			hps_json_add(list, json_incref(item));
+	}
+	hps_map_release(&x);
+	return list;
+}
+
+static json_t *mix_misses(const struct hps_original *a, const json_t *materials)
+{
+	struct hps_map there = HPS_MAP_INIT;
+	json_t *list = json_array(), *item;
+	size_t i;
+
+	index_items(materials, &there);
+	json_array_foreach(a->misses, i, item)
+		if (!path_of(item) || !hps_map_get(&there, path_of(item)))
+			hps_json_add(list, json_incref(item));
+	hps_map_release(&there);
+	return list;
+}
+
+static bool is_chosen(const struct hps_delta *d, const bool *chosen, enum hps_factor_kind kind, const char *name, size_t index)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (chosen[i] && d->v[i].kind == kind && (!name || !strcmp(d->v[i].name, name)) && d->v[i].index == index)
+			return true;
+	return false;
+}
+
+static void mix_environment(const struct hps_original *a, const struct hps_delta *d, const bool *chosen, struct hps_strv *ret)
+{
+	for (size_t i = 0; i < a->environment.n; i++) {
+		_cleanup_free_ char *name = hps_strndup(a->environment.v[i], strcspn(a->environment.v[i], "="));
+
+		if (!is_chosen(d, chosen, HPS_FACTOR_VARIABLE, name, 0))
+			hps_strv_add(ret, a->environment.v[i]);
+	}
+	for (size_t i = 0; i < d->n; i++)
+		if (chosen[i] && d->v[i].kind == HPS_FACTOR_VARIABLE && d->v[i].b)
+			hps_strv_addf(ret, "%s=%s", d->v[i].name, d->v[i].b);
+}
+
+static void mix_arguments(const struct hps_original *a, const struct hps_original *b, const struct hps_delta *d, const bool *chosen, struct hps_strv *ret)
+{
+	const struct hps_strv *from = is_chosen(d, chosen, HPS_FACTOR_ARGUMENTS, NULL, 0) ? &b->argv : &a->argv;
+
+	for (size_t i = 0; i < from->n; i++)
+		hps_strv_add(ret, is_chosen(d, chosen, HPS_FACTOR_ARGUMENT, NULL, i) ? b->argv.v[i] : from->v[i]);
+}
+
+void hps_delta_mix(const struct hps_original *a, const struct hps_original *b, const struct hps_delta *d, const bool *chosen, struct hps_original *ret)
+{
+	*ret = *a;
+	ret->environment = ret->argv = (struct hps_strv)HPS_STRV_INIT;
+	mix_environment(a, d, chosen, &ret->environment);
+	mix_arguments(a, b, d, chosen, &ret->argv);
+	ret->materials = mix_materials(a, b, d, chosen);
+	ret->misses = mix_misses(a, ret->materials);
+	if (is_chosen(d, chosen, HPS_FACTOR_UMASK, NULL, 0))
+		ret->umask = b->umask;
+	if (is_chosen(d, chosen, HPS_FACTOR_HOST, NULL, 0))
+		ret->host = b->host;
+	if (is_chosen(d, chosen, HPS_FACTOR_SEED, NULL, 0)) {
+		ret->seed = b->seed;
+		ret->seeded_fully = b->seeded_fully;
+	}
+}
+
+/* What the mixture does not share with the first trial. */
+void hps_delta_mix_release(struct hps_original *mixture)
+{
+	hps_strv_release(&mixture->environment);
+	hps_strv_release(&mixture->argv);
+	json_decref(mixture->materials);
+	json_decref(mixture->misses);
+}
+
+void hps_delta_release(struct hps_delta *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		free(d->v[i].name);
+		free(d->v[i].a);
+		free(d->v[i].b);
+		hps_strv_release(&d->v[i].paths);
+	}
+	free(d->v);
+	hps_holes_release(&d->residue);
+	*d = (struct hps_delta){ 0 };
+}

@@ -1,0 +1,506 @@
+/* Why do two trials differ? By experiment: the first trial is rerun with some of what the second started from, and what such a mixture
+ * leaves is compared with what both left. The smallest set that gives the second's outputs is the cause; what no mixture
+ * gives is named as unexplained. And why does a trial differ from itself? By reruns under one control after the other. */
+#include "replay/replay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <unistd.h>
+
+static const char *const effects[] = { "first", "second", "other", "failed" };
+
+const char *hps_effect_name(enum hps_effect e)
+{
+	return effects[e];
+}
+
+/* ---- one rerun ---- */
+
+static bool same_end(const struct hps_entry *a, const struct hps_entry *b)
+{
+	return json_equal(hps_json_at(a->statement, "predicate", "exit", NULL), hps_json_at(b->statement, "predicate", "exit", NULL));
+}
+
+static const struct hps_output *first_different(const struct hps_outputs *o)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (o->v[i].comparison.verdict > HPS_OUTPUT_SAME_VALUES)
+			return &o->v[i];
+	return NULL;
+}
+
+static void note_place(struct hps_explanation *e, const struct hps_output *o)
+{
+	const struct hps_comparison *c = &o->comparison;
+
+	if (e->output)
+		return;
+	e->output = hps_strdup(o->path);
+	e->verdict = c->verdict;
+	e->place = c->place ? hps_strdup(c->place) : NULL;
+	e->was = c->original ? hps_strdup(c->original) : NULL;
+	e->is = c->rerun ? hps_strdup(c->rerun) : NULL;
+	if (e->pair) { /* what the second left was compared with a rerun of the first */
+		char *was = e->was;
+
+		e->was = e->is;
+		e->is = was;
+	}
+}
+
+struct laboratory {
+	struct hps_ledger *l;
+	const struct hps_explain_options *options;
+	const struct hps_original *a, *b;
+	struct hps_explanation *e;
+	int64_t started_ns;
+};
+
+/* Whether the rerun left what this trial had left: bytes, or values with other stamps. */
+static int left_the_same(struct laboratory *lab, const struct hps_original *o, const struct hps_entry *entry, const json_t *products, int root_fd, bool note,
+			 bool *ret, struct hps_error *err)
+{
+	static const struct hps_tolerance bits = { 0 };
+	static const struct hps_map none = HPS_MAP_INIT;
+	struct hps_outputs outputs = { NULL, 0 };
+	const struct hps_output *different;
+	int r;
+
+	*ret = false;
+	if (!same_end(&o->trial, entry))
+		return 0;
+	r = hps_outputs_compare(lab->l, o, entry, products, root_fd, &bits, &none, &outputs, err);
+	different = r ? NULL : first_different(&outputs);
+	*ret = !r && !different;
+	if (different && note)
+		note_place(lab->e, different);
+	hps_outputs_release(&outputs);
+	return r;
+}
+
+static int judge_rerun(struct laboratory *lab, const struct hps_rerun *rerun, bool note, enum hps_effect *ret, struct hps_error *err)
+{
+	_cleanup_json_ json_t *products = NULL;
+	struct hps_entry entry = { 0 };
+	bool same = false;
+	int r = hps_ledger_find(lab->l, rerun->id, &entry, err);
+
+	r = r ? r : hps_manifest_load(lab->l, &entry, "products", &products, err);
+	*ret = HPS_EFFECT_OTHER;
+	if (!r)
+		r = left_the_same(lab, lab->b, &entry, products, rerun->root_fd, note, &same, err);
+	if (!r && same)
+		*ret = HPS_EFFECT_SECOND;
+	if (!r && !same) {
+		r = left_the_same(lab, lab->a, &entry, products, rerun->root_fd, false, &same, err);
+		*ret = same ? HPS_EFFECT_FIRST : HPS_EFFECT_OTHER;
+	}
+	hps_entry_release(&entry);
+	return r;
+}
+
+static int prepare(const struct hps_original *o, struct hps_plan *plan, struct hps_error *err)
+{
+	int r = hps_plan_make(o, plan, err);
+
+	if (!r)
+		hps_plan_add_neighbours(plan, o->started_ns);
+	return r;
+}
+
+static int spend(struct laboratory *lab, struct hps_error *err)
+{
+	const struct hps_explain_options *o = lab->options;
+
+	if ((o->max_runs && lab->e->runs >= o->max_runs) || (o->max_ns && hps_time_monotonic_ns() - lab->started_ns >= o->max_ns)) {
+		lab->e->stopped = true;
+		return hps_error_set(err, HPS_E_LIMIT, "stopped after %llu reruns; the same command with more of --max-runs or --max-time goes on where --state was kept",
+				     (unsigned long long)lab->e->runs);
+	}
+	lab->e->runs++;
+	if (o->progress)
+		hps_progress_update(o->progress, lab->e->runs);
+	return 0;
+}
+
+/* The mixture, rebuilt and run. One that cannot be rebuilt, or leaves no record, has failed: that is an outcome, too. */
+static int rerun_mixture(struct laboratory *lab, const struct hps_original *mixture, bool note, enum hps_effect *ret, char id[65], struct hps_error *err)
+{
+	_cleanup_error_ struct hps_error why = HPS_ERROR_INIT;
+	struct hps_rerun rerun = HPS_RERUN_INIT;
+	struct hps_plan plan = { 0 };
+	int r = spend(lab, err);
+
+	if (r)
+		return r;
+	*ret = HPS_EFFECT_FAILED;
+	r = prepare(mixture, &plan, &why);
+	r = r ? r : hps_rerun_run(lab->l, mixture, &plan, &lab->options->rerun, &rerun, &why);
+	if (!r && !rerun.view.problems.n && *rerun.id) {
+		memcpy(id, rerun.id, 65);
+		r = judge_rerun(lab, &rerun, note, ret, err);
+	} else {
+		if (rerun.view.problems.n)
+			hps_hole_add(&lab->e->residue, rerun.view.problems.v[0].what, rerun.view.problems.v[0].why);
+		else if (r && note)
+			hps_hole_add(&lab->e->residue, "a rerun", why.message ? why.message : "it left no record");
+		r = 0;
+	}
+	hps_plan_release(&plan);
+	hps_rerun_release(&rerun);
+	return r;
+}
+
+/* ---- outcomes that are kept ---- */
+
+static char *key_of(const struct hps_delta *d, const bool *chosen)
+{
+	char *key = hps_alloc(d->n + 1);
+
+	for (size_t i = 0; i < d->n; i++)
+		key[i] = chosen[i] ? '1' : '0';
+	return key;
+}
+
+static json_t *names_of(const struct hps_delta *d)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < d->n; i++)
+		hps_json_add(list, hps_path_json(d->v[i].name));
+	return list;
+}
+
+static int save_state(struct laboratory *lab, struct hps_error *err)
+{
+	_cleanup_json_ json_t *j = json_object();
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	int r;
+
+	if (!lab->options->state)
+		return 0;
+	hps_json_set_text(j, "schema", "hps.explain-state/1");
+	hps_json_set_text(j, "first", lab->a->trial.id);
+	hps_json_set_text(j, "second", lab->b->trial.id);
+	hps_json_set(j, "factors", names_of(&lab->e->delta));
+	hps_json_set(j, "outcomes", json_incref(lab->e->outcomes));
+	r = hps_json_canonical(j, &text, err);
+	return r ? r : hps_file_write(AT_FDCWD, lab->options->state, 0600, text.data, text.len, err);
+}
+
+static int load_state(struct laboratory *lab, struct hps_error *err)
+{
+	_cleanup_json_ json_t *j = NULL, *names = names_of(&lab->e->delta);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	const char *path = lab->options->state, *a, *b;
+	json_t *outcomes;
+	int r;
+
+	if (!path || access(path, F_OK))
+		return 0;
+	r = hps_file_read(AT_FDCWD, path, (size_t)16 << 20, &text, err);
+	r = r ? r : hps_json_parse(text.data ? text.data : "", text.len, &j, err);
+	if (r)
+		return hps_error_prefix(err, "reading the state '%s'", path);
+	a = hps_json_text(j, "first");
+	b = hps_json_text(j, "second");
+	outcomes = json_object_get(j, "outcomes");
+	if (!a || !b || strcmp(a, lab->a->trial.id) || strcmp(b, lab->b->trial.id) || !json_equal(names, json_object_get(j, "factors")) || !json_is_object(outcomes))
+		return hps_error_set(err, HPS_E_USAGE, "the state '%s' is of another explanation", path);
+	json_object_update(lab->e->outcomes, outcomes);
+	return 0;
+}
+
+static bool recall(const struct laboratory *lab, const char *key, enum hps_effect *ret)
+{
+	const char *name = hps_json_text(json_object_get(lab->e->outcomes, key), "effect");
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(effects); i++)
+		if (!strcmp(effects[i], name)) {
+			*ret = (enum hps_effect)i;
+			return true;
+		}
+	return false;
+}
+
+static int try_set(struct laboratory *lab, const bool *chosen, bool note, enum hps_effect *ret, struct hps_error *err)
+{
+	_cleanup_free_ char *key = key_of(&lab->e->delta, chosen);
+	struct hps_original mixture;
+	char id[65] = "";
+	json_t *outcome;
+	int r;
+
+	if (recall(lab, key, ret) && !(note && !lab->e->output && *ret != HPS_EFFECT_SECOND))
+		return 0;
+	hps_delta_mix(lab->a, lab->b, &lab->e->delta, chosen, &mixture);
+	r = rerun_mixture(lab, &mixture, note, ret, id, err);
+	hps_delta_mix_release(&mixture);
+	if (r)
+		return r;
+	outcome = json_object();
+	hps_json_set_text(outcome, "effect", effects[*ret]);
+	hps_json_set_text(outcome, "rerun", *id ? id : NULL);
+	hps_json_set(lab->e->outcomes, key, outcome);
+	return save_state(lab, err);
+}
+
+static int gives_second(void *arg, const bool *chosen, bool *ret, struct hps_error *err)
+{
+	enum hps_effect effect;
+	int r = try_set(arg, chosen, false, &effect, err);
+
+	*ret = !r && effect == HPS_EFFECT_SECOND;
+	return r;
+}
+
+/* ---- two trials ---- */
+
+static int solo_effects(struct laboratory *lab, struct hps_error *err)
+{
+	struct hps_explanation *e = lab->e;
+	_cleanup_free_ bool *one = hps_alloc(e->delta.n * sizeof *one + 1);
+	int r = 0;
+
+	for (size_t i = 0; !r && i < e->delta.n; i++) {
+		if (!e->cause[i])
+			continue;
+		memset(one, 0, e->delta.n * sizeof *one);
+		one[i] = true;
+		r = try_set(lab, one, false, &e->delta.v[i].alone, err);
+	}
+	return r;
+}
+
+static int explain_pair(struct laboratory *lab, struct hps_error *err)
+{
+	struct hps_explanation *e = lab->e;
+	struct hps_ddmin search = { e->delta.n, gives_second, lab };
+	enum hps_effect base, all;
+	int r = load_state(lab, err);
+
+	r = r ? r : try_set(lab, e->cause, true, &base, err);
+	if (r)
+		return r;
+	if (base == HPS_EFFECT_SECOND) {
+		e->conclusion = HPS_EXPLAINED_SAME;
+		return 0;
+	}
+	e->reproducible = base == HPS_EFFECT_FIRST;
+	for (size_t i = 0; i < e->delta.n; i++)
+		e->cause[i] = true;
+	r = e->delta.n ? try_set(lab, e->cause, false, &all, err) : 0;
+	if (r)
+		return r;
+	if (!e->delta.n || all != HPS_EFFECT_SECOND) {
+		memset(e->cause, 0, e->delta.n * sizeof *e->cause);
+		e->conclusion = HPS_EXPLAINED_RESIDUE;
+		return 0;
+	}
+	r = hps_ddmin_run(&search, e->cause, err);
+	r = r ? r : solo_effects(lab, err);
+	e->conclusion = HPS_EXPLAINED_CAUSE;
+	return r;
+}
+
+/* ---- a trial and itself ---- */
+
+static const struct control {
+	const char *name, *what;
+	const char *variables[4];
+	bool fixed_addresses, one_processor;
+} controls[] = {
+	{ "order of a hash table", "PYTHONHASHSEED=0", { "PYTHONHASHSEED=0" }, false, false },
+	{ "addresses in memory", "no ASLR", { NULL }, true, false },
+	{ "number of threads", "one thread in OpenMP and BLAS", { "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1" }, false, false },
+	{ "order of threads or processes", "one processor", { NULL }, false, true },
+	{ "several of these together", "all of them", { "PYTHONHASHSEED=0", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1" }, true, true },
+};
+
+static void set_variables(struct hps_original *o, const struct hps_original *from, const struct control *c)
+{
+	o->environment = (struct hps_strv)HPS_STRV_INIT;
+	for (size_t i = 0; i < from->environment.n; i++) {
+		bool replaced = false;
+
+		for (size_t k = 0; k < ARRAY_SIZE(c->variables) && c->variables[k]; k++)
+			replaced = replaced || !strncmp(c->variables[k], from->environment.v[i], strcspn(c->variables[k], "=") + 1);
+		if (!replaced)
+			hps_strv_add(&o->environment, from->environment.v[i]);
+	}
+	for (size_t k = 0; k < ARRAY_SIZE(c->variables) && c->variables[k]; k++)
+		hps_strv_add(&o->environment, c->variables[k]);
+}
+
+/* Reruns into dir, which is compared with other reruns' afterwards. */
+static int keep_rerun(struct laboratory *lab, const struct hps_original *o, const char *dir, struct hps_error *err)
+{
+	_cleanup_json_ json_t *products = NULL;
+	struct hps_rerun rerun = HPS_RERUN_INIT;
+	struct hps_entry entry = { 0 };
+	struct hps_plan plan = { 0 };
+	int r = spend(lab, err);
+
+	r = r ? r : prepare(o, &plan, err);
+	r = r ? r : hps_rerun_run(lab->l, o, &plan, &lab->options->rerun, &rerun, err);
+	if (!r && (rerun.view.problems.n || !*rerun.id))
+		r = hps_error_set(err, HPS_E_UNDECIDED, "rerunning the trial: %s", rerun.view.problems.n ? rerun.view.problems.v[0].why : "it left no record");
+	r = r ? r : hps_ledger_find(lab->l, rerun.id, &entry, err);
+	r = r ? r : hps_manifest_load(lab->l, &entry, "products", &products, err);
+	r = r ? r : hps_rerun_keep(&rerun, products, dir, err);
+	hps_entry_release(&entry);
+	hps_plan_release(&plan);
+	hps_rerun_release(&rerun);
+	return r;
+}
+
+static int agree(struct laboratory *lab, const char *a, const char *b, bool note, bool *ret, struct hps_error *err)
+{
+	static const struct hps_tolerance bits = { 0 };
+	struct hps_outputs outputs = { NULL, 0 };
+	const struct hps_output *different;
+	int r = hps_pairs_compare(a, b, &bits, &outputs, err);
+
+	different = r ? NULL : first_different(&outputs);
+	*ret = !r && !different;
+	if (different && note)
+		note_place(lab->e, different);
+	hps_outputs_release(&outputs);
+	return r;
+}
+
+#define ROUNDS 3
+
+/* ROUNDS reruns of one trial under one control: do all leave the same? */
+static int self_agreement(struct laboratory *lab, const struct hps_original *o, const char *work, const char *name, bool note, bool *ret, struct hps_error *err)
+{
+	_cleanup_free_ char *first = hps_format("%s/%s-0", work, name);
+	int r = keep_rerun(lab, o, first, err);
+
+	*ret = true;
+	for (size_t i = 1; !r && *ret && i < ROUNDS; i++) {
+		_cleanup_free_ char *other = hps_format("%s/%s-%zu", work, name, i);
+
+		r = keep_rerun(lab, o, other, err);
+		r = r ? r : agree(lab, first, other, note, ret, err);
+	}
+	return r;
+}
+
+static int under_control(struct laboratory *lab, const struct control *c, const char *work, const char *name, bool *ret, struct hps_error *err)
+{
+	int before = personality(0xffffffff), r;
+	struct hps_original o = *lab->a;
+	cpu_set_t all, one;
+
+	set_variables(&o, lab->a, c);
+	if (sched_getaffinity(0, sizeof all, &all))
+		CPU_ZERO(&all);
+	if (c->fixed_addresses)
+		personality((unsigned long)before | ADDR_NO_RANDOMIZE);
+	for (size_t i = 0; c->one_processor && i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &all)) {
+			CPU_ZERO(&one);
+			CPU_SET(i, &one);
+			(void)!sched_setaffinity(0, sizeof one, &one);
+			break;
+		}
+	r = self_agreement(lab, &o, work, name, false, ret, err);
+	personality((unsigned long)before);
+	if (c->one_processor && CPU_COUNT(&all))
+		(void)!sched_setaffinity(0, sizeof all, &all);
+	hps_strv_release(&o.environment);
+	return r;
+}
+
+static int find_control(struct laboratory *lab, const char *work, struct hps_error *err)
+{
+	bool same = false;
+	int r = 0;
+
+	for (size_t i = 0; !r && !same && i < ARRAY_SIZE(controls); i++) {
+		_cleanup_free_ char *name = hps_format("control-%zu", i);
+
+		r = under_control(lab, &controls[i], work, name, &same, err);
+		if (!r && same) {
+			lab->e->control = controls[i].name;
+			lab->e->control_what = controls[i].what;
+		}
+	}
+	lab->e->conclusion = HPS_EXPLAINED_NONDETERMINISTIC;
+	return r;
+}
+
+/* The reruns agree with one another: with the record, too? */
+static int against_record(struct laboratory *lab, struct hps_error *err)
+{
+	enum hps_effect effect;
+	char id[65] = "";
+	int r = rerun_mixture(lab, lab->a, true, &effect, id, err);
+
+	lab->e->reproducible = !r && effect == HPS_EFFECT_SECOND; /* both are the trial itself */
+	lab->e->conclusion = lab->e->reproducible ? HPS_EXPLAINED_SAME : HPS_EXPLAINED_RESIDUE;
+	return r;
+}
+
+static int explain_itself(struct laboratory *lab, struct hps_error *err)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *work = hps_format("%s/hps-explain.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	bool same = false;
+	int r;
+
+	if (!mkdtemp(work)) {
+		r = hps_error_set(err, -errno, "making '%s': %s", work, strerror(errno));
+	} else {
+		r = self_agreement(lab, lab->a, work, "plain", true, &same, err);
+		if (!r)
+			r = same ? against_record(lab, err) : find_control(lab, work, err);
+		(void)!hps_dir_remove(AT_FDCWD, work, NULL);
+	}
+	free(work);
+	return r;
+}
+
+/* ---- both ---- */
+
+int hps_explain(struct hps_ledger *l, const struct hps_original *a, const struct hps_original *b, const struct hps_explain_options *options,
+		struct hps_explanation *ret, struct hps_error *err)
+{
+	struct laboratory lab = { .l = l, .options = options, .a = a, .b = b ? b : a, .e = ret, .started_ns = hps_time_monotonic_ns() };
+	int r;
+
+	*ret = (struct hps_explanation){ .outcomes = json_object(), .pair = b != NULL };
+	if (b)
+		hps_delta_make(a, b, &ret->delta);
+	ret->cause = hps_alloc(ret->delta.n * sizeof *ret->cause + 1);
+	r = b ? explain_pair(&lab, err) : explain_itself(&lab, err);
+	ret->ns = hps_time_monotonic_ns() - lab.started_ns;
+	for (size_t i = 0; i < ret->delta.residue.n; i++)
+		hps_hole_add(&ret->residue, ret->delta.residue.v[i].what, ret->delta.residue.v[i].why);
+	for (size_t i = 0; !b && i < a->holes.n; i++)
+		hps_hole_add(&ret->residue, a->holes.v[i].what, a->holes.v[i].why);
+	if (r == HPS_E_LIMIT && ret->stopped) {
+		ret->conclusion = HPS_EXPLAINED_STOPPED;
+		hps_error_release(err);
+		return 0;
+	}
+	return r;
+}
+
+void hps_explanation_release(struct hps_explanation *e)
+{
+	hps_delta_release(&e->delta);
+	hps_holes_release(&e->residue);
+	json_decref(e->outcomes);
+	free(e->cause);
+	free(e->output);
+	free(e->place);
+	free(e->was);
+	free(e->is);
+	*e = (struct hps_explanation){ 0 };
+}

@@ -1,0 +1,82 @@
+#!/bin/sh
+# Why two trials differ, found by reruns: one cause, two that act together, a file, nothing that could be exchanged; and a trial that
+# differs from itself. Each reported cause is shown to be one: its rerun left the second's bytes.
+. "${HPS_SOURCE:?}/tests/lib.sh"
+HPS_LEDGER=$T/ledger
+export HPS_LEDGER
+ok "ledger: made" hps-ledger init "$T/ledger"
+mkdir w
+cd w || exit 99
+cat >t.py <<'S'
+import os, sys
+e = os.environ
+both = e.get("OMP_NUM_THREADS") == "2" and e.get("LC_ALL") == "C"
+x = 0.25 if both else 0.5
+if e.get("TZ") == "Asia/Tokyo":
+    x += 1
+config = open("config").read().strip() if os.path.exists("config") else "none"
+open("out.json", "w").write('{"loss": %s, "config": "%s", "hidden": "%s"}' % (x, config, e.get("SECRET_MODE", "")))
+S
+# trial NAME VARIABLE…: with these, in the same clean surroundings
+trial() {
+	trial_name=$1
+	shift
+	rm -f out.json
+	ok "$trial_name: recorded" env -i PATH="$PATH" HPS_LEDGER="$HPS_LEDGER" XDG_STATE_HOME="$XDG_STATE_HOME" XDG_CACHE_HOME="$XDG_CACHE_HOME" "$@" hps-record -q --id-file "$T/$trial_name" -- /usr/bin/python3 t.py
+	rm -f out.json
+}
+why() { # why NAME STATUS CONCLUSION [OPTION…] A [B]
+	why_name=$1 why_status=$2 why_conclusion=$3
+	shift 3
+	status "$why_name: status" "$why_status" hps-replay explain --json "$@"
+	is "$why_name: conclusion" "$(json "$T/out" "j['conclusion']")" "$why_conclusion"
+}
+id() { cat "$T/$1"; }
+causes() { json "$T/out" "sorted((f['name'], f['alone']) for f in j['cause'])"; }
+
+trial plain LC_ALL=C.UTF-8 OMP_NUM_THREADS=1 TZ=UTC
+trial noise LC_ALL=C.UTF-8 OMP_NUM_THREADS=4 TZ=CET LANG=C
+why "no effect" 0 SAME "$(id plain)" "$(id noise)"
+trial zone LC_ALL=C OMP_NUM_THREADS=4 TZ=Asia/Tokyo LANG=C COLUMNS=90
+why "one of many" 0 CAUSE --state "$T/state" "$(id plain)" "$(id zone)"
+is "one of many: the cause" "$(causes)" "[('TZ', 'second')]"
+is "one of many: the first difference" "$(json "$T/out" "(j['firstDifference']['place'], j['firstDifference']['first'], j['firstDifference']['second'])")" "('/loss', '0.5', '1.5')"
+proof=$(json "$T/out" "[j['outcomes'][''.join('1' if f['name'] == 'TZ' else '0' for f in j['factors'])]['rerun']][0]")
+ok "one of many: the proof is in the ledger" hps-ledger show "$proof"
+runs=$(json "$T/out" "j['runs']")
+is "one of many: few reruns" "$([ "$runs" -le 12 ] && echo few)" few
+why "resumed" 0 CAUSE --state "$T/state" "$(id plain)" "$(id zone)"
+is "resumed: nothing is run again but for the place" "$(json "$T/out" "j['runs']")" 1
+why "limited" 4 STOPPED --max-runs 1 "$(id plain)" "$(id zone)"
+status "a state of another explanation is refused" 2 hps-replay explain --state "$T/state" "$(id plain)" "$(id noise)"
+
+trial both LC_ALL=C OMP_NUM_THREADS=2 TZ=CET LANG=C
+why "two together" 0 CAUSE "$(id plain)" "$(id both)"
+is "two together: neither has an effect alone" "$(causes) $(json "$T/out" "j['interaction']")" "[('LC_ALL', 'first'), ('OMP_NUM_THREADS', 'first')] True"
+
+echo two >config
+trial file LC_ALL=C.UTF-8 OMP_NUM_THREADS=1 TZ=CET
+why "a file" 0 CAUSE "$(id plain)" "$(id file)"
+is "a file: the cause" "$(causes)" "[('$T/w/config', 'second')]"
+status "for people" 0 hps-replay explain "$(id plain)" "$(id file)"
+like "for people: what it is" "$(cat "$T/out")" "^files +$T/w/config +missing "
+rm config
+
+trial hidden LC_ALL=C.UTF-8 OMP_NUM_THREADS=1 TZ=UTC SECRET_MODE=on
+why "what is withheld cannot be exchanged" 4 RESIDUE "$(id plain)" "$(id hidden)"
+like "withheld: … and is named" "$(cat "$T/out")" '"what":"variable SECRET_MODE","why":"only the second has it'
+
+# a trial and itself
+why "itself: reproduces" 0 SAME "$(id plain)"
+printf 'open("out.txt", "w").write(str(set("abcdefgh")))\n' >set.py
+ok "hash order: recorded" hps-record -q --entropy off --id-file "$T/set" -- /usr/bin/python3 set.py
+why "hash order" 0 NONDETERMINISTIC "$(id set)"
+is "hash order: named by the control that ends it" "$(json "$T/out" "j['control']['name']")" "order of a hash table"
+printf 'import os\nopen("out.txt", "w").write(os.urandom(8).hex())\n' >chance.py
+rm -f out.txt
+ok "chance: recorded" hps-record -q --entropy off --id-file "$T/chance" -- /usr/bin/python3 chance.py
+why "chance" 0 NONDETERMINISTIC "$(id chance)"
+is "chance: no control ends it, and none is named" "$(json "$T/out" "j.get('control')")" None
+
+ok "ledger: verifies at the end" hps-ledger verify
+done_testing
