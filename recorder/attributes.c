@@ -2,6 +2,7 @@
  * a copy of the program's own descriptor, so that what is recorded is what was changed. */
 #include "recorder/recorder.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -59,11 +60,12 @@ struct setting {
 
 static const struct form *form_of(int nr)
 {
-	const struct form *f = forms;
+	size_t i = 0;
 
-	while (f->nr != nr)
-		f++;
-	return f;
+	while (i < ARRAY_SIZE(forms) && forms[i].nr != nr)
+		i++;
+	assert(i < ARRAY_SIZE(forms)); /* each has its row in syscalls.c */
+	return &forms[i];
 }
 
 static uint64_t argument(const struct setting *m, int number)
