@@ -82,7 +82,7 @@ def by_record(command):
                          capture_output=True, text=True, check=True).stdout
     materials, products, renamed, programs, gaps = eval(out)
     named = {unescape(p) for p in materials + products + renamed}
-    return named | {plain(p) for p in named}, collections.Counter(unescape(p) for p in programs), gaps
+    return named | {plain(p) for p in named}, {unescape(p) for p in programs}, gaps
 
 
 def explained(seen):
@@ -106,13 +106,13 @@ def came_and_went(path):
 def compare(command):
     theirs = list(by_strace(command) if peer == "strace" else by_reprozip(command))
     opened = {s.path for s in theirs if not s.executed and not explained(s)}
-    ran = collections.Counter(os.path.realpath(s.path) for s in theirs if s.executed)
+    ran = {os.path.realpath(s.path) for s in theirs if s.executed}
     files, programs, gaps = by_record(command)
     lacking = [p for p in sorted(opened) if p not in files and plain(p) not in files]
     lacking = [p for p in lacking if not came_and_went(p)]
     if os.environ.get("PEERS_VERBOSE"):
-        print("#", len(theirs), len(files), dict(programs), gaps)
-    return "files %s, programs %s" % (lacking[:5] or "same", dict(ran - programs) or "same")
+        print("#", len(theirs), len(files), programs, gaps)
+    return "files %s, programs %s" % (lacking[:5] or "same", sorted(ran - programs) or "same")
 
 
 for line in sys.stdin:
