@@ -225,7 +225,7 @@ char *hps_fd_path(int fd);		    /* what /proc/self/fd says; NULL when it says no
 struct hps_objects; /* DIR/ab/cdef…, files 0444 in directories 0700 */
 int hps_objects_open(int dirfd, const char *path, bool create, struct hps_objects **ret, struct hps_error *err) HPS_MUST;
 void hps_objects_free(struct hps_objects *o);
-bool hps_objects_has(struct hps_objects *o, const struct hps_digest *d);
+bool hps_objects_has(struct hps_objects *o, const struct hps_digest *d); /* who asks is about to refer to it: it becomes young */
 int hps_objects_put(struct hps_objects *o, const void *data, size_t len, struct hps_digest *ret, struct hps_error *err) HPS_MUST;
 /* Stores what pread() gives from fd. `expected` not NULL: HPS_E_DAMAGED when the bytes hash to something else, and
  * nothing is stored. Durable only after hps_objects_sync(): many files then share one flush. */
@@ -239,6 +239,18 @@ void hps_objects_defer(struct hps_objects *o);
 int hps_objects_get(struct hps_objects *o, const struct hps_digest *d, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
 int hps_objects_open_fd(struct hps_objects *o, const struct hps_digest *d, int *ret_fd, struct hps_error *err) HPS_MUST;
 int hps_objects_get_json(struct hps_objects *o, const struct hps_digest *d, json_t **ret, struct hps_error *err) HPS_MUST;
+/* Removes what `keep` does not want kept and nobody has stored or reused (which makes an object young) since a time. It may be killed
+ * anywhere: what it had set aside, the next one puts back. */
+struct hps_sweep_options {
+	bool (*keep)(void *arg, const struct hps_digest *d);
+	void *arg;
+	int64_t older_than_ns; /* CLOCK_REALTIME */
+	bool dry_run;	       /* only count */
+};
+struct hps_sweep_result {
+	uint64_t n_seen, n_removed, bytes_removed;
+};
+int hps_objects_sweep(struct hps_objects *o, const struct hps_sweep_options *options, struct hps_sweep_result *ret, struct hps_error *err) HPS_MUST;
 int hps_objects_put_json(struct hps_objects *o, const json_t *value, struct hps_digest *ret, struct hps_error *err) HPS_MUST; /* canonical */
 
 /* ---- http.c: requests to other machines, by libcurl ------------------------------------------------------------------------------ */

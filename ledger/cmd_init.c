@@ -6,14 +6,14 @@
 struct options {
 	const char *ledger, *origin;
 	int64_t passphrase_fd;
-	bool passphrase_given;
+	bool passphrase_given, unsafe_filesystem;
 };
 
 static int run_init(void *arg, int argc, char **argv, struct hps_error *err)
 {
 	struct options *o = arg;
 	_cleanup_free_ char *dir = hps_ledger_path(argc ? argv[0] : o->ledger);
-	struct hps_ledger_init init = { .origin = o->origin };
+	struct hps_ledger_init init = { .origin = o->origin, .unsafe_filesystem = o->unsafe_filesystem };
 	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
 	char *passphrase = NULL;
 	int r = o->passphrase_given ? hps_passphrase_read((int)o->passphrase_fd, &passphrase, err) : 0;
@@ -37,6 +37,7 @@ static int run_init(void *arg, int argc, char **argv, struct hps_error *err)
 static const struct hps_option options[] = {
 	LEDGER,
 	{ "origin", 0, HPS_OPT_STRING, offsetof(struct options, origin), "NAME", "the ledger's name in its checkpoints (default: localhost/USER/DIR)", 0 },
+	{ "unsafe-filesystem", 0, HPS_OPT_FLAG, offsetof(struct options, unsafe_filesystem), NULL, "also on a network file system; the ledger's first entry says so", 0 },
 	PASSPHRASE,
 };
 

@@ -16,8 +16,10 @@ static void show_progress(void *arg, uint64_t done, uint64_t total)
 
 static json_t *verification_json(const struct hps_verification *v)
 {
-	json_t *j = json_object(), *problems = json_array();
+	json_t *j = json_object(), *problems = json_array(), *withdrawn = json_array();
 
+	for (size_t i = 0; i < v->n_withdrawn; i++)
+		hps_json_add(withdrawn, json_string(v->withdrawn[i]));
 	for (size_t i = 0; i < v->n_problems; i++) {
 		json_t *p = json_object();
 
@@ -38,6 +40,7 @@ static json_t *verification_json(const struct hps_verification *v)
 	hps_json_set_int(j, "objects", (int64_t)v->n_objects);
 	hps_json_set(j, "objectsChecked", json_boolean(v->objects_checked));
 	hps_json_set(j, "databaseChecked", json_boolean(v->database_checked));
+	hps_json_set(j, "withdrawn", withdrawn);
 	hps_json_set(j, "problems", problems);
 	return j;
 }
@@ -63,6 +66,8 @@ static void print_verification(const char *dir, const struct hps_verification *v
 	hps_print_line("entries  %llu of %llu hold", (unsigned long long)v->n_checked, (unsigned long long)v->size);
 	if (v->n_pending)
 		hps_print_line("journal  %llu of them are not published yet", (unsigned long long)v->n_pending);
+	for (size_t i = 0; i < v->n_withdrawn; i++)
+		hps_print_line("withdrawn %.12s, which an entry says", v->withdrawn[i]);
 	if (v->objects_checked)
 		hps_print_line("objects  %llu hold", (unsigned long long)v->n_objects);
 	else

@@ -54,8 +54,9 @@ struct study {
 	uint64_t n_numbers, budget;
 	struct hps_map begins;	/* id to its number + 1; NULL: it has ended */
 	uint64_t counts[4];
-	int64_t stop_index;
+	int64_t register_index, stop_index;
 	bool stopped, closed;
+	struct hps_ledger *l;
 };
 
 static const char *const states[] = { "complete", "failed", "killed", "lost" };
@@ -101,6 +102,7 @@ static void take_register(struct study *s, const struct hps_entry *e)
 		return;
 	}
 	snprintf(s->found->registered, sizeof s->found->registered, "%s", e->id);
+	s->register_index = (int64_t)e->index;
 	if (budget < 0 || (uint64_t)budget > NUMBERS_MAX) {
 		hole(s, "entry @%llu registers the study without a number of trials", (unsigned long long)e->index);
 		return;
@@ -240,6 +242,23 @@ static void check_number(struct study *s, uint64_t i)
 		hole(s, "the result of number %llu is not what its record says", k);
 }
 
+/* Nobody can tell any more whose entry it was. */
+static int take_withdrawal(const struct hps_entry *e, void *arg, struct hps_error *err)
+{
+	struct study *s = arg;
+	struct hps_digest id;
+	uint64_t index;
+	size_t n;
+	int r = hps_digest_parse(hps_json_text(predicate(e), "withdrawn"), &id);
+
+	if (r)
+		return 0;
+	r = hps_store_by_prefix(s->l->store, &id, &id, INT64_MAX, &index, 1, &n, err);
+	if (!r && n && (int64_t)index >= s->register_index && (!s->closed || (int64_t)index <= s->stop_index))
+		hole(s, "entry @%llu was withdrawn, and may have been of this study", (unsigned long long)index);
+	return r;
+}
+
 static void check_study(struct study *s)
 {
 	if (!*s->found->registered)
@@ -273,8 +292,8 @@ void hps_completeness_release(struct hps_completeness *c)
 
 int hps_study_complete(struct hps_ledger *l, const char *study, struct hps_completeness *ret, struct hps_error *err)
 {
-	struct study s = { .found = ret };
-	struct hps_filter filter = HPS_FILTER_ANY;
+	struct study s = { .found = ret, .l = l };
+	struct hps_filter filter = HPS_FILTER_ANY, withdrawals = HPS_FILTER_ANY;
 	int r;
 
 	*ret = (struct hps_completeness){ .holes = HPS_STRV_INIT };
@@ -282,6 +301,9 @@ int hps_study_complete(struct hps_ledger *l, const char *study, struct hps_compl
 	r = hps_ledger_each(l, &filter, take_entry, &s, err);
 	if (!r && !s.tree.size)
 		r = hps_error_set(err, HPS_E_NOTFOUND, "no entry of a study '%s'; 'hps-ledger list' shows what there is", study);
+	withdrawals.kind = "withdraw";
+	if (!r)
+		r = hps_ledger_each(l, &withdrawals, take_withdrawal, &s, err);
 	if (!r)
 		check_study(&s);
 	ret->n_entries = s.tree.size;

@@ -166,10 +166,18 @@ static int create_in(int dirfd, const char *dir, const char *origin, const struc
 	return r;
 }
 
+static int record_filesystem(const char *dir, const struct hps_ledger_init *init, struct hps_error *err)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
+	int r = hps_ledger_open(dir, HPS_LEDGER_APPEND, init->passphrase, &l, err);
+
+	return r ? r : hps_filesystem_record(l, err);
+}
+
 int hps_ledger_create(const char *dir, const struct hps_ledger_init *init, struct hps_error *err)
 {
 	_cleanup_free_ char *absolute = hps_path_absolute(dir), *origin = init->origin ? hps_strdup(init->origin) : default_origin(dir);
-	bool existed = access(absolute, F_OK) == 0;
+	bool existed = access(absolute, F_OK) == 0, unsafe = false;
 	_cleanup_fd_ int dirfd = -1;
 	int r;
 
@@ -180,8 +188,14 @@ int hps_ledger_create(const char *dir, const struct hps_ledger_init *init, struc
 		r = hps_dir_open(AT_FDCWD, absolute, &dirfd, err);
 	if (!r)
 		r = hps_ledger_check_owner(dirfd, absolute, err);
+	if (!r && !init->unsafe_filesystem)
+		r = hps_filesystem_check(dirfd, absolute, err);
 	if (!r)
 		r = create_in(dirfd, absolute, origin, init, err);
+	if (!r && init->unsafe_filesystem)
+		r = hps_filesystem_accept(dirfd, &unsafe, err);
+	if (!r && unsafe)
+		r = record_filesystem(absolute, init, err);
 	if (r && !existed)
 		rmdir(absolute);
 	return r;

@@ -489,6 +489,8 @@ int hps_store_by_filter(struct hps_store *s, const struct hps_filter *f, uint64_
 			struct hps_error *err) HPS_MUST;
 /* Begin entries without an end, from index `from` on. */
 int hps_store_open_begins(struct hps_store *s, uint64_t from, uint64_t limit, uint64_t *ret, size_t max, size_t *ret_n, struct hps_error *err) HPS_MUST;
+/* In a transaction of its own: the envelope is empty from now on, and the look-up row says as little as other rows need. Pages are wiped. */
+int hps_store_withdraw(struct hps_store *s, uint64_t index, struct hps_error *err) HPS_MUST;
 /* The number for the next begin entry of that key. */
 int hps_store_next_counter(struct hps_store *s, const struct hps_digest *keyid, uint64_t *ret, struct hps_error *err) HPS_MUST;
 
@@ -646,6 +648,9 @@ int hps_ledger_check_append(const struct hps_ledger *l, struct hps_error *err) H
 
 /* ---- read.c ----------------------------------------------------------------------------------------------------------------------------- */
 
+/* Index and id of what hps_ledger_find() would find. */
+int hps_ledger_find_index(struct hps_ledger *l, const char *id, uint64_t *ret_index, char ret_id[HPS_DIGEST_HEX], struct hps_error *err) HPS_MUST;
+/* HPS_E_NOTFOUND: its body has been withdrawn. */
 int hps_ledger_load(struct hps_ledger *l, uint64_t index, struct hps_entry *ret, struct hps_error *err) HPS_MUST;
 void hps_envelope_path(const struct hps_digest *id, char out[HPS_TILE_PATH]); /* "envelope/<hex>.json" */
 
@@ -668,6 +673,12 @@ struct hps_verifier {
 	size_t n_batches;
 	uint64_t journal_base;
 	uint64_t journal_left;	      /* bytes behind the last whole batch that are nothing older */
+	struct hps_map withdrawn;     /* ids that withdrawals name */
+	struct hps_missing {	      /* envelopes that are not there */
+		uint64_t index;
+		char id[HPS_DIGEST_HEX];
+	} *missing;
+	size_t n_missing;
 	/* Entries whose leaf in the bundle and hash in the tile differ, until it is known which is wrong. */
 	struct hps_suspect {
 		uint64_t index;
@@ -690,6 +701,8 @@ void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, cons
 /* The envelope of a leaf that holds, and what the envelope says: signature, statement, database row, objects. `counts`: the entry is
  * whole if nothing is found. */
 void hps_verify_entry(struct hps_verifier *v, uint64_t index, const void *leaf, size_t len, bool counts);
+/* Missing envelopes: those that were withdrawn are listed, the others are problems. */
+void hps_verify_missing(struct hps_verifier *v);
 /* The leaf that belongs to the envelope file of that id, without trusting either; false: no such file, or not an envelope. */
 bool hps_verify_derive(struct hps_verifier *v, const char *id, struct hps_buf *ret_leaf);
 /* Its leaf in the bundle is the damaged one. */
@@ -785,5 +798,22 @@ struct hps_completeness {
 void hps_completeness_release(struct hps_completeness *c);
 /* Complete is what has no hole. Nothing is verified here. HPS_E_NOTFOUND: there is no such study. */
 int hps_study_complete(struct hps_ledger *l, const char *study, struct hps_completeness *ret, struct hps_error *err) HPS_MUST;
+
+/* ---- filesystem.c: where a ledger is written ------------------------------------------------------------------------------------------------------- */
+
+/* HPS_E_DENIED on a file system that is not known to be local, unless it has been accepted for this ledger. */
+int hps_filesystem_check(int dirfd, const char *dir, struct hps_error *err) HPS_MUST;
+int hps_filesystem_accept(int dirfd, bool *ret_unsafe, struct hps_error *err) HPS_MUST; /* true: it had to be */
+int hps_filesystem_record(struct hps_ledger *l, struct hps_error *err) HPS_MUST; /* as an entry */
+
+/* ---- gc.c: what no entry refers to ----------------------------------------------------------------------------------------------------------------- */
+
+/* Everything older than min_age_ns, and than the oldest trial that is running, that no statement, spooled record or manifest names. */
+int hps_ledger_collect(struct hps_ledger *l, int64_t min_age_ns, bool dry_run, struct hps_sweep_result *ret, struct hps_error *err) HPS_MUST;
+
+/* ---- withdraw.c: bodies that go -------------------------------------------------------------------------------------------------------------------- */
+
+/* Appends the withdrawal (once), then removes envelope file and row. ret: the entry, without a statement if it was withdrawn before. */
+int hps_ledger_withdraw(struct hps_ledger *l, const char *id, const char *reason, struct hps_entry *ret, struct hps_error *err) HPS_MUST;
 
 #endif

@@ -234,6 +234,8 @@ static int open_parts(struct hps_ledger *l, const char *passphrase, struct hps_e
 
 	if (!r)
 		r = hps_ledger_check_owner(l->dirfd, l->dir, err);
+	if (!r && l->flags & HPS_LEDGER_APPEND)
+		r = hps_filesystem_check(l->dirfd, l->dir, err);
 	if (r)
 		return r;
 	r = hps_trust_read(l->dirfd, HPS_TRUST_FILE, &l->trust, err);

@@ -36,8 +36,13 @@ static int read_envelope(struct hps_ledger *l, uint64_t index, const struct hps_
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	char path[HPS_TILE_PATH];
 
-	if (l->has_database && !hps_store_envelope(l->store, index, &text, NULL) && is_of(&text, leaf, ret))
-		return 0;
+	if (l->has_database && !hps_store_envelope(l->store, index, &text, NULL)) {
+		if (is_of(&text, leaf, ret))
+			return 0;
+		if (!text.len)
+			return hps_error_set(err, HPS_E_NOTFOUND, "reading entry %llu: its statement has been withdrawn; 'hps-ledger list --kind withdraw' says why",
+					     (unsigned long long)index);
+	}
 	hps_buf_reset(&text);
 	hps_envelope_path(&leaf->id, path);
 	if (!hps_file_read(l->tilesfd, path, HPS_ENVELOPE_MAX, &text, NULL) && is_of(&text, leaf, ret))
@@ -135,14 +140,33 @@ static int find_prefix(struct hps_ledger *l, const char *id, uint64_t *ret, stru
 	return 0;
 }
 
+static int find_index(struct hps_ledger *l, const char *id, uint64_t *ret, struct hps_error *err)
+{
+	int r = hps_ledger_refresh(l, err);
+
+	if (r)
+		return r;
+	return *id == '@' ? find_number(l, id + 1, ret, err) : find_prefix(l, id, ret, err);
+}
+
 int hps_ledger_find(struct hps_ledger *l, const char *id, struct hps_entry *ret, struct hps_error *err)
 {
 	uint64_t index;
-	int r = hps_ledger_refresh(l, err);
+	int r = find_index(l, id, &index, err);
+
+	return r ? r : hps_ledger_load(l, index, ret, err);
+}
+
+int hps_ledger_find_index(struct hps_ledger *l, const char *id, uint64_t *ret_index, char ret_id[HPS_DIGEST_HEX], struct hps_error *err)
+{
+	_cleanup_(hps_leaf_release) struct hps_leaf leaf = HPS_LEAF_INIT;
+	int r = find_index(l, id, ret_index, err);
 
 	if (!r)
-		r = *id == '@' ? find_number(l, id + 1, &index, err) : find_prefix(l, id, &index, err);
-	return r ? r : hps_ledger_load(l, index, ret, err);
+		r = read_leaf(l, *ret_index, &leaf, err);
+	if (!r)
+		hps_digest_hex(&leaf.id, ret_id);
+	return r;
 }
 
 /* The trial that ended a begin entry. */
@@ -204,6 +228,11 @@ static int visit(struct hps_ledger *l, uint64_t index, const struct hps_filter *
 	_cleanup_(hps_entry_release) struct hps_entry e = { .number = -1 };
 	int r = hps_ledger_load(l, index, &e, err);
 
+	if (r == HPS_E_NOTFOUND) { /* withdrawn: the entry that says so is visited */
+		if (err)
+			hps_error_release(err);
+		return 0;
+	}
 	if (r)
 		return r;
 	if (!fits(&e, f))

@@ -63,6 +63,8 @@ enum query {
 	OPEN_BEGINS,
 	LAST_COUNTER,
 	WRONG_OPEN,
+	WITHDRAW_ENVELOPE,
+	WITHDRAW_LOOKUP,
 	N_QUERIES
 };
 
@@ -95,6 +97,8 @@ static const char *const sql[N_QUERIES] = {
 	[BY_NOTHING] = "SELECT idx FROM lookup WHERE " FILTER ORDER,
 	[OPEN_BEGINS] = "SELECT idx FROM lookup WHERE open = 1 AND idx >= ?1 AND idx < ?2 ORDER BY idx LIMIT ?3",
 	[LAST_COUNTER] = "SELECT counter FROM lookup JOIN entry USING(idx) WHERE kind = 'begin' AND keyid = ?1 ORDER BY idx DESC LIMIT 1",
+	[WITHDRAW_ENVELOPE] = "UPDATE envelope SET bytes = x'' WHERE idx = ?1",
+	[WITHDRAW_LOOKUP] = "UPDATE lookup SET study = NULL, event = NULL WHERE idx = ?1",
 	[WRONG_OPEN] = "SELECT b.idx FROM lookup b JOIN entry USING(idx) WHERE b.open !="
 		       " (b.kind = 'begin' AND NOT EXISTS(SELECT 1 FROM lookup e WHERE e.begin = lower(hex(entry.id)) AND e.kind IN ('trial', 'lost')))",
 };
@@ -481,6 +485,34 @@ int hps_store_add_node(struct hps_store *s, unsigned level, uint64_t n, const st
 	bind_u64(st, 2, n);
 	bind_digest(st, 3, hash);
 	return run(s, st, err, "writing a tree node");
+}
+
+static int run_for(struct hps_store *s, enum query q, uint64_t index, struct hps_error *err)
+{
+	sqlite3_stmt *st;
+	int r = prepare(s, q, &st, err);
+
+	if (r)
+		return r;
+	bind_u64(st, 1, index);
+	return run(s, st, err, "withdrawing an entry");
+}
+
+int hps_store_withdraw(struct hps_store *s, uint64_t index, struct hps_error *err)
+{
+	int rc = sqlite3_exec(s->db, "PRAGMA secure_delete = ON", NULL, NULL, NULL);
+	int r = rc ? fail(s, rc, err, "withdrawing an entry") : hps_store_begin(s, err);
+
+	if (r)
+		return r;
+	r = run_for(s, WITHDRAW_ENVELOPE, index, err);
+	if (!r)
+		r = run_for(s, WITHDRAW_LOOKUP, index, err);
+	if (!r)
+		r = hps_store_commit(s, err);
+	if (r)
+		hps_store_rollback(s);
+	return r;
 }
 
 /* ---- reading ---- */

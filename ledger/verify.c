@@ -44,6 +44,7 @@ void hps_verification_release(struct hps_verification *v)
 		free_problem(&v->problems[i]);
 	free(v->problems);
 	free(v->origin);
+	free(v->withdrawn);
 	memset(v, 0, sizeof *v);
 }
 
@@ -341,6 +342,7 @@ static void verify_all(struct hps_verifier *v)
 		hps_verify_database(v);
 	if (v->n == v->found->size)
 		hps_verify_journal(v);
+	hps_verify_missing(v);
 	hps_authority_judge(v); /* when every entry has been read, also what is pending */
 }
 
@@ -438,6 +440,8 @@ static void release(struct hps_verifier *v)
 	for (size_t i = 0; i < v->n_batches; i++)
 		hps_batch_release(&v->batches[i]);
 	free(v->batches);
+	hps_map_release(&v->withdrawn);
+	free(v->missing);
 	free(v->hash);
 	free(v->suspects);
 	hps_cleanup_fd(&v->dirfd);

@@ -22,13 +22,38 @@ static void problem(struct entry_check *c, const char *what, const char *detail)
 	hps_problem_add(c->v, (int64_t)c->index, c->id, c->file, "%s%s%s", what, detail ? ": " : "", detail ? detail : "");
 }
 
+/* Whether it was withdrawn is only known at the end. */
+static void note_missing(struct entry_check *c)
+{
+	struct hps_verifier *v = c->v;
+
+	v->missing = hps_grow(v->missing, v->n_missing, sizeof *v->missing);
+	v->missing[v->n_missing].index = c->index;
+	memcpy(v->missing[v->n_missing++].id, c->id, sizeof c->id);
+}
+
+void hps_verify_missing(struct hps_verifier *v)
+{
+	for (size_t i = 0; i < v->n_missing; i++) {
+		const struct hps_missing *m = &v->missing[i];
+		_cleanup_free_ char *file = hps_format("tiles/envelope/%s.json", m->id);
+
+		if (!hps_map_get(&v->withdrawn, m->id)) {
+			hps_problem_add(v, (int64_t)m->index, m->id, file, "the envelope of this entry is missing: withheld or lost");
+			continue;
+		}
+		v->found->withdrawn = hps_grow(v->found->withdrawn, v->found->n_withdrawn, sizeof *v->found->withdrawn);
+		memcpy(v->found->withdrawn[v->found->n_withdrawn++], m->id, sizeof m->id);
+	}
+}
+
 static bool read_envelope(struct entry_check *c, struct hps_buf *text, struct hps_envelope *e)
 {
 	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
 	int r = hps_file_read(c->v->tilesfd, c->file + strlen("tiles/"), HPS_ENVELOPE_MAX, text, &error);
 
 	if (r == -ENOENT)
-		problem(c, "the envelope of this entry is missing: withheld or lost", NULL);
+		note_missing(c);
 	else if (r)
 		problem(c, "the envelope of this entry cannot be read", error.message);
 	else if (hps_envelope_read_stored(text->data, text->len, e, &error))
@@ -97,6 +122,15 @@ static void claim_id(struct entry_check *c)
 		*slot = (void *)((uintptr_t)c->index + 1);
 }
 
+/* Only a whole entry by a trusted key excuses a missing envelope. */
+static void note_withdrawal(struct entry_check *c, const struct hps_entry *e)
+{
+	const char *id = hps_json_text(json_object_get(e->statement, "predicate"), "withdrawn");
+
+	if (id && c->clean && !strcmp(e->kind, "withdraw"))
+		*hps_map_slot(&c->v->withdrawn, id) = c->v;
+}
+
 static void check_statement(struct entry_check *c, const struct hps_envelope *e, const struct hps_leaf *leaf, struct hps_row *row)
 {
 	_cleanup_(hps_entry_release) struct hps_entry entry = { .number = -1 };
@@ -112,6 +146,7 @@ static void check_statement(struct entry_check *c, const struct hps_envelope *e,
 	if (!hps_digest_parse(e->keyid, &row->keyid))
 		hps_verify_database_row(c->v, row);
 	hps_verify_objects(c->v, &entry);
+	note_withdrawal(c, &entry);
 	hps_authority_note(&c->v->authority, c->index, c->id, e->keyid, entry.kind, statement, c->counts && c->clean);
 	row->entry = NULL;
 }

@@ -30,6 +30,8 @@ struct hps_objects;
 #define HPS_PREDICATE_TRIAL "urn:hps:trial:v1"
 #define HPS_PREDICATE_LOST "urn:hps:lost:v1"
 #define HPS_PREDICATE_SEARCH "urn:hps:search:v1" /* kind "search"; predicate.event: register, commit, result, stop */
+#define HPS_PREDICATE_NOTE "urn:hps:note:v1" /* predicate.text, for people */
+#define HPS_PREDICATE_WITHDRAW "urn:hps:withdraw:v1" /* predicate.withdrawn, .index, .reason: the body of that entry is gone */
 #define HPS_PREDICATE_VERDICT "https://slsa.dev/verification_summary/v1" /* kind "verdict" */
 
 /* The directory chosen by --ledger (may be NULL), else HPS_LEDGER, else $XDG_STATE_HOME/hps/ledger, else
@@ -39,6 +41,7 @@ char *hps_ledger_path(const char *option);
 struct hps_ledger_init {
 	const char *origin;	/* NULL: "localhost/<user>/<directory name>" */
 	const char *passphrase; /* for the keys; NULL: in clear */
+	bool unsafe_filesystem; /* also where locks and flushes cannot be relied on; the first entry says so */
 };
 /* Creates DIR (or fills an empty one) with keys, trust file, database and the signed checkpoint of the empty tree.
  * -EEXIST when DIR holds anything. Nothing half-made stays. */
@@ -130,6 +133,8 @@ struct hps_verification {
 	char *origin;
 	uint64_t n_pending; /* of these, acknowledged in the journal but not in tiles/ yet */
 	uint64_t n_checked; /* entries whose envelope, signature and leaf hold */
+	char (*withdrawn)[65]; /* ids of entries whose bodies are gone, and of which an entry says so */
+	size_t n_withdrawn;
 	uint64_t n_objects; /* objects named by records that are there and whole */
 	bool objects_checked;  /* false: skipped, or a published copy without objects/ */
 	bool database_checked; /* false: no ledger.db, or not readable here */

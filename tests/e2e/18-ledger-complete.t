@@ -136,4 +136,8 @@ FAULTS
 id=$(hps-ledger list --ledger l1 --jsonl | sed -n '3s/.*"id":"\([0-9a-f]*\)".*/\1/p')
 rm "l1/tiles/envelope/$id.json"
 status "an envelope is missing: nothing is said of the study" 3 hps-ledger prove --ledger l1 --study s
+# Nobody can tell whose the entry was that has been withdrawn meanwhile.
+ok "an entry is withdrawn" hps-ledger withdraw --ledger l2 --reason test @4
+status "then the study is not complete" 1 hps-ledger prove --ledger l2 --study s
+like "and the entry is named" "$(cat out)" "entry @4 was withdrawn"
 done_testing
