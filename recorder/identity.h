@@ -53,11 +53,12 @@ bool hps_list_has(const char *list, const char *word); /* list with commas */
 
 /* ---- identity_blas.c: blas.*, openmp.* by the libraries that were loaded ---- */
 void hps_identity_blas(json_t *rows, const char *root, const struct hps_strv *libraries, char *const *envp);
-/* The printable string in a file's bytes that begins with `start` and a digit. Heap, or NULL. */
-char *hps_blas_constant(const char *data, size_t len, const char *start);
+/* The printable string that begins with `start` and a digit, within the first `starts` bytes. Heap, or NULL. */
+char *hps_blas_constant(const char *data, size_t len, size_t starts, const char *start);
 
 /* ---- identity_git.c: git.* of the repository around dir, by the git program with a time limit ---- */
 void hps_identity_git(json_t *rows, const char *dir);
+void hps_git_status(json_t *rows, const char *text, size_t len); /* of `git status --porcelain -z`; ends in a NUL */
 json_t *hps_git_brief(const char *dir); /* {"commit", "dirty"}, or {"missing", "why"} */
 
 /* ---- identity_elf.c: what a shared object calls itself ---- */

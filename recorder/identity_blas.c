@@ -46,12 +46,11 @@ static const struct kind *kind_of(const char *path)
 	return NULL;
 }
 
-/* The printable string of the file that begins with `start` and goes on with a digit. Heap, or NULL. */
-char *hps_blas_constant(const char *data, size_t len, const char *start)
+char *hps_blas_constant(const char *data, size_t len, size_t starts, const char *start)
 {
 	size_t n = strlen(start);
 
-	for (const char *at = data, *end = data + len; (at = memmem(at, (size_t)(end - at), start, n)); at++) {
+	for (const char *at = data, *end = data + len; (at = memmem(at, (size_t)(end - at), start, n)) && at < data + starts; at++) {
 		size_t k = n;
 
 		if (at + n >= end || at[n] < '0' || at[n] > '9')
@@ -74,7 +73,7 @@ static char *constant_of(const char *path, const char *start)
 	ssize_t n;
 
 	for (off_t at = 0; fd >= 0 && !found && at < LIBRARY_MAX && (n = pread(fd, window, WINDOW, at)) > 0; at += WINDOW - CONFIG_MAX)
-		found = hps_blas_constant(window, (size_t)n, start);
+		found = hps_blas_constant(window, (size_t)n, n == WINDOW ? WINDOW - CONFIG_MAX : (size_t)n, start);
 	return found;
 }
 

@@ -105,6 +105,49 @@ static void test_git(void **state)
 	assert_int_equal(strlen(hps_json_text(row(dirty, "git.diff"), "value")), 64);
 }
 
+static size_t count(const json_t *rows, const char *name)
+{
+	size_t n = 0, i;
+	const json_t *r;
+
+	json_array_foreach(rows, i, r)
+		n += !strcmp(hps_json_text(r, "name"), name);
+	return n;
+}
+
+static void test_git_in_full(void **state)
+{
+	_cleanup_json_ json_t *rows = json_array(), *linked = json_array(), *parsed = json_array();
+	_cleanup_free_ char *inner = NULL, *top = NULL;
+
+	(void)state;
+	free(shell("git init -q inner && cd inner && echo i >i && git add i && git -c user.name=x -c user.email=x@example.org commit -qm i && cd .. && "
+		   "git init -q -b main outer && cd outer && git -c protocol.file.allow=always submodule --quiet add ../inner sub 2>/dev/null && "
+		   "printf '*.bin filter=lfs\\n' >.gitattributes && echo text >kept && "
+		   "printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:0\\nsize 1\\n' >big.bin && echo content >have.bin && "
+		   "git -c filter.lfs.clean=cat add -A && git -c user.name=x -c user.email=x@example.org -c filter.lfs.clean=cat commit -qm o && "
+		   "echo changed >>kept && echo n >'new file' && git worktree add -q ../linked HEAD -b side 2>/dev/null"));
+	inner = shell("git -C inner rev-parse HEAD");
+	top = shell("cd outer && pwd -P");
+	hps_identity_git(rows, "outer/sub/..");
+	assert_string_equal(hps_json_text(row(rows, "git.branch"), "value"), "main");
+	assert_string_equal(hps_json_text(row(rows, "git.top"), "value"), top);
+	assert_string_equal(hps_json_text(row(rows, "git.shallow"), "value"), "false");
+	assert_string_equal(hps_json_text(row(rows, "git.changed"), "value"), "kept");
+	assert_string_equal(hps_json_text(row(rows, "git.untracked"), "value"), "new file");
+	assert_string_equal(hps_json_text(row(rows, "git.submodule.sub"), "value"), inner);
+	assert_string_equal(hps_json_text(row(rows, "git.lfs"), "value"), "2 files, 1 of them pointers");
+	assert_string_equal(hps_json_text(row(rows, "git.lfs.pointer"), "value"), "big.bin");
+	assert_null(row(rows, "git.directory"));
+	hps_identity_git(linked, "linked");
+	assert_string_equal(hps_json_text(row(linked, "git.branch"), "value"), "side");
+	assert_non_null(strstr(hps_json_text(row(linked, "git.directory"), "value"), "/worktrees/linked"));
+	assert_true(json_is_true(json_object_get(row(linked, "git.submodule.sub"), "missing")));
+	hps_git_status(parsed, "R  to\0from\0?? x\0 M y\0", 20);
+	assert_int_equal(count(parsed, "git.changed"), 2);
+	assert_int_equal(count(parsed, "git.untracked"), 1);
+}
+
 static void test_elf(void **state)
 {
 	_cleanup_free_ char *path = shell("ldconfig -p 2>/dev/null | sed -n 's,.*libcrypto.so.3.* => ,,p' | head -n1; true");
@@ -297,7 +340,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_host),
-		cmocka_unit_test(test_git),
+		cmocka_unit_test(test_git), cmocka_unit_test(test_git_in_full),
 		cmocka_unit_test(test_elf),	cmocka_unit_test(test_python),
 		cmocka_unit_test(test_python_editable), cmocka_unit_test(test_python_interpreter),
 		cmocka_unit_test(test_seeds),
