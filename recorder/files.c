@@ -283,7 +283,9 @@ void hps_file_made(struct hps_files *f, struct hps_file *file, int fd, const str
 {
 	hps_inode_made(&f->inodes, fd, s);
 	hps_file_change(f, file, -1, NULL);
-	file->final.mode = s->st_mode;
+	if (!file->final)
+		file->final = hps_alloc(sizeof *file->final);
+	file->final->mode = s->st_mode;
 }
 
 void hps_file_modify(struct hps_files *f, struct hps_file *file, int fd, const struct stat *before)
@@ -497,27 +499,29 @@ static void settle(struct hps_files *f, struct hps_file *file)
 	struct stat s;
 	ssize_t n;
 
+	if (!file->final)
+		file->final = hps_alloc(sizeof *file->final);
 	at = find_product(file, &s);
 	if (at < 0) {
-		file->final.unreadable = errno != ENOENT && errno != ENOTDIR && !file->gone;
-		if (file->final.unreadable)
+		file->final->unreadable = errno != ENOENT && errno != ENOTDIR && !file->gone;
+		if (file->final->unreadable)
 			hps_gap_note(f->gaps, HPS_GAP_UNREADABLE);
 		return;
 	}
-	file->final.exists = true;
-	file->final.mode = s.st_mode;
-	file->final.size = s.st_size;
-	file->final.mtime_ns = mtime_ns(&s);
-	file->final.dev = s.st_dev;
-	file->final.ino = s.st_ino;
-	file->final.n_links = s.st_nlink;
-	file->final.uid = s.st_uid;
-	file->final.gid = s.st_gid;
+	file->final->exists = true;
+	file->final->mode = s.st_mode;
+	file->final->size = s.st_size;
+	file->final->mtime_ns = mtime_ns(&s);
+	file->final->dev = s.st_dev;
+	file->final->ino = s.st_ino;
+	file->final->n_links = s.st_nlink;
+	file->final->uid = s.st_uid;
+	file->final->gid = s.st_gid;
 	if (S_ISLNK(s.st_mode) && (n = readlinkat(at, "", target, sizeof target)) > 0)
-		file->final.target = hps_strndup(target, (size_t)n);
+		file->final->target = hps_strndup(target, (size_t)n);
 	if (!S_ISREG(s.st_mode))
 		return;
-	file->final.content =
+	file->final->content =
 		hps_hasher_add(f->hasher, holds(file, &s) ? file->held : at, &s, keep_of(file, f->capture && s.st_size <= PRODUCT_STORE_MAX), true);
 }
 
@@ -543,8 +547,8 @@ void hps_files_settle(struct hps_files *f)
 			continue;
 		settle(f, file);
 		/* Blamed only for what was written under another name: not when the name has become somebody else's. */
-		if (file->by_link && !file->final.unreadable &&
-		    !(file->final.exists && file->final.ino == file->link_of->ino && file->final.dev == file->link_of->dev))
+		if (file->by_link && !file->final->unreadable &&
+		    !(file->final->exists && file->final->ino == file->link_of->ino && file->final->dev == file->link_of->dev))
 			file->product = false;
 	}
 	hps_links_find(f);
@@ -571,7 +575,9 @@ void hps_files_release(struct hps_files *f)
 		free(file->target);
 		free(file->listing);
 		free(file->from);
-		free(file->final.target);
+		if (file->final)
+			free(file->final->target);
+		free(file->final);
 		if (file->held >= 0)
 			close(file->held);
 		free(file);

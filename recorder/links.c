@@ -38,24 +38,24 @@ static int by_file(const void *a, const void *b)
 {
 	const struct hps_file *x = *(struct hps_file *const *)a, *y = *(struct hps_file *const *)b;
 
-	if (x->final.dev != y->final.dev)
-		return x->final.dev < y->final.dev ? -1 : 1;
-	if (x->final.ino != y->final.ino)
-		return x->final.ino < y->final.ino ? -1 : 1;
+	if (x->final->dev != y->final->dev)
+		return x->final->dev < y->final->dev ? -1 : 1;
+	if (x->final->ino != y->final->ino)
+		return x->final->ino < y->final->ino ? -1 : 1;
 	return strcmp(x->path, y->path);
 }
 
 /* The n names in `group` are products and one file. */
 static void link_products(struct hps_files *f, struct hps_file **group, size_t n)
 {
-	const struct hps_final *final = &group[0]->final;
+	const struct hps_final *final = group[0]->final;
 	const struct hps_inode *inode = hps_inode_find(&f->inodes, final->dev, final->ino);
 	size_t n_seen = n;
 	const struct hps_file *first = unchanged_name(f, final, &n_seen);
 
 	for (size_t i = 0; i < n; i++)
 		if (first || i > 0)
-			group[i]->final.link = first ? first->path : group[0]->path;
+			group[i]->final->link = first ? first->path : group[0]->path;
 	if (inode && (inode->written || inode->made) && final->n_links > n_seen)
 		hps_gap_note(f->gaps, HPS_GAP_LINKS);
 }
@@ -71,12 +71,12 @@ void hps_links_find(struct hps_files *f)
 	for (size_t i = 0; i < f->by_path.n; i++) {
 		struct hps_file *file = f->by_path.items[i].value;
 
-		if (file->product && file->final.exists && S_ISREG(file->final.mode) && file->final.n_links > 1)
+		if (file->product && file->final && file->final->exists && S_ISREG(file->final->mode) && file->final->n_links > 1)
 			linked[n++] = file;
 	}
 	qsort(linked, n, sizeof *linked, by_file);
 	for (size_t i = 0, end; i < n; i = end) {
-		for (end = i + 1; end < n && linked[end]->final.ino == linked[i]->final.ino && linked[end]->final.dev == linked[i]->final.dev; end++)
+		for (end = i + 1; end < n && linked[end]->final->ino == linked[i]->final->ino && linked[end]->final->dev == linked[i]->final->dev; end++)
 			;
 		link_products(f, linked + i, end - i);
 	}

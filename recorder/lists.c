@@ -227,8 +227,8 @@ static int write_libraries(struct hps_record *r, struct hps_file **list, size_t 
  * changed by a call that was left to the program, is looked at from outside. */
 static bool untouched(const struct hps_file *file)
 {
-	const struct hps_content *a = file->first, *b = file->final.content;
-	const struct hps_final *final = &file->final;
+	const struct hps_content *a = file->first, *b = file->final->content;
+	const struct hps_final *final = file->final;
 
 	if (!file->existed || file->from || !final->exists)
 		return false;
@@ -240,7 +240,7 @@ static bool untouched(const struct hps_file *file)
 /* A temporary file that came and went, or a name that never came to be, is none. */
 static bool is_product(const struct hps_file *file)
 {
-	return file->product && !file->special && (file->final.exists || file->final.unreadable || file->existed) && !untouched(file);
+	return file->product && file->final && !file->special && (file->final->exists || file->final->unreadable || file->existed) && !untouched(file);
 }
 
 static void set_attributes(json_t *item, const struct hps_file *file)
@@ -253,17 +253,17 @@ static void set_attributes(json_t *item, const struct hps_file *file)
 			hps_json_add(list, json_string(names[i]));
 	hps_json_set(item, "set", list);
 	if (file->set & HPS_SET_TIMES)
-		set_i64_text(item, "mtime", file->final.mtime_ns);
+		set_i64_text(item, "mtime", file->final->mtime_ns);
 	if (!(file->set & HPS_SET_OWNER))
 		return;
-	hps_json_set_int(item, "uid", file->final.uid);
-	hps_json_set_int(item, "gid", file->final.gid);
+	hps_json_set_int(item, "uid", file->final->uid);
+	hps_json_set_int(item, "gid", file->final->gid);
 }
 
 static json_t *product_json(const struct hps_record *r, const struct hps_file *file)
 {
 	json_t *item = json_object();
-	const struct hps_final *final = &file->final;
+	const struct hps_final *final = file->final;
 	mode_t mode = (final->exists || final->unreadable) && final->mode ? final->mode : file->mode;
 	const char *state = final->unreadable ? "unreadable" : !final->exists ? "deleted" : file->from ? "renamed" : "written";
 
@@ -311,14 +311,14 @@ static int write_products(struct hps_record *r, struct hps_file **list, size_t n
 		if (!is_product(file))
 			continue;
 		hps_manifest_add(&m, product_json(r, file));
-		if (!S_ISREG(file->final.mode) || !has_digest(file->final.content))
+		if (!S_ISREG(file->final->mode) || !has_digest(file->final->content))
 			continue;
 		r->n_written++;
-		if (json_array_size(items) >= SUBJECTS_MAX || hps_shape_withheld(file->path, file->final.content))
+		if (json_array_size(items) >= SUBJECTS_MAX || hps_shape_withheld(file->path, file->final->content))
 			continue;
 		named = json_object();
 		hps_json_set(named, "name", hps_path_json(file->path));
-		hps_json_set(named, "digest", hps_shape_digest(&file->final.content->digest));
+		hps_json_set(named, "digest", hps_shape_digest(&file->final->content->digest));
 		hps_json_add(items, named);
 	}
 	error = hps_manifest_end(&m, r, &descriptor, err);

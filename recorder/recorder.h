@@ -200,7 +200,7 @@ struct hps_file {
 	char *listing;		   /* names, each with its NUL; NULL: not listed */
 	size_t listing_len;
 	char *from;		   /* path it was renamed from */
-	struct hps_final final;
+	struct hps_final *final;   /* of a product, when it was looked at; NULL */
 	unsigned set;		   /* enum hps_attribute */
 	int held;		   /* kept open because the trial closed the way to it; -1 */
 	unsigned descriptors;	   /* bit n: the command had it open as descriptor n when it started */

@@ -237,7 +237,7 @@ static void read_hydra(struct trial *t)
 		const struct hps_file *file = t->files.by_path.items[i].value;
 		_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
 
-		if (!file->product || !file->final.exists || !hps_hydra_is(file->path))
+		if (!file->product || !file->final || !file->final->exists || !hps_hydra_is(file->path))
 			continue;
 		n++;
 		if (hps_hydra_read(file->path, t->record.parameters, &err))
@@ -411,7 +411,7 @@ static void forget_stored(struct trial *t)
 {
 	for (size_t i = 0; i < t->files.by_path.n; i++) {
 		struct hps_file *file = t->files.by_path.items[i].value;
-		struct hps_content *both[] = { file->first, file->final.content };
+		struct hps_content *both[] = { file->first, file->final ? file->final->content : NULL };
 
 		for (size_t j = 0; j < ARRAY_SIZE(both); j++)
 			if (both[j] && both[j]->stored)
