@@ -218,7 +218,7 @@ static int add_file(struct planner *p, const char *path, const char *hex, const 
 	int r;
 
 	if (!hex) {
-		hps_hole_add(&p->plan->problems, path, "missing: its content was not recorded");
+		hps_hole_add(&p->plan->problems, path, hps_json_text(item, "withheld") ? "missing: it holds secrets, and is not kept" : "missing: its content was not recorded");
 		return 0;
 	}
 	if (hps_digest_parse(hex, &digest))

@@ -79,11 +79,22 @@ static void undecided(struct hps_output *o, const char *why)
 	o->comparison.note = hps_strdup(why);
 }
 
-static void compare_content(const json_t *product, struct hps_output *o)
+/* Equal tags are equal contents; others may be of another ledger's key. */
+static void compare_withheld(const char *was, const char *is, struct hps_output *o)
 {
-	const char *is = type(product) ? type(product) : "";
+	if (!strcmp(was, is))
+		o->comparison.verdict = HPS_OUTPUT_IDENTICAL;
+	else
+		undecided(o, "its content is withheld as a secret, and its tag is another");
+}
 
-	if (!strcmp(is, "file") && (!o->original || !o->rerun))
+static void compare_content(const json_t *product, const json_t *rerun, struct hps_output *o)
+{
+	const char *is = type(product) ? type(product) : "", *tag = hps_json_text(product, "digestTag"), *its = hps_json_text(rerun, "digestTag");
+
+	if (!strcmp(is, "file") && tag && its)
+		compare_withheld(tag, its, o);
+	else if (!strcmp(is, "file") && (!o->original || !o->rerun))
 		undecided(o, "its content was not recorded");
 	else if (!strcmp(is, "file"))
 		o->comparison.verdict = strcmp(o->original, o->rerun) ? HPS_OUTPUT_OPAQUE : HPS_OUTPUT_IDENTICAL;
@@ -111,5 +122,5 @@ void hps_product_compare(const json_t *original, const json_t *rerun, struct hps
 			return;
 		}
 	if (strcmp(deleted(original), "deleted") != 0)
-		compare_content(original, o);
+		compare_content(original, rerun, o);
 }

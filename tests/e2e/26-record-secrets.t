@@ -61,6 +61,12 @@ status "again, with the same value" 0 env SOMETHING="$env_plain" hps-record -q -
 is "tags: equal for equal values" "$(rec "t['buildDefinition']['externalParameters']['environmentDigests']['SOMETHING']")" "$tag"
 status "again, with another" 0 env SOMETHING=x hps-record -q --id-file "$T/id" --allow-env SOMETHING -- true
 is "--allow-env: in clear" "$(rec "t['buildDefinition']['externalParameters']['environment']['SOMETHING']")" x
+status "replay: a trial that writes credentials" 0 hps-record -q --id-file "$T/id" -- sh -c 'echo X=1 >made.env'
+is "replay: … is compared by their tag" "$(hps-replay --json "$(cat "$T/id")" 2>/dev/null | json /dev/stdin "j['verdict'], [(o['path'], o['verdict']) for o in j['outputs']]")" "('REPRODUCED-BITS', [('$T/job/made.env', 'IDENTICAL')])"
+status "replay: a trial that writes others each time" 0 hps-record -q --id-file "$T/id" -- sh -c 'date +%N >made.env'
+is "replay: … is not called reproduced" "$(hps-replay --json "$(cat "$T/id")" 2>/dev/null | json /dev/stdin "j['verdict']")" "INCONCLUSIVE"
+status "replay: a trial that reads credentials" 0 hps-record -q --id-file "$T/id" -- cat .env
+is "replay: … is not rebuilt, and why is said" "$(hps-replay --json "$(cat "$T/id")" 2>/dev/null | json /dev/stdin "j['verdict'], j['missing']")" "('NOT-REBUILT', [{'path': '$T/job/.env', 'why': 'missing: it holds secrets, and is not kept'}])"
 status "--seed: a word is refused" 125 hps-record --seed abc -- true
 like "--seed: … and the message says what it is" "$(cat "$T/err")" "seed 'abc': a seed is a whole number"
 for seed in 7 -3 0xdeadbeef 340282366920938463463374607431768211455; do
