@@ -105,17 +105,22 @@ static bool stays(const struct job *j, const struct hps_span *span)
 static size_t put_secret(struct job *j, const char *text, const char *at, size_t left, const struct hps_span *word, const char **plain)
 {
 	const struct hps_known_secret *known = NULL;
-	bool may = !word && may_begin(j, at);
+	bool may = may_begin(j, at);
 	size_t n = may && !hps_known_none(j->known) ? hps_known_at(j->known, at, left, &known) : 0;
 	struct hps_span one;
 
 	if (word)
 		one = *word;
-	else if (!n && !hps_text_span(text, at, may, &one))
+	else if (!hps_text_span(text, at, may, &one))
+		one.len = 0;
+	if (one.len && stays(j, &one))
+		one.len = 0;
+	if (one.len > n) {
+		n = one.len;
+		known = NULL;
+	}
+	if (!n)
 		return 0;
-	if (!n && stays(j, &one))
-		return one.len;
-	n = n ? n : one.len;
 	hps_buf_add(&j->out, *plain, (size_t)(at - *plain));
 	if (known)
 		put_tag(j, known->class, known->value, known->len, known->opaque);

@@ -22,7 +22,7 @@ enum hps_secrecy hps_rule_name(const char *name, size_t len);
 /* Does a value under a name of this secrecy have to be withheld? */
 bool hps_rule_value(enum hps_secrecy secrecy, const char *value, size_t len);
 bool hps_rule_opaque(const char *value, size_t len); /* looks random: a long unbroken run of letters and digits, well mixed */
-bool hps_rule_tag(const char *value, size_t len);    /* one of our own tags */
+bool hps_rule_tag(const char *value, size_t len);    /* has one of our own tags in it: it was looked at before */
 /* Length of the token of a known shape (also a PEM private key) that begins at s, or 0; its class goes to *ret. */
 size_t hps_rule_token(const char *s, size_t len, const char **ret);
 void hps_rule_token_pairs(uint8_t pairs[8192]); /* sets the bit of each two bytes that a token begins with: (first << 8 | second) */

@@ -159,16 +159,17 @@ enum hps_secrecy hps_rule_name(const char *name, size_t len)
 
 /* ---- values ---- */
 
-static const char *const trivial_words[] = { "true", "false", "none", "null", "nil", "yes", "no", "on", "off", "auto", "default", "required", "optional", "~", "[redacted]" };
+static const char *const trivial_words[] = { "true", "false", "none", "null", "nil", "yes", "no", "on", "off", "auto", "default", "required", "optional", "~" };
 
 bool hps_rule_tag(const char *value, size_t len)
 {
-	if (len != 37 || memcmp(value, "hmac:", 5) != 0)
-		return false;
-	for (size_t i = 5; i < len; i++)
-		if (!strchr("0123456789abcdef", value[i]))
-			return false;
-	return true;
+	static const char mark[] = "hmac:", keyless[] = "[redacted]";
+	const char *end = value + len;
+
+	for (const char *at = value; (at = memmem(at, (size_t)(end - at), mark, 5)); at += 5)
+		if (end - at >= 37 && strspn(at + 5, "0123456789abcdef") >= 32)
+			return true;
+	return memmem(value, len, keyless, sizeof keyless - 1) != NULL;
 }
 
 /* $NAME, ${…}, $(…): the shell's word for a secret, not the secret. */

@@ -114,6 +114,8 @@ static bool find_assignment(const char *text, const char *at, struct assignment 
 		return false;
 	if (!hps_is_quote(at[-1]) && is_quoted(at))
 		return false; /* the value begins behind its quote */
+	if (at - text >= 5 && hps_rule_tag(at - 5, strnlen(at - 5, 37)))
+		return false; /* the inside of a tag */
 	*ret = (struct assignment){ .before = 0 };
 	p = back_over_quote(text, at, &ret->quote, &ret->escaped);
 	sign = back_over_spaces(text, p);
