@@ -148,7 +148,7 @@ static void paragraph(const struct hps_dpkg *d, struct hps_map *owners, struct h
 			architecture = line + 14;
 		else if (!strncmp(line, "Version: ", 9))
 			version = line + 9;
-		else if (!strcmp(line, "Conffiles:"))
+		else if (!strcmp(line, "Conffiles:") && !conffiles)
 			conffiles = *text;
 		inside = conffiles && (conffiles == *text || (inside && *line == ' '));
 		n_conffiles += inside && line >= conffiles;

@@ -125,6 +125,23 @@ static void test_dpkg(void **state)
 	hps_owners_release(&owners);
 }
 
+/* Two lists of configuration files in one paragraph were counted together and read beyond the text: found by the fuzzer. */
+static void test_dpkg_conffiles_twice(void **state)
+{
+	static const char status[] = "Package: a\nVersion: 1\nConffiles:\n /x 1\n /y 2\nVersion: 1\nConffiles:\n /z 3";
+	_cleanup_free_ char *exact = hps_strdup(status);
+	struct hps_dpkg d = { HPS_MAP_INIT, HPS_MAP_INIT };
+	struct hps_map owners = HPS_MAP_INIT, versions = HPS_MAP_INIT;
+
+	(void)state;
+	*hps_map_slot(&d.packages, "a") = &d;
+	hps_dpkg_status(&d, &owners, &versions, exact);
+	assert_string_equal(hps_map_get(&versions, "a"), "a 1");
+	free(versions.items[0].value);
+	hps_map_release(&versions);
+	hps_dpkg_release(&d);
+}
+
 /* What the trial got is not what lies there now: then nothing is said. */
 static void test_changed_since(void **state)
 {
@@ -340,7 +357,7 @@ static void test_this_machine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dpkg),  cmocka_unit_test(test_changed_since),
+		cmocka_unit_test(test_dpkg), cmocka_unit_test(test_dpkg_conffiles_twice),  cmocka_unit_test(test_changed_since),
 		cmocka_unit_test(test_distroless), cmocka_unit_test(test_rpm),
 		cmocka_unit_test(test_rpm_that_cannot_be_read), cmocka_unit_test(test_apk),
 		cmocka_unit_test(test_conda), cmocka_unit_test(test_cache),
