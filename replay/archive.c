@@ -161,9 +161,13 @@ static int take_frames(int fd, const struct hps_archive *wanted, struct hps_erro
 		_cleanup_buf_ struct hps_buf content = HPS_BUF_INIT;
 		_cleanup_free_ char *path = f.path_len < 4096 ? hps_alloc(f.path_len + 1) : NULL;
 		char block[BLOCK];
+		uint64_t most;
 
-		if (!path || f.size > HPS_ARCHIVE_FILE_MAX || !read_exactly(fd, path, f.path_len))
-			return hps_error_set(err, HPS_E_LIMIT, "a file in it is larger than %llu bytes", (unsigned long long)HPS_ARCHIVE_FILE_MAX);
+		if (!path || !read_exactly(fd, path, f.path_len))
+			return hps_error_set(err, HPS_E_FORMAT, "it ends in the middle of a name");
+		most = wanted->limit ? wanted->limit(wanted->arg, path) : HPS_ARCHIVE_FILE_MAX;
+		if (f.size > most)
+			return hps_error_set(err, HPS_E_LIMIT, "'%s' in it is larger than %llu bytes", path, (unsigned long long)most);
 		for (uint64_t left = f.size; left;) {
 			size_t n = left < sizeof block ? left : sizeof block;
 
@@ -186,8 +190,10 @@ int hps_archive_read(int fd, const struct hps_archive *wanted, struct hps_error 
 		return hps_error_errno(err, "reading an archive");
 	fflush(NULL);
 	pid = fork();
-	if (pid == 0)
+	if (pid == 0) {
+		close(ends[0]); /* or it would never hear that nobody reads any more */
 		_exit(child(fd, wanted, ends[1]));
+	}
 	close(ends[1]);
 	r = pid < 0 ? hps_error_errno(err, "reading an archive") : take_frames(ends[0], wanted, err);
 	close(ends[0]);

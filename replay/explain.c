@@ -73,7 +73,7 @@ static int left_the_same(struct laboratory *lab, const struct hps_original *o, c
 	*ret = false;
 	if (!same_end(&o->trial, entry))
 		return 0;
-	r = hps_outputs_compare(lab->l, o, entry, products, root_fd, &bits, &none, &outputs, err);
+	r = hps_outputs_compare(o, entry, products, root_fd, &bits, &none, &outputs, err);
 	different = r ? NULL : first_different(&outputs);
 	*ret = !r && !different;
 	if (different && note)
@@ -89,7 +89,7 @@ static int judge_rerun(struct laboratory *lab, const struct hps_rerun *rerun, bo
 	bool same = false;
 	int r = hps_ledger_find(lab->l, rerun->id, &entry, err);
 
-	r = r ? r : hps_manifest_load(lab->l, &entry, "products", &products, err);
+	r = r ? r : hps_manifest_load(hps_ledger_objects(lab->l), &entry, "products", &products, err);
 	*ret = HPS_EFFECT_OTHER;
 	if (!r)
 		r = left_the_same(lab, lab->b, &entry, products, rerun->root_fd, note, &same, err);
@@ -350,7 +350,7 @@ static int keep_rerun(struct laboratory *lab, const struct hps_original *o, cons
 	if (!r && (rerun.view.problems.n || !*rerun.id))
 		r = hps_error_set(err, HPS_E_UNDECIDED, "rerunning the trial: %s", rerun.view.problems.n ? rerun.view.problems.v[0].why : "it left no record");
 	r = r ? r : hps_ledger_find(lab->l, rerun.id, &entry, err);
-	r = r ? r : hps_manifest_load(lab->l, &entry, "products", &products, err);
+	r = r ? r : hps_manifest_load(hps_ledger_objects(lab->l), &entry, "products", &products, err);
 	r = r ? r : hps_rerun_keep(&rerun, products, dir, err);
 	hps_entry_release(&entry);
 	hps_plan_release(&plan);

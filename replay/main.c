@@ -1,13 +1,16 @@
 /* hps-replay: rebuild a recorded trial, run it again, compare, sign the verdict. */
 #include "replay/replay.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct options {
-	const char *ledger, *keep, *view;
+	const char *ledger, *keep, *view, *trust;
 	struct hps_strv rtol, atol, unmasked;
 	struct hps_chain_options chain;
 	int64_t passphrase_fd;
+	uint64_t max_bytes;
 	bool json, plan, network, verbose, have_passphrase;
 };
 
@@ -64,7 +67,7 @@ static int keep(const struct options *o, struct hps_ledger *l, const struct hps_
 	int r = *rerun->id ? hps_ledger_find(l, rerun->id, &entry, err) : 0;
 
 	if (!r && *rerun->id)
-		r = hps_manifest_load(l, &entry, "products", &products, err);
+		r = hps_manifest_load(hps_ledger_objects(l), &entry, "products", &products, err);
 	r = r ? r : hps_rerun_keep(rerun, products, o->keep, err);
 	hps_entry_release(&entry);
 	return r;
@@ -138,8 +141,21 @@ static int replay(const struct options *o, struct hps_ledger *l, struct hps_chai
 	return r;
 }
 
+static int load(const struct options *o, struct hps_ledger *l, const char *id, struct hps_original *ret, char **ret_bundle, char **ret_temporary,
+		struct hps_error *err)
+{
+	const struct hps_unpack_options unpack = { o->trust, o->max_bytes };
+	int r;
+
+	if (!hps_is_bundle(id))
+		return hps_original_load(l, id, ret, err);
+	r = hps_bundle_open(id, &unpack, ret_bundle, ret_temporary, err);
+	return r ? r : hps_original_unpacked(*ret_bundle, o->trust, ret, err);
+}
+
 static int run_or_plan(const struct options *o, const char *id, bool plan_only, struct hps_error *err)
 {
+	_cleanup_free_ char *bundle = NULL, *temporary = NULL;
 	_cleanup_free_ char *dir = hps_ledger_path(o->ledger);
 	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
 	struct hps_original original = { 0 };
@@ -149,16 +165,20 @@ static int run_or_plan(const struct options *o, const char *id, bool plan_only, 
 	int r = hps_passphrase_read(o->have_passphrase ? (int)o->passphrase_fd : -1, &passphrase, err);
 
 	r = r ? r : hps_ledger_open(dir, plan_only ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, passphrase, &l, err);
-	r = r ? r : hps_original_load(l, id, &original, err);
+	r = r ? r : load(o, l, id, &original, &bundle, &temporary, err);
 	r = r ? r : hps_plan_make(&original, &plan, err);
 	if (!r)
 		hps_plan_add_neighbours(&plan, original.started_ns);
 	r = r ? r : hps_chain_open(&chain, l, &o->chain, &plan, err);
+	if (!r && bundle)
+		hps_strv_addf(&chain.stores, "%s/objects", bundle);
 	if (!r)
 		r = plan_only ? show_plan(o, &chain, &original, &plan, err) : replay(o, l, &chain, &original, &plan, passphrase, err);
 	hps_chain_release(&chain);
 	hps_plan_release(&plan);
 	hps_original_release(&original);
+	if (temporary)
+		(void)!hps_dir_remove(AT_FDCWD, temporary, NULL);
 	hps_wipe_free(passphrase);
 	return r;
 }
@@ -192,11 +212,13 @@ static const struct hps_option options[] = {
 	{ "packages", 0, HPS_OPT_STRINGS, FIELD(chain.packages), "DIR", "a folder of Debian package files, beside apt's (repeatable)", 0 },
 	{ "image", 0, HPS_OPT_STRINGS, FIELD(chain.images), "DIR", "a container image in OCI layout (repeatable)", 0 },
 	{ "substitute", 0, HPS_OPT_STRINGS, FIELD(chain.substitutes), "PATH=FILE", "another content for a file; no verdict above level L0 then", 0 },
+	{ "trust", 0, HPS_OPT_STRING, FIELD(trust), "FILE", "of a bundle: trust the keys in FILE instead of those that came with it", 0 },
+	{ "max-bytes", 0, HPS_OPT_U64, FIELD(max_bytes), "N", "of a bundle: unpack at most N bytes (default: 16 GiB)", 0 },
 	{ "network", 0, HPS_OPT_FLAG, FIELD(network), NULL, "let the rerun use this machine's network", 0 },
 	{ "verbose", 'v', HPS_OPT_FLAG, FIELD(verbose), NULL, "show the rerun's output on stderr", 0 },
 	{ "key-passphrase-fd", 0, HPS_OPT_I64, FIELD(passphrase_fd), "N", "read the passphrase of the keys from descriptor N", FIELD(have_passphrase) + 1 },
 };
-static const struct hps_command command = { NULL,    "[options] ID", "Rebuild a recorded trial, run it again, compare its outputs, append a signed verdict.",
+static const struct hps_command command = { NULL,    "[options] ID|BUNDLE", "Rebuild a recorded trial, run it again, compare its outputs, append a signed verdict.",
 					    options, ARRAY_SIZE(options), sizeof(struct options), 1, 1, run };
 
 static const struct hps_option plan_options[] = {
@@ -207,13 +229,15 @@ static const struct hps_option plan_options[] = {
 	{ "packages", 0, HPS_OPT_STRINGS, FIELD(chain.packages), "DIR", "a folder of Debian package files, beside apt's (repeatable)", 0 },
 	{ "image", 0, HPS_OPT_STRINGS, FIELD(chain.images), "DIR", "a container image in OCI layout (repeatable)", 0 },
 	{ "substitute", 0, HPS_OPT_STRINGS, FIELD(chain.substitutes), "PATH=FILE", "another content for a file; no verdict above level L0 then", 0 },
+	{ "trust", 0, HPS_OPT_STRING, FIELD(trust), "FILE", "of a bundle: trust the keys in FILE instead of those that came with it", 0 },
+	{ "max-bytes", 0, HPS_OPT_U64, FIELD(max_bytes), "N", "of a bundle: unpack at most N bytes (default: 16 GiB)", 0 },
 };
-static const struct hps_command command_plan = { "plan", "[options] ID", "Say which files a replay would use, from where, and what is missing; run nothing.",
+static const struct hps_command command_plan = { "plan", "[options] ID|BUNDLE", "Say which files a replay would use, from where, and what is missing; run nothing.",
 						 plan_options, ARRAY_SIZE(plan_options), sizeof(struct options), 1, 1, run_plan };
 
 int main(int argc, char **argv)
 {
-	const struct hps_command commands[] = { command, command_plan, hps_command_compare, hps_command_explain };
+	const struct hps_command commands[] = { command, command_plan, hps_command_pack, hps_command_unpack, hps_command_compare, hps_command_explain };
 	const struct hps_program program = { "hps-replay", "rebuild, rerun and judge a recorded trial", commands, ARRAY_SIZE(commands) };
 
 	return hps_main(&program, argc, argv);

@@ -1,6 +1,7 @@
 /* The record to replay: the trial's entry, its begin entry and its manifests, as one struct. What the record withholds is a hole. */
 #include "replay/replay.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,11 +47,27 @@ static const char *find_manifest(const struct hps_entry *trial, const char *name
 	return NULL;
 }
 
-int hps_manifest_load(struct hps_ledger *l, const struct hps_entry *trial, const char *name, json_t **ret, struct hps_error *err)
+void hps_manifest_digests(const json_t *statement, struct hps_strv *ret)
+{
+	const json_t *lists[] = { hps_json_at(statement, "subject", NULL), hps_json_at(statement, "predicate", "buildDefinition", "resolvedDependencies", NULL) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		const json_t *item;
+		size_t k;
+
+		json_array_foreach((json_t *)(uintptr_t)lists[i], k, item) {
+			const char *name = hps_json_text(item, "name"), *hex = hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
+
+			if (hex && name && (i ? hps_json_text(item, "mediaType") != NULL : !strcmp(name, "products")))
+				hps_strv_add(ret, hex);
+		}
+	}
+}
+
+int hps_manifest_load(struct hps_objects *objects, const struct hps_entry *trial, const char *name, json_t **ret, struct hps_error *err)
 {
 	_cleanup_json_ json_t *whole = NULL;
 	const char *hex = find_manifest(trial, name);
-	struct hps_objects *objects = hps_ledger_objects(l);
 	struct hps_digest digest;
 	json_t *items;
 	int r;
@@ -171,20 +188,17 @@ static void read_standard(const json_t *parameters, struct hps_original *o)
 }
 
 /* The seed is kept beside the ledger and never in it. */
-static void read_entropy(const struct hps_ledger *l, const json_t *p, struct hps_original *o)
+static void read_entropy(char *seed, const json_t *p, struct hps_original *o)
 {
 	const json_t *entropy = hps_json_at(p, "entropy", NULL);
 	const char *mode = hps_json_text(entropy, "mode");
 
 	o->seeded = mode && strcmp(mode, "off") != 0;
 	o->seeded_fully = json_is_true(hps_json_at(entropy, "full", NULL));
-	if (!o->seeded)
-		return;
-	o->seed = hps_format("%s/secrets/entropy/%s", hps_ledger_dir(l), o->begin.id);
-	if (access(o->seed, R_OK)) {
-		free(o->seed);
-		o->seed = NULL;
-	}
+	if (o->seeded && !access(seed, R_OK))
+		o->seed = seed;
+	else
+		free(seed);
 }
 
 static void read_host(const struct hps_original *o, char **ret)
@@ -204,7 +218,8 @@ static void read_end(const json_t *p, struct hps_original *o)
 	o->code = (int)hps_json_int(end, o->killed ? "signal" : "code", 0);
 }
 
-static int read_predicate(const struct hps_ledger *l, struct hps_original *o, struct hps_error *err)
+/* seed: where it would lie; taken. */
+static int read_predicate(char *seed, struct hps_original *o, struct hps_error *err)
 {
 	const json_t *p = predicate(&o->trial), *parameters = hps_json_at(p, "buildDefinition", "externalParameters", NULL);
 	const char *wall = hps_json_text(hps_json_at(p, "resources", NULL), "wallSeconds");
@@ -213,6 +228,7 @@ static int read_predicate(const struct hps_ledger *l, struct hps_original *o, st
 	const json_t *options = hps_json_at(p, "buildDefinition", "internalParameters", "options", NULL);
 	int r = read_words(hps_json_at(parameters, "command", NULL), "command", &o->argv, err);
 
+	read_entropy(seed, p, o);
 	if (!r && !o->argv.n)
 		return hps_error_set(err, HPS_E_FORMAT, "reading the record: it has no command");
 	r = r ? r : read_words(hps_json_at(options, "metrics", NULL), "list of metrics files", &o->metrics, err);
@@ -232,7 +248,6 @@ static int read_predicate(const struct hps_ledger *l, struct hps_original *o, st
 	if (!started || hps_time_parse(started, &o->started_ns))
 		o->started_ns = 0;
 	read_standard(parameters, o);
-	read_entropy(l, p, o);
 	o->no_network = json_is_true(hps_json_at(options, "noNetwork", NULL));
 	read_host(o, &o->host);
 	read_end(p, o);
@@ -259,6 +274,15 @@ static int verify(struct hps_ledger *l, const struct hps_original *o, struct hps
 	return r;
 }
 
+static int read_record(char *seed, struct hps_original *ret, struct hps_error *err)
+{
+	int r = read_predicate(seed, ret, err);
+
+	r = r ? r : hps_manifest_load(ret->objects, &ret->trial, "materials", &ret->materials, err);
+	r = r ? r : hps_manifest_load(ret->objects, &ret->trial, "products", &ret->products, err);
+	return r ? r : hps_manifest_load(ret->objects, &ret->trial, "misses", &ret->misses, err);
+}
+
 int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err)
 {
 	int r = hps_ledger_find_trial(l, id, &ret->trial, err);
@@ -270,16 +294,60 @@ int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original 
 	r = hps_ledger_find(l, ret->trial.begin, &ret->begin, err);
 	r = r ? r : verify(l, ret, err);
 	r = r ? r : hps_study_spec(l, &ret->trial, &ret->spec, err);
-	r = r ? r : read_predicate(l, ret, err);
-	r = r ? r : hps_manifest_load(l, &ret->trial, "materials", &ret->materials, err);
-	r = r ? r : hps_manifest_load(l, &ret->trial, "products", &ret->products, err);
-	return r ? r : hps_manifest_load(l, &ret->trial, "misses", &ret->misses, err);
+	if (r)
+		return r;
+	ret->objects = hps_ledger_objects(l);
+	return read_record(hps_format("%s/secrets/entropy/%s", hps_ledger_dir(l), ret->begin.id), ret, err);
+}
+
+/* ---- of a bundle ---- */
+
+static int read_entry(const char *dir, const char *name, struct hps_entry *ret, struct hps_error *err)
+{
+	_cleanup_free_ char *statement = hps_format("%s/evidence/%s.statement.json", dir, name), *pae = hps_format("%s/evidence/%s.pae", dir, name);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_fd_ int fd = open(pae, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct hps_digest d;
+	int r = fd < 0 ? hps_error_errno(err, "opening '%s'", pae) : hps_digest_fd(fd, &d, NULL, err);
+
+	r = r ? r : hps_file_read(AT_FDCWD, statement, HPS_JSON_MAX, &text, err);
+	r = r ? r : hps_json_parse(text.data ? text.data : "", text.len, &ret->statement, err);
+	if (!r)
+		hps_digest_hex(&d, ret->id);
+	return r;
+}
+
+int hps_original_unpacked(const char *dir, const char *trust, struct hps_original *ret, struct hps_error *err)
+{
+	_cleanup_free_ char *evidence = hps_format("%s/evidence", dir), *objects = hps_format("%s/objects", dir);
+	const char *type, *begin;
+	int r = hps_evidence_run(evidence, trust, err);
+
+	r = r ? r : read_entry(dir, "entry", &ret->trial, err);
+	type = r ? NULL : hps_json_text(ret->trial.statement, "predicateType");
+	if (!r && (!type || strcmp(type, HPS_PREDICATE_TRIAL) != 0))
+		r = hps_error_set(err, HPS_E_FORMAT, "'%s': its entry is no trial", dir);
+	r = r ? r : read_entry(dir, "begin", &ret->begin, err);
+	begin = r ? NULL : hps_json_text(predicate(&ret->trial), "begin");
+	if (!r && (!begin || strcmp(begin, ret->begin.id) != 0))
+		r = hps_error_set(err, HPS_E_DAMAGED, "'%s': its begin entry belongs to another trial", dir);
+	r = r ? r : hps_objects_open(AT_FDCWD, objects, false, &ret->own, err);
+	if (r)
+		return r;
+	ret->objects = ret->own;
+	ret->trial.begin = hps_strdup(ret->begin.id);
+	if (!trust)
+		hps_hole_add(&ret->holes, "keys", "those that came with the bundle; --trust gives others");
+	if (hps_json_text(predicate(&ret->trial), "study"))
+		hps_hole_add(&ret->holes, "study", "what it declared is not in a bundle: no tolerances, no variables of it");
+	return read_record(hps_format("%s/seed", dir), ret, err);
 }
 
 void hps_original_release(struct hps_original *o)
 {
 	hps_entry_release(&o->trial);
 	hps_entry_release(&o->begin);
+	hps_objects_free(o->own);
 	json_decref(o->spec);
 	json_decref(o->materials);
 	json_decref(o->products);

@@ -187,12 +187,12 @@ static int compare_metrics(struct comparer *c, const json_t *original, const jso
 	return 0;
 }
 
-int hps_outputs_compare(struct hps_ledger *l, const struct hps_original *o, const struct hps_entry *rerun, const json_t *products, int root_fd,
+int hps_outputs_compare(const struct hps_original *o, const struct hps_entry *rerun, const json_t *products, int root_fd,
 			const struct hps_tolerance *tolerance, const struct hps_map *metric_tolerances, struct hps_outputs *ret,
 			struct hps_error *err)
 {
 	struct hps_tolerance of_metrics = *tolerance;
-	struct comparer c = { .objects = hps_ledger_objects(l),
+	struct comparer c = { .objects = o->objects,
 			      .root_fd = root_fd,
 			      .metrics_path = o->metrics_path,
 			      .tolerance = tolerance,

@@ -29,6 +29,8 @@ void hps_holes_release(struct hps_holes *h);
 
 struct hps_original {
 	struct hps_entry trial, begin;
+	struct hps_objects *objects; /* where its manifests and outputs are: the ledger's, or the bundle's */
+	struct hps_objects *own;     /* of a bundle: closed with this */
 	json_t *spec;		      /* of its study; NULL when it has none */
 	json_t *materials, *products, *misses; /* the manifests' items */
 	struct hps_strv argv, environment; /* NAME=value */
@@ -47,7 +49,10 @@ struct hps_original {
 /* Finds the trial, checks its entry and reads its manifests. HPS_E_DAMAGED and kin: the record cannot be trusted. */
 int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err) HPS_MUST;
 /* The items of one manifest of a trial ("materials", "products"); HPS_E_NOTFOUND when it is not in the content store. */
-int hps_manifest_load(struct hps_ledger *l, const struct hps_entry *trial, const char *name, json_t **ret, struct hps_error *err) HPS_MUST;
+int hps_manifest_load(struct hps_objects *objects, const struct hps_entry *trial, const char *name, json_t **ret, struct hps_error *err) HPS_MUST;
+void hps_manifest_digests(const json_t *statement, struct hps_strv *ret); /* hex, of all that it names */
+/* From a folder that hps_bundle_unpack() made. Its keys are those of `trust`, or else its own. */
+int hps_original_unpacked(const char *dir, const char *trust, struct hps_original *ret, struct hps_error *err) HPS_MUST;
 const char *hps_product_digest(const json_t *product); /* hex; NULL when no file is left at its path, or it could not be read */
 void hps_original_release(struct hps_original *o);
 
@@ -145,6 +150,7 @@ struct hps_archive {
 	bool package; /* a .deb; else a tar, as it is or compressed by gzip, xz, zstd, bzip2 */
 	bool (*wants)(void *arg, const char *path); /* absolute; asked in the confined process that reads */
 	int (*take)(void *arg, const char *path, struct hps_buf *content, struct hps_error *err);
+	uint64_t (*limit)(void *arg, const char *path); /* bytes that it may have at most; NULL: HPS_ARCHIVE_FILE_MAX */
 	void *arg;
 };
 int hps_archive_read(int fd, const struct hps_archive *wanted, struct hps_error *err) HPS_MUST;
@@ -290,7 +296,7 @@ void hps_inside_main(const struct hps_inside *in, int sock_fd) __attribute__((no
 
 struct hps_rerun_options {
 	const char *passphrase; /* of the ledger's keys, or NULL */
-	const char *const *stores; /* content stores, the ledger's first */
+	const char *const *stores; /* content stores, the ledger's first; none: the ledger's alone */
 	size_t n_stores;
 	enum hps_view_kind kind;
 	bool network, verbose;
@@ -683,7 +689,7 @@ struct hps_outputs {
 /* Two products of one path, NULL when that run did not touch it. Everything that a record says of a product is compared: is it
  * still there, type, target, mode, content. */
 void hps_product_compare(const json_t *original, const json_t *rerun, struct hps_output *ret);
-int hps_outputs_compare(struct hps_ledger *l, const struct hps_original *o, const struct hps_entry *rerun, const json_t *products, int root_fd,
+int hps_outputs_compare(const struct hps_original *o, const struct hps_entry *rerun, const json_t *products, int root_fd,
 			const struct hps_tolerance *tolerance, const struct hps_map *metric_tolerances, struct hps_outputs *ret,
 			struct hps_error *err) HPS_MUST;
 void hps_outputs_release(struct hps_outputs *o);
@@ -735,6 +741,32 @@ int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_pl
 json_t *hps_judgement_statement(const struct hps_judgement *j); /* docs/FORMATS.md, "Verdicts" */
 json_t *hps_judgement_json(const struct hps_judgement *j);	 /* hps.verdict/1 */
 void hps_judgement_release(struct hps_judgement *j);
+
+/* ---- pack.c, unpack.c: a trial as one file --------------------------------------------------------------------------------------------- */
+
+struct hps_pack_options {
+	bool seed;    /* of its random numbers, too: whoever has it knows what it drew */
+	bool partial; /* contents that cannot be had are left out */
+};
+struct hps_packed {
+	struct hps_holes missing;
+	size_t n_files;
+	uint64_t bytes; /* before compression */
+};
+int hps_bundle_pack(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *plan, struct hps_sources *sources, const struct hps_pack_options *options,
+	     const char *file, struct hps_packed *ret, struct hps_error *err) HPS_MUST;
+
+struct hps_unpack_options {
+	const char *trust; /* NULL: the keys that came with it */
+	uint64_t max_bytes;
+};
+/* Makes dir with evidence/, objects/ and perhaps seed; it appears whole or not at all. HPS_E_DAMAGED, HPS_E_SIGNATURE, HPS_E_LIMIT. */
+int hps_bundle_unpack(const char *file, const char *dir, const struct hps_unpack_options *options, struct hps_error *err) HPS_MUST;
+bool hps_is_bundle(const char *word); /* a path, where else an id stands */
+/* What may be replayed: the folder as it is, a file unpacked into a temporary one, whose name is in *ret_temporary then. */
+int hps_bundle_open(const char *path, const struct hps_unpack_options *options, char **ret_dir, char **ret_temporary, struct hps_error *err) HPS_MUST;
+extern const struct hps_command hps_command_pack, hps_command_unpack;
+int hps_evidence_run(const char *dir, const char *trust, struct hps_error *err) HPS_MUST; /* hps-ledger check */
 
 /* ---- report.c: for people ----------------------------------------------------------------------------------------------------------------------------------- */
 

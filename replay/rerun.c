@@ -286,7 +286,8 @@ static int start(const struct hps_inside *in, const struct hps_original *o, cons
 static int run_recorder(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
 			const sigset_t *signals, struct hps_rerun *ret, struct hps_error *err)
 {
-	_cleanup_free_ char *program = hps_sibling_program("hps-record");
+	_cleanup_free_ char *program = hps_sibling_program("hps-record"), *objects = hps_format("%s/objects", hps_ledger_dir(l)),
+			    *own = hps_path_absolute(objects);
 	_cleanup_strv_ struct hps_strv argv = HPS_STRV_INIT;
 	_cleanup_fd_ int passphrase = -1;
 	static const char *const nothing[] = { NULL };
@@ -298,8 +299,8 @@ static int run_recorder(struct hps_ledger *l, const struct hps_original *o, cons
 	r = start(&(struct hps_inside){ .sandbox = { .uid = o->uid, .host = o->host, .network = options->network },
 					.plan = p,
 					.work = ret->work,
-					.stores = options->stores,
-					.n_stores = options->n_stores,
+					.stores = options->n_stores ? options->stores : (const char *const[]){ own },
+					.n_stores = options->n_stores ? options->n_stores : 1,
 					.kind = options->kind,
 					.program = program,
 					.argv = (const char *const *)argv.v,

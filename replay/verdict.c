@@ -191,10 +191,10 @@ static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const stru
 	struct hps_entry rerun = { 0 };
 	int r = hps_ledger_find(l, j->rerun->id, &rerun, err);
 
-	r = r ? r : hps_manifest_load(l, &rerun, "products", &products, err);
-	r = r ? r : hps_manifest_load(l, &rerun, "materials", &materials, err);
-	r = r ? r : hps_manifest_load(l, &rerun, "misses", &misses, err);
-	r = r ? r : hps_outputs_compare(l, j->original, &rerun, products, j->rerun->root_fd, &j->tolerance, &j->metric_tolerances, &j->outputs,
+	r = r ? r : hps_manifest_load(hps_ledger_objects(l), &rerun, "products", &products, err);
+	r = r ? r : hps_manifest_load(hps_ledger_objects(l), &rerun, "materials", &materials, err);
+	r = r ? r : hps_manifest_load(hps_ledger_objects(l), &rerun, "misses", &misses, err);
+	r = r ? r : hps_outputs_compare(j->original, &rerun, products, j->rerun->root_fd, &j->tolerance, &j->metric_tolerances, &j->outputs,
 					 err);
 	if (!r) {
 		judge_outputs(j, &rerun);

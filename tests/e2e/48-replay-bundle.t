@@ -1,0 +1,69 @@
+#!/bin/sh
+# A trial as one file: replayed where nothing of it is left, and never unpacked when anything in it does not hold.
+set -u
+. "${HPS_SOURCE:?}/tests/lib.sh"
+new_ledger
+mkdir w
+cd w
+cat >trial.py <<'P'
+import json, os, random
+json.dump({"n": len(open("data").read()), "drawn": random.random()}, open("result.json", "w"))
+P
+printf 'some data\n' >data
+ok "recorded" hps-record -q --id-file "$T/id" -- /usr/bin/python3 trial.py </dev/null
+id=$(cat "$T/id")
+ok "packed" hps-replay pack --with-seed "$id" "$T/whole.hps"
+is "packed: for the owner alone" "$(stat -c %a "$T/whole.hps")" 600
+status "packed without the seed" 0 hps-replay pack "$id" "$T/seedless.hps"
+like "packed without the seed: said" "$(cat "$T/err")" "without the seed of its random numbers"
+rm "$T/ledger/objects/$(sum data | cut -c1-2)/$(sum data | cut -c3-)"
+mv data "$T/data"
+status "not packed when a content is missing" 4 hps-replay pack "$id" "$T/never.hps"
+like "not packed: said" "$(cat "$T/err")" "1 contents cannot be had, first '$T/w/data' \(missing: it was not stored"
+not_ok "not packed: no file" test -e "$T/never.hps"
+status "packed in part" 0 hps-replay pack --partial "$id" "$T/partial.hps"
+like "packed in part: said" "$(cat "$T/err")" "left out: '$T/w/data'"
+cp "$T/ledger/trust.json" "$T/trust.json"
+
+# elsewhere: another ledger, nothing left of the first
+cd "$T"
+rm -rf w ledger
+HPS_LEDGER=$T/other
+ok "elsewhere: a ledger" hps-ledger init "$T/other"
+status "elsewhere: replays" 0 hps-replay --json "$T/whole.hps"
+is "elsewhere: verdict" "$(json "$T/out" "j['verdict'], j['level'], j['trial'] == '$id', j['view']['fromSystem']")" "('REPRODUCED-BITS', 'L2', True, 0)"
+like "elsewhere: whose keys" "$(json "$T/out" "[h['why'] for h in j['holes'] if h['what'] == 'keys']")" "those that came with the bundle"
+status "elsewhere, keys given: replays" 0 hps-replay --json --trust "$T/trust.json" "$T/whole.hps"
+is "elsewhere, keys given: no hole" "$(json "$T/out" "[h for h in j['holes'] if h['what'] == 'keys']")" "[]"
+status "elsewhere, keys of somebody else: refused" 3 hps-replay --trust "$T/other/trust.json" "$T/whole.hps"
+status "elsewhere, without the seed: diverges" 1 hps-replay --json "$T/seedless.hps"
+like "elsewhere, without the seed: the hole" "$(json "$T/out" "[h['why'] for h in j['holes'] if h['what'] == 'random numbers']")" "the seed that was kept for them is not here"
+status "elsewhere, in part: not rebuilt" 4 hps-replay --json "$T/partial.hps"
+is "elsewhere, in part: named" "$(json "$T/out" "[m['path'].split('/')[-1] for m in j['missing']]")" "['data']"
+status "elsewhere: plan" 0 hps-replay plan --json "$T/whole.hps"
+ok "elsewhere: unpacked" hps-replay unpack --trust "$T/trust.json" "$T/whole.hps" "$T/folder"
+status "elsewhere: the folder replays, too" 0 hps-replay "$T/folder"
+status "elsewhere: not unpacked over something" 4 hps-replay unpack "$T/whole.hps" "$T/folder"
+status "elsewhere: a limit" 3 hps-replay unpack --max-bytes 100000 "$T/whole.hps" "$T/small"
+is "elsewhere: a limit leaves nothing" "$(ls -d "$T"/small* 2>/dev/null | wc -l)" 0
+ok "elsewhere: the ledger holds" hps-ledger verify
+
+# what must not be unpacked: nothing of it outside, whatever it is
+mkdir "$T/hostile" "$T/in"
+/usr/bin/python3 "$HPS_SOURCE/tests/e2e/replay-bundles.py" "$T/folder" "$T/hostile" >"$T/names"
+ok "hostile: control: the unchanged one is unpacked" hps-replay unpack "$T/hostile/good.hps" "$T/in/good"
+rm -rf "$T/in/good"
+taken=
+odd=
+while read -r name; do
+	hps-replay unpack "$T/hostile/$name.hps" "$T/in/out" >/dev/null 2>"$T/err"
+	got=$?
+	case $got in 3 | 4) ;; *) odd="$odd $name:$got" ;; esac
+	[ -z "$(ls -A "$T/in")" ] || taken="$taken $name"
+	rm -rf "$T/in/out"
+done <"$T/names"
+ok "hostile: there are more than 90" test "$(wc -l <"$T/names")" -gt 90
+is "hostile: all are refused, by status" "$odd" ""
+is "hostile: nothing of any is left" "$taken" ""
+is "hostile: nothing elsewhere" "$(ls -d /etc/evil "$T/evil" "$T/hostile/escape" evil 2>/dev/null)" ""
+done_testing
