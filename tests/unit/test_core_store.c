@@ -69,6 +69,26 @@ static void round_trip(enum hps_key_type type, const char *passphrase)
 	assert_fails(HPS_E_SIGNATURE, hps_key_verify(public_key, "text", 4, "", 0, err));
 }
 
+/* RFC 8439, appendix A.1, vectors 1 and 2: the key stream of an all-zero key, blocks 0 and 1. */
+static void test_stream(void **state)
+{
+	static const char expected[] = "76b8e0ada0f13d90405d6ae55386bd28bdd219b8a08ded1aa836efcc8b770dc7"
+				       "da41597c5157488d7724e03fb8d84a376a43b8f41518a11cc387b669b2ee6586"
+				       "9f07e7be5551387a98ba977c732d080dcb0f29a048e3656912c6533e32ee7aed"
+				       "29b721769ce64e43d57133b074d839d531ed1f28510afb45ace10a1f4b794d6f";
+	const uint8_t key[32] = { 0 };
+	uint8_t stream[128];
+	char hex[2 * sizeof stream + 1];
+
+	(void)state;
+	hps_stream(key, 0, stream, sizeof stream);
+	hps_hex(hex, stream, sizeof stream);
+	assert_string_equal(hex, expected);
+	hps_stream(key, 60, stream, 9);
+	hps_hex(hex, stream, 9);
+	assert_memory_equal(hex, expected + 120, 18);
+}
+
 static void test_keys(void **state)
 {
 	struct hps_key *key = NULL;
@@ -188,7 +208,7 @@ static void test_run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hashes), cmocka_unit_test(test_keys),    cmocka_unit_test(test_other_keys_are_refused),
+		cmocka_unit_test(test_hashes), cmocka_unit_test(test_stream), cmocka_unit_test(test_keys),    cmocka_unit_test(test_other_keys_are_refused),
 		cmocka_unit_test(test_files),  cmocka_unit_test(test_objects), cmocka_unit_test(test_run),
 	};
 
