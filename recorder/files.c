@@ -178,7 +178,8 @@ static void note_alias(struct hps_file *file, struct hps_inode *inode, unsigned 
 		return;
 	file->existed = true;
 	file->uses |= uses;
-	file->first = inode->first;
+	if (!file->first)
+		file->first = inode->first;
 	if (other && !file->mode) {
 		file->mode = other->mode;
 		file->mtime_ns = other->mtime_ns;
