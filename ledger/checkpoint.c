@@ -38,6 +38,8 @@ int hps_checkpoint_parse(const char *text, size_t len, struct hps_checkpoint *re
 	size_t at = 0;
 	uint64_t n;
 
+	if (memchr(text, '\0', len)) /* it would end a line of ours before its line feed */
+		return hps_error_set(err, HPS_E_FORMAT, "reading a checkpoint: it has a NUL in it");
 	origin = take_line(text, len, &at);
 	size = take_line(text, len, &at);
 	root = take_line(text, len, &at);

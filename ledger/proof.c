@@ -83,6 +83,8 @@ static int read_proof(const char *at, const char *end, struct hps_tlog_proof *re
 	size_t len;
 	int r;
 
+	if (memchr(at, '\0', (size_t)(end - at)))
+		return malformed(err, "it has a NUL in it");
 	if (!(at = behind(at, (size_t)(end - at), PROOF_FIRST)))
 		return malformed(err, "it does not begin with 'c2sp.org/tlog-proof@v1'");
 	if (!take_line(&at, end, &line, &len))

@@ -204,7 +204,7 @@ static bool parse(struct request *q, const char *at, const char *end)
 	const char *feed = memchr(at, '\n', (size_t)(end - at));
 	_cleanup_free_ char *old = NULL;
 
-	if (!feed || feed - at < 5 || memcmp(at, "old ", 4) != 0)
+	if (memchr(at, '\0', (size_t)(end - at)) || !feed || feed - at < 5 || memcmp(at, "old ", 4) != 0)
 		return refuse(q, 400, "the first line is not 'old SIZE'");
 	old = hps_strndup(at + 4, (size_t)(feed - at) - 4);
 	if (hps_parse_u64(old, INT64_MAX, &q->old))
