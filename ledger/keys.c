@@ -253,15 +253,15 @@ int hps_ledger_may_sign(struct hps_ledger *l, const json_t *const *statements, s
 
 /* ---- for verification: noted in any order, judged in that of the log ---- */
 
+/* One for each entry, of which there may be a million: small. */
 struct note {
 	uint64_t index;
-	char *keyid, *kind;
-	char id[HPS_DIGEST_HEX];
+	const char *keyid, *kind;
 	json_t *change; /* the statement of a key entry */
 	bool counted;
 };
 
-void hps_authority_note(struct hps_authority *a, uint64_t index, const char *id, const char *keyid, const char *kind, json_t *statement, bool counted)
+void hps_authority_note(struct hps_authority *a, uint64_t index, const char *keyid, const char *kind, json_t *statement, bool counted)
 {
 	/* One copy of each key and kind: there are few. */
 	void **key = hps_map_slot(&a->words, keyid);
@@ -272,7 +272,6 @@ void hps_authority_note(struct hps_authority *a, uint64_t index, const char *id,
 	a->notes = hps_grow(a->notes, a->n, sizeof *n);
 	n = (struct note *)a->notes + a->n++;
 	*n = (struct note){ .index = index, .keyid = kept, .kind = *word ? *word : (*word = hps_strdup(kind)), .counted = counted };
-	memcpy(n->id, id, sizeof n->id);
 	if (!strcmp(kind, "key"))
 		n->change = json_incref(statement);
 }
@@ -302,7 +301,7 @@ void hps_authority_judge(struct hps_verifier *v)
 			r = hps_keyring_apply(&ring, n->index, n->change, &error);
 		if (!r)
 			continue;
-		hps_problem_add(v, (int64_t)n->index, n->id, NULL, "%s", error.message);
+		hps_problem_add(v, (int64_t)n->index, NULL, NULL, "%s", error.message);
 		v->found->n_checked -= n->counted;
 	}
 	hps_keyring_release(&ring);

@@ -691,7 +691,7 @@ struct hps_verifier {
 };
 
 /* `counted`: the entry is in found->n_checked. Keeps what it needs of the statement. */
-void hps_authority_note(struct hps_authority *a, uint64_t index, const char *id, const char *keyid, const char *kind, json_t *statement, bool counted);
+void hps_authority_note(struct hps_authority *a, uint64_t index, const char *keyid, const char *kind, json_t *statement, bool counted);
 void hps_authority_judge(struct hps_verifier *v);
 void hps_authority_release(struct hps_authority *a);
 

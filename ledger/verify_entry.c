@@ -147,7 +147,7 @@ static void check_statement(struct entry_check *c, const struct hps_envelope *e,
 		hps_verify_database_row(c->v, row);
 	hps_verify_objects(c->v, &entry);
 	note_withdrawal(c, &entry);
-	hps_authority_note(&c->v->authority, c->index, c->id, e->keyid, entry.kind, statement, c->counts && c->clean);
+	hps_authority_note(&c->v->authority, c->index, e->keyid, entry.kind, statement, c->counts && c->clean);
 	row->entry = NULL;
 }
 

@@ -58,7 +58,7 @@ P
 statement 90 search >s90.json
 if XDG_STATE_HOME=$T/.forgetful hps-ledger append --ledger forged s90.json >/dev/null 2>&1; then
 	status "verify finds an entry of a revoked key" 3 hps-ledger verify --ledger forged --trust first.json
-	like "… and says which" "$(cat out)" "entry @5 .*which entry @2 had revoked"
+	like "… and says which" "$(cat out)" "entry @5: .*which entry @2 had revoked"
 else
 	skip "an entry of a revoked key" "the look-up table cannot be changed behind the ledger's back any more"
 fi
@@ -77,7 +77,7 @@ cp new.pem led/keys/statement.pem
 status "verify holds" 0 hps-ledger verify
 /usr/bin/python3 -c 'import json; t = json.load(open("first.json")); t["statementKeys"][0]["kinds"] = ["trial"]; json.dump(t, open("narrow.json", "w"))'
 status "a verifier who allows the first key less finds the wrong role" 3 hps-ledger verify --trust narrow.json
-like "… at the entry" "$(cat out)" "entry @0 .*may not sign statements of the kind 'search'"
+like "… at the entry" "$(cat out)" "entry @0: .*may not sign statements of the kind 'search'"
 status "revoke it" 0 hps-ledger key revoke "$(keyid trial.pem)"
 status "twice is refused" 3 hps-ledger key revoke "$(keyid trial.pem)"
 cp trial.pem led/keys/statement.pem
