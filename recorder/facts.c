@@ -126,22 +126,22 @@ static json_t *dataset_item(const char *option, const char *cache_dir)
 	return item;
 }
 
-/* The repository first, and at full priority: the trial may change its files. The rest takes what the trial leaves. */
+/* The repository and the cards' state first, and at full priority: the trial changes them. The rest takes what the trial leaves. */
 static json_t *gather_machine(const struct hps_facts_request *request, const char *cache_dir)
 {
 	json_t *facts = json_object(), *rows = json_array(), *datasets = json_array();
 	struct sched_param idle = { 0 };
 
 	hps_identity_git(rows, request->dir);
+	hps_identity_gpu(rows, "", NULL, "before", GPU_LIMIT_MS);
 	sched_setscheduler(0, SCHED_IDLE, &idle);
-	for (size_t i = 0; request->datasets && i < request->datasets->n; i++)
-		hps_json_add(datasets, dataset_item(request->datasets->v[i], cache_dir));
 	hps_identity_cpu(rows, "");
 	hps_identity_limits(rows, "");
 	hps_identity_host(rows, "");
 	hps_identity_scheduler(rows, "", environ);
 	hps_identity_container(rows, "", environ, request->engine);
-	hps_identity_gpu(rows, "", NULL, "before", GPU_LIMIT_MS);
+	for (size_t i = 0; request->datasets && i < request->datasets->n; i++)
+		hps_json_add(datasets, dataset_item(request->datasets->v[i], cache_dir));
 	hps_json_set(facts, "identities", rows);
 	hps_json_set(facts, "datasets", datasets);
 	return facts;
