@@ -84,6 +84,55 @@ int hps_attested_find(int tilesfd, const struct hps_trust *trust, uint64_t index
 	return hps_error_set(err, HPS_E_NOTFOUND, "looking for an attested checkpoint: there is none of more than %llu entries", (unsigned long long)index);
 }
 
+/* ---- verifying ---- */
+
+static void verify_one(struct hps_verifier *v, uint64_t size, const struct hps_digest *root)
+{
+	_cleanup_free_ char *path = hps_format(HPS_ATTESTED_DIR "/%llu" ENDING, (unsigned long long)size), *file = hps_format("tiles/%s", path);
+	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
+
+	if (hps_file_read(v->tilesfd, path, HPS_NOTE_MAX, &note, &error) || hps_checkpoint_open(note.data ? note.data : "", note.len, &v->trust.log, &c, &error))
+		hps_problem_add(v, -1, NULL, file, "%s", error.message);
+	else if (c.size != size || !hps_digest_equal(&c.root, root))
+		hps_problem_add(v, -1, NULL, file, "others have signed another tree of %llu entries than the one that is here", (unsigned long long)size);
+}
+
+/* Of the ledger as it is now: it may have grown, and been attested, since verification began. */
+static uint64_t size_now(struct hps_verifier *v)
+{
+	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
+	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
+
+	if (!hps_file_read(v->tilesfd, "checkpoint", HPS_NOTE_MAX, &note, NULL))
+		(void)!hps_checkpoint_open(note.data ? note.data : "", note.len, &v->trust.log, &c, NULL);
+	return c.size > v->n ? c.size : v->n;
+}
+
+void hps_verify_attested(struct hps_verifier *v)
+{
+	struct sizes sizes = { NULL, 0 };
+	struct hps_merkle tree = { 0 };
+
+	(void)!list_sizes(v->tilesfd, &sizes, NULL);
+	for (size_t i = 0; i < sizes.n; i++) {
+		struct hps_digest root;
+
+		if (sizes.v[i] > v->n) {
+			if (sizes.v[i] > size_now(v))
+				hps_problem_add(v, -1, NULL, "tiles/" HPS_ATTESTED_DIR, "others have signed a tree of %llu entries: this is an older copy, or part of it is lost",
+						(unsigned long long)sizes.v[i]);
+			break;
+		}
+		while (tree.size < sizes.v[i])
+			hps_merkle_add(&tree, &v->hash[tree.size], NULL);
+		hps_merkle_root(&tree, &root);
+		verify_one(v, sizes.v[i], &root);
+	}
+	free(sizes.v);
+}
+
 /* ---- asking witnesses ---- */
 
 #define TIMEOUT_NS ((int64_t)10 * 1000000000)

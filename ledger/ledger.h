@@ -693,6 +693,7 @@ struct hps_verifier {
 /* `counted`: the entry is in found->n_checked. Keeps what it needs of the statement. */
 void hps_authority_note(struct hps_authority *a, uint64_t index, const char *keyid, const char *kind, json_t *statement, bool counted);
 void hps_authority_judge(struct hps_verifier *v);
+void hps_verify_attested(struct hps_verifier *v); /* attest.c: what others have signed is of this tree */
 void hps_authority_release(struct hps_authority *a);
 
 void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)

@@ -340,8 +340,10 @@ static void verify_all(struct hps_verifier *v)
 		hps_verify_tiles(v);
 	if (v->store)
 		hps_verify_database(v);
-	if (v->n == v->found->size)
+	if (v->n == v->found->size) {
+		hps_verify_attested(v);
 		hps_verify_journal(v);
+	}
 	hps_verify_missing(v);
 	hps_authority_judge(v); /* when every entry has been read, also what is pending */
 }

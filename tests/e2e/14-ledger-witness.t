@@ -78,6 +78,11 @@ status "proving now" 0 hps-ledger prove -o proof @1
 status "… holds" 0 hps-ledger check --trust trust.closed proof
 like "… with the time" "$(cat out)" "^checkpoint.tsr: the checkpoint existed at 20"
 status "verify is not disturbed" 0 hps-ledger verify
+cp -r led other && sed -i '2s/3/2/' other/tiles/attested/3.checkpoint
+status "… but by an attested checkpoint that was changed" 3 hps-ledger verify --ledger other
+like "… which it names" "$(cat out)" "tiles/attested/3.checkpoint: "
+mv led/tiles/attested/3.checkpoint other/tiles/attested/9.checkpoint && cp other/tiles/attested/9.checkpoint led/tiles/attested/3.checkpoint
+status "… and by one of more entries than there are" 3 hps-ledger verify --ledger other
 (cd proof && GO111MODULE=off GOFLAGS='' GOPATH=/usr/share/gocode go build -o ../reader verify.go)
 proof_in() { (cd "$1" && shift && "$@"); }
 ok "Go finds the quorum" proof_in proof ../reader entry
