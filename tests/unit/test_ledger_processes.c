@@ -6,9 +6,13 @@
 #include <sys/mount.h>
 #include <time.h>
 
-#define WRITERS 8
-#define EACH 40 /* together over the boundary of a tile */
-#define KILLS 120
+#define WRITERS_MAX 64
+
+/* Short, and under `make check-full`. */
+static int pick(int brief, int full)
+{
+	return getenv("HPS_TEST_FULL") ? full : brief;
+}
 
 /* ---- acknowledgements ---- */
 
@@ -120,16 +124,18 @@ static void test_many_writers(void **state)
 	struct ack *acks = NULL;
 	size_t n_acks = 0;
 	_cleanup_fd_ int ready = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	const int writers = pick(8, WRITERS_MAX), each = pick(40, 200); /* together over the boundary of a tile */
 	int ends[2], status;
-	pid_t pids[WRITERS];
+	pid_t pids[WRITERS_MAX];
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
-	for (int w = 0; w < WRITERS; w++) {
+	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) > 0); /* nobody reads while the ledger is verified */
+	for (int w = 0; w < writers; w++) {
 		pids[w] = fork();
 		if (pids[w] == 0) {
 			close(ends[0]);
-			write_entries(w, EACH, ends[1], ready, false);
+			write_entries(w, each, ends[1], ready, false);
 			_exit(0);
 		}
 	}
@@ -137,14 +143,14 @@ static void test_many_writers(void **state)
 	verify_until_closed(ends[0]);
 	read_acks(ends[0], &acks, &n_acks);
 	close(ends[0]);
-	for (int w = 0; w < WRITERS; w++) {
+	for (int w = 0; w < writers; w++) {
 		assert_int_equal(waitpid(pids[w], &status, 0), pids[w]);
 		assert_int_equal(status, 0);
 	}
-	assert_int_equal(n_acks, WRITERS * EACH);
+	assert_int_equal(n_acks, writers * each);
 	assert_int_equal(count_wrong(acks, n_acks), 0);
 	check_counters();
-	fixture_verify(WRITERS * EACH, true);
+	fixture_verify(writers * each, true);
 	free(acks);
 }
 
@@ -228,13 +234,14 @@ static size_t kill_many(int rounds, bool early, size_t *ret_n)
 static void test_kill_at_any_instant(void **state)
 {
 	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
+	const int kills = pick(120, 4000);
 	uint64_t size;
 	size_t n;
 
 	(void)state;
-	assert_int_equal(kill_many(KILLS / 2, false, &n), 0);
-	print_message("# %d kills, %zu acknowledged entries, all there\n", KILLS, n);
-	assert_true(n > KILLS / 10); /* they were at work, not starting */
+	assert_int_equal(kill_many(kills / 2, false, &n), 0);
+	print_message("# %d kills, %zu acknowledged entries, all there\n", kills, n);
+	assert_true(n > (size_t)kills / 10); /* they were at work, not starting */
 	l = fixture_open(HPS_LEDGER_APPEND);
 	fixture_append(l, HPS_PREDICATE_SEARCH, NULL, -1, NULL);
 	size = hps_ledger_size(l);
