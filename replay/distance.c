@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #define LANES 8
+#define BLOCK 4096 /* elements that are added before what they come to is looked at */
 #define CHUNK_BYTES ((size_t)1 << 20)
 
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
 typedef int64_t flags __attribute__((vector_size(LANES * sizeof(int64_t))));
+typedef int32_t halves __attribute__((vector_size(LANES * sizeof(int32_t))));
 typedef float singles __attribute__((vector_size(LANES * sizeof(float))));
 
 void hps_distance_note(struct hps_distance *d, size_t index)
@@ -49,19 +51,6 @@ struct sums {
 	flags n_different;
 };
 
-/* Vectors go by pointer: how they are passed by value depends on the CPU that is compiled for. */
-static inline void load(const uint8_t *p, size_t itemsize, lanes *ret)
-{
-	singles s;
-
-	if (itemsize == sizeof(double)) {
-		memcpy(ret, p, sizeof *ret);
-		return;
-	}
-	memcpy(&s, p, sizeof s);
-	*ret = __builtin_convertvector(s, lanes);
-}
-
 static inline void keep_larger(lanes *largest, const lanes *v)
 {
 	flags f = *v > *largest;
@@ -69,22 +58,37 @@ static inline void keep_larger(lanes *largest, const lanes *v)
 	*largest = (lanes)(((flags)*v & f) | ((flags)*largest & ~f));
 }
 
-/* False when a value is not finite: then nothing was added. */
-static inline bool add_lanes(struct sums *s, const lanes *a, const lanes *b)
+/* n elements, a multiple of LANES and few enough for 32-bit counts. False when one is not finite: then the sums say nothing. */
+static inline __attribute__((always_inline)) bool add_block(struct sums *s, const uint8_t *x, const uint8_t *y, size_t n, bool is_single)
 {
-	lanes difference = (lanes)((flags)(*a - *b) & INT64_MAX), size = (lanes)((flags)*a & INT64_MAX), zero = *a * 0 + *b * 0; /* NaN where one is not finite */
-	flags bad = zero != zero;
-	int64_t any = 0;
+	lanes a, b, difference, size, nothing = { 0 };
+	halves n_different = { 0 };
+	singles p, q;
 
+	for (size_t i = 0; i < n; i += LANES) {
+		if (is_single) {
+			memcpy(&p, x + i * sizeof(float), sizeof p);
+			memcpy(&q, y + i * sizeof(float), sizeof q);
+			n_different -= (halves)p != (halves)q;
+			a = __builtin_convertvector(p, lanes);
+			b = __builtin_convertvector(q, lanes);
+		} else {
+			memcpy(&a, x + i * sizeof(double), sizeof a);
+			memcpy(&b, y + i * sizeof(double), sizeof b);
+			s->n_different -= (flags)a != (flags)b;
+		}
+		difference = (lanes)((flags)(a - b) & INT64_MAX);
+		size = (lanes)((flags)a & INT64_MAX);
+		nothing += difference * 0; /* NaN when one of both is not finite */
+		s->difference2 += difference * difference;
+		s->norm2 += a * a;
+		keep_larger(&s->max_difference, &difference);
+		keep_larger(&s->max, &size);
+	}
+	s->n_different += __builtin_convertvector(n_different, flags);
 	for (size_t i = 0; i < LANES; i++)
-		any |= bad[i];
-	if (any)
-		return false;
-	s->difference2 += difference * difference;
-	s->norm2 += *a * *a;
-	keep_larger(&s->max_difference, &difference);
-	keep_larger(&s->max, &size);
-	s->n_different -= (flags)*a != (flags)*b;
+		if (!(nothing[i] <= 0))
+			return false;
 	return true;
 }
 
@@ -104,19 +108,23 @@ static void measure_chunk(const struct hps_array *a, const struct hps_array *b, 
 	const uint8_t *x = a->data, *y = b->data;
 	size_t size = a->itemsize, i = from;
 	uint64_t before = d->n_different;
-	struct sums s = { 0 };
-	lanes v, w;
 
-	for (; i + LANES <= to; i += LANES) {
-		load(x + i * size, size, &v);
-		load(y + i * size, size, &w);
-		if (!add_lanes(&s, &v, &w))
-			for (size_t k = i; k < i + LANES; k++)
+	for (size_t n; i < to; i += n) {
+		struct sums s = { 0 };
+		bool finite;
+
+		n = (to - i < BLOCK ? to - i : BLOCK) / LANES * LANES;
+		if (n && size == sizeof(float))
+			finite = add_block(&s, x + i * size, y + i * size, n, true);
+		else
+			finite = n && add_block(&s, x + i * size, y + i * size, n, false);
+		n = n ? n : to - i;
+		if (finite)
+			fold(&s, d);
+		else
+			for (size_t k = i; k < i + n; k++)
 				measure_element(a, b, k, d);
 	}
-	for (; i < to; i++)
-		measure_element(a, b, i, d);
-	fold(&s, d);
 	if (before || !d->n_different)
 		return;
 	for (i = from; i < to && hps_array_same(a, b, i); i++) /* the first difference lies in this chunk: where? */

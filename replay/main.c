@@ -114,6 +114,23 @@ static int rerun_with(struct hps_chain *chain, struct hps_ledger *l, const struc
 	return hps_rerun_run(l, original, plan, options, ret, err);
 }
 
+/* What the ledger held before the rerun, when the options say nothing. */
+static int use_declaration(struct hps_ledger *l, const char *trial, struct hps_judgement *j, struct hps_error *err)
+{
+	unsigned unmasked = j->tolerance.unmasked;
+	int r;
+
+	if (j->tolerance.declared || j->tolerance.by_place)
+		return 0;
+	r = hps_declaration_find(l, trial, &j->declaration, err);
+	if (r || !j->declaration.predicate)
+		return r;
+	j->tolerance = j->declaration.tolerance;
+	j->tolerance.by_place = j->declaration.by_place.n ? &j->declaration.by_place : NULL;
+	j->tolerance.unmasked = unmasked;
+	return 0;
+}
+
 static int replay(const struct options *o, struct hps_ledger *l, struct hps_chain *chain, const struct hps_original *original,
 		  const struct hps_plan *plan, const char *passphrase, struct hps_error *err)
 {
@@ -125,7 +142,7 @@ static int replay(const struct options *o, struct hps_ledger *l, struct hps_chai
 	int r = hps_tolerance_read(&o->rtol, &o->atol, &j.tolerance, &by_place, err);
 
 	r = r ? r : hps_unmasked_read(&o->unmasked, &j.tolerance.unmasked, err);
-
+	r = r ? r : use_declaration(l, original->trial.id, &j, err);
 	if (!r && o->view && hps_view_kind_parse(o->view, &options.kind))
 		r = hps_error_set(err, HPS_E_USAGE, "option --view: '%s' is none of best, overlay, mounts, copy", o->view);
 	if (o->network)
@@ -237,7 +254,7 @@ static const struct hps_command command_plan = { "plan", "[options] ID|BUNDLE", 
 
 int main(int argc, char **argv)
 {
-	const struct hps_command commands[] = { command, command_plan, hps_command_pack, hps_command_unpack, hps_command_compare, hps_command_explain };
+	const struct hps_command commands[] = { command, command_plan, hps_command_pack, hps_command_unpack, hps_command_compare, hps_command_explain, hps_command_declare };
 	const struct hps_program program = { "hps-replay", "rebuild, rerun and judge a recorded trial", commands, ARRAY_SIZE(commands) };
 
 	return hps_main(&program, argc, argv);

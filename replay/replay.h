@@ -705,6 +705,22 @@ int hps_tolerance_read(const struct hps_strv *rtol, const struct hps_strv *atol,
 int hps_unmasked_read(const struct hps_strv *kinds, unsigned *ret, struct hps_error *err) HPS_MUST; /* --no-mask */
 extern const struct hps_command hps_command_compare;
 
+/* ---- declare.c, declare_command.c: tolerances in the ledger ------------------------------------------------------------------------------------------- */
+
+#define HPS_PREDICATE_TOLERANCE "urn:hps:tolerance:v1" /* kind "tolerance" */
+struct hps_declaration {
+	const char *trial;
+	json_t *predicate; /* of the last one; NULL: nothing was declared */
+	char id[65];
+	uint64_t index, n; /* n: how many there are for this trial */
+	struct hps_tolerance tolerance;
+	struct hps_map by_place;
+};
+json_t *hps_declaration_statement(const char *trial, const struct hps_tolerance *t, const char *reason);
+int hps_declaration_find(struct hps_ledger *l, const char *trial, struct hps_declaration *ret, struct hps_error *err) HPS_MUST;
+void hps_declaration_release(struct hps_declaration *d);
+extern const struct hps_command hps_command_declare;
+
 /* ---- verdict.c: what it comes to ------------------------------------------------------------------------------------------------------------------------- */
 
 enum hps_verdict {
@@ -731,7 +747,8 @@ struct hps_judgement {
 	struct hps_outputs outputs;
 	struct hps_holes holes;
 	struct hps_tolerance tolerance; /* by the options */
-	struct hps_map metric_tolerances; /* by the study; used when the options declare none */
+	struct hps_map metric_tolerances; /* by the study; used when neither the options nor the ledger declare any */
+	struct hps_declaration declaration; /* in the ledger; used when the options declare none */
 	char id[65]; /* of the verdict's own entry; "" before it is appended */
 	uint64_t index;
 };
@@ -853,5 +870,17 @@ int hps_explain(struct hps_ledger *l, const struct hps_original *a, const struct
 		struct hps_explanation *ret, struct hps_error *err) HPS_MUST;
 void hps_explanation_release(struct hps_explanation *e);
 extern const struct hps_command hps_command_explain;
+
+/* ---- equivalence.c: several reruns as a sample ----------------------------------------------------------------------------------------------------------- */
+
+#define HPS_EQUIVALENCE_MIN 5 /* reruns; fewer say nothing */
+struct hps_equivalence { /* of one metric */
+	size_t n;
+	double reference, margin, mean, deviation;
+	double low, high; /* the 90 % interval of mean - reference */
+	bool enough, equivalent;
+};
+double hps_student_quantile(double p, unsigned degrees); /* 0.5 <= p < 1 */
+void hps_equivalence_test(const double *v, size_t n, double reference, double margin, struct hps_equivalence *ret);
 
 #endif

@@ -334,7 +334,11 @@ static json_t *tolerance_json(const struct hps_judgement *judgement)
 	const struct hps_map *of_metrics = &judgement->metric_tolerances;
 	json_t *j = json_object();
 
-	hps_json_set_text(j, "source", t->declared || t->by_place ? "declared" : of_metrics->n ? "study" : "bits");
+	hps_json_set_text(j, "source", judgement->declaration.predicate ? "ledger" : t->declared || t->by_place ? "declared" : of_metrics->n ? "study" : "bits");
+	if (judgement->declaration.predicate) {
+		hps_json_set_text(j, "entry", judgement->declaration.id);
+		hps_json_set_int(j, "declarations", (int64_t)judgement->declaration.n);
+	}
 	if (t->declared)
 		set_tolerance(j, t);
 	if (t->by_place)
@@ -464,5 +468,6 @@ void hps_judgement_release(struct hps_judgement *j)
 	hps_outputs_release(&j->outputs);
 	hps_holes_release(&j->holes);
 	hps_tolerances_release(&j->metric_tolerances);
+	hps_declaration_release(&j->declaration);
 	*j = (struct hps_judgement){ 0 };
 }

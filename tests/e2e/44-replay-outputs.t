@@ -32,6 +32,15 @@ replay "near within a declared tolerance" 0 REPRODUCED-WITHIN --rtol 1e-6
 is "near: the tolerance is in the verdict" "$(json "$T/out" "j['tolerance']")" "{'atol': '0', 'rtol': '0.000001', 'source': 'declared'}"
 replay "near beyond it" 1 DIVERGED --rtol 1e-9
 replay "near within an absolute one" 0 REPRODUCED-WITHIN --atol 1e-3
+status "declare: nothing is no declaration" 2 hps-replay declare "$(cat "$T/id")"
+ok "declare: into the ledger" hps-replay declare --rtol 1e-9 --reason "too tight" "$(cat "$T/id")"
+replay "near beyond what the ledger declares" 1 DIVERGED
+status "declare: wider" 0 hps-replay declare --json --rtol 1e-6 "$(cat "$T/id")"
+entry=$(json "$T/out" "j['entry']['id']")
+replay "near within what the ledger declares" 0 REPRODUCED-WITHIN
+is "declare: the verdict names the entry, and that it was the second" "$(json "$T/out" "(j['tolerance']['source'], j['tolerance']['entry'] == '$entry', j['tolerance']['declarations'])")" "('ledger', True, 2)"
+replay "near: options go before the ledger" 1 DIVERGED --rtol 1e-9
+is "near: … and the verdict says so" "$(json "$T/out" "j['tolerance']['source']")" declared
 
 ok "extra: recorded" record -- sh -c 'echo x >always; sh isrerun && echo y >extra || :'
 replay "an output more" 1 DIVERGED
