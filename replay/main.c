@@ -7,8 +7,9 @@
 
 struct options {
 	const char *ledger, *keep, *view, *trust;
-	struct hps_strv rtol, atol, unmasked;
+	struct hps_strv rtol, atol, equivalent, unmasked;
 	struct hps_chain_options chain;
+	uint64_t runs, calibrate;
 	int64_t passphrase_fd;
 	uint64_t max_bytes;
 	bool json, plan, network, verbose, have_passphrase;
@@ -73,12 +74,29 @@ static int keep(const struct options *o, struct hps_ledger *l, const struct hps_
 	return r;
 }
 
-static int give_verdict(const struct options *o, struct hps_ledger *l, struct hps_judgement *j, const struct hps_plan *plan,
+/* A verdict that only several reruns can give. */
+static int give_equivalence(const struct options *o, const struct hps_series *series, struct hps_judgement *j, struct hps_error *err)
+{
+	struct hps_map by_place = HPS_MAP_INIT;
+	struct hps_strv none = HPS_STRV_INIT;
+	struct hps_tolerance margins = { 0 };
+	int r;
+
+	if (!o->equivalent.n || !*j->rerun->id)
+		return 0;
+	r = hps_tolerance_read(&none, &o->equivalent, &margins, &by_place, err);
+	r = r ? r : hps_series_equivalence(series, o->runs ? o->runs : HPS_EQUIVALENCE_MIN, &margins, j, err);
+	hps_tolerances_release(&by_place);
+	return r;
+}
+
+static int give_verdict(const struct options *o, struct hps_ledger *l, struct hps_judgement *j, const struct hps_plan *plan, const struct hps_series *series,
 			const struct hps_error *rerun_error, struct hps_error *err)
 {
 	_cleanup_json_ json_t *statement = NULL;
 	int r = hps_judge(l, j, plan, rerun_error, err);
 
+	r = r ? r : give_equivalence(o, series, j, err);
 	if (r)
 		return r;
 	statement = hps_judgement_statement(j);
@@ -114,6 +132,31 @@ static int rerun_with(struct hps_chain *chain, struct hps_ledger *l, const struc
 	return hps_rerun_run(l, original, plan, options, ret, err);
 }
 
+struct again { /* what one more rerun needs */
+	struct hps_chain *chain;
+	struct hps_ledger *l;
+	const struct hps_plan *plan;
+	struct hps_rerun_options *options;
+};
+
+static int rerun_again(void *arg, const struct hps_original *o, struct hps_rerun *ret, struct hps_error *err)
+{
+	struct again *a = arg;
+
+	return rerun_with(a->chain, a->l, o, a->plan, a->options, ret, err);
+}
+
+static int calibrate(const struct options *o, const struct hps_series *series, struct hps_judgement *j, struct hps_error *err)
+{
+	if (!o->calibrate)
+		return 0;
+	if (o->calibrate > hps_perturbations_max())
+		return hps_error_set(err, HPS_E_USAGE, "option --calibrate: there are %zu perturbations", hps_perturbations_max());
+	if (j->tolerance.declared || j->tolerance.by_place)
+		return hps_error_set(err, HPS_E_USAGE, "option --calibrate: a tolerance is declared already");
+	return hps_series_calibrate(series, o->calibrate, j, err);
+}
+
 /* What the ledger held before the rerun, when the options say nothing. */
 static int use_declaration(struct hps_ledger *l, const char *trial, struct hps_judgement *j, struct hps_error *err)
 {
@@ -138,6 +181,8 @@ static int replay(const struct options *o, struct hps_ledger *l, struct hps_chai
 	struct hps_rerun rerun = HPS_RERUN_INIT;
 	struct hps_judgement j = { .original = original, .rerun = &rerun };
 	struct hps_map by_place = HPS_MAP_INIT;
+	struct again again = { chain, l, plan, &options };
+	const struct hps_series series = { l, original, rerun_again, &again };
 	_cleanup_error_ struct hps_error why = HPS_ERROR_INIT;
 	int r = hps_tolerance_read(&o->rtol, &o->atol, &j.tolerance, &by_place, err);
 
@@ -145,12 +190,13 @@ static int replay(const struct options *o, struct hps_ledger *l, struct hps_chai
 	r = r ? r : use_declaration(l, original->trial.id, &j, err);
 	if (!r && o->view && hps_view_kind_parse(o->view, &options.kind))
 		r = hps_error_set(err, HPS_E_USAGE, "option --view: '%s' is none of best, overlay, mounts, copy", o->view);
+	r = r ? r : calibrate(o, &series, &j, err);
 	if (o->network)
 		hps_hole_add(&j.holes, "network", "the rerun could use this machine's; what came over it may differ");
 	if (!r) {
 		r = rerun_with(chain, l, original, plan, &options, &rerun, &why);
 		j.fetched = &chain->fetched;
-		r = give_verdict(o, l, &j, plan, r ? &why : NULL, err);
+		r = give_verdict(o, l, &j, plan, &series, r ? &why : NULL, err);
 	}
 	hps_judgement_release(&j);
 	hps_tolerances_release(&by_place);
@@ -220,6 +266,9 @@ static const struct hps_option options[] = {
 	{ "json", 0, HPS_OPT_FLAG, FIELD(json), NULL, "print the verdict as JSON (hps.verdict/1)", 0 },
 	{ "rtol", 0, HPS_OPT_STRINGS, FIELD(rtol), "[NAME=]X", "call numbers equal within this relative tolerance", 0 },
 	{ "atol", 0, HPS_OPT_STRINGS, FIELD(atol), "[NAME=]X", "call numbers equal within this absolute tolerance", 0 },
+	{ "calibrate", 0, HPS_OPT_U64, FIELD(calibrate), "K", "take the tolerance from K perturbed reruns", 0 },
+	{ "equivalent", 0, HPS_OPT_STRINGS, FIELD(equivalent), "[NAME=]X", "when outputs differ, test whether metrics' means are within X", 0 },
+	{ "runs", 0, HPS_OPT_U64, FIELD(runs), "N", "how many reruns --equivalent makes (5)", 0 },
 	{ "no-mask", 0, HPS_OPT_STRINGS, FIELD(unmasked), "KIND", "let stamps of this kind count as values ('all': of every kind)", 0 },
 	{ "plan", 0, HPS_OPT_FLAG, FIELD(plan), NULL, "only say which files would be used and which are missing", 0 },
 	{ "keep", 0, HPS_OPT_STRING, FIELD(keep), "DIR", "copy what the rerun left, and its output, to DIR", 0 },

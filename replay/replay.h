@@ -727,6 +727,7 @@ enum hps_verdict {
 	HPS_VERDICT_BITS,	  /* every output has the same bytes */
 	HPS_VERDICT_VALUES,	  /* … the same values */
 	HPS_VERDICT_WITHIN,	  /* … values within the declared tolerance */
+	HPS_VERDICT_EQUIVALENT,	  /* outputs differ, the metrics' means over several reruns do not by more than was declared */
 	HPS_VERDICT_DIVERGED,
 	HPS_VERDICT_FAILED,	  /* the rerun ended otherwise than the original */
 	HPS_VERDICT_NOT_REBUILT,  /* contents are missing or changed; nothing was run */
@@ -748,6 +749,7 @@ struct hps_judgement {
 	struct hps_holes holes;
 	struct hps_tolerance tolerance; /* by the options */
 	struct hps_map metric_tolerances; /* by the study; used when neither the options nor the ledger declare any */
+	json_t *calibration, *equivalence; /* docs/FORMATS.md; NULL when not asked for */
 	struct hps_declaration declaration; /* in the ledger; used when the options declare none */
 	char id[65]; /* of the verdict's own entry; "" before it is appended */
 	uint64_t index;
@@ -755,6 +757,7 @@ struct hps_judgement {
 /* From the rerun's record: its end, what it really read, its outputs. rerun_error: why there is no record, or NULL. */
 int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_plan *plan, const struct hps_error *rerun_error,
 	      struct hps_error *err) HPS_MUST;
+void hps_judge_equivalence(struct hps_judgement *j, bool equivalent, bool enough); /* a verdict DIVERGED becomes EQUIVALENT or INCONCLUSIVE, or stays */
 json_t *hps_judgement_statement(const struct hps_judgement *j); /* docs/FORMATS.md, "Verdicts" */
 json_t *hps_judgement_json(const struct hps_judgement *j);	 /* hps.verdict/1 */
 void hps_judgement_release(struct hps_judgement *j);
@@ -882,5 +885,19 @@ struct hps_equivalence { /* of one metric */
 };
 double hps_student_quantile(double p, unsigned degrees); /* 0.5 <= p < 1 */
 void hps_equivalence_test(const double *v, size_t n, double reference, double margin, struct hps_equivalence *ret);
+
+/* ---- series.c: several reruns for one verdict ---------------------------------------------------------------------------------------------------------------- */
+
+struct hps_series {
+	struct hps_ledger *l;
+	const struct hps_original *original;
+	int (*rerun)(void *arg, const struct hps_original *o, struct hps_rerun *ret, struct hps_error *err);
+	void *arg;
+};
+size_t hps_perturbations_max(void);
+/* Sets the judgement's tolerance to four times the largest difference of k perturbed reruns from the original; none seen: the bits. */
+int hps_series_calibrate(const struct hps_series *s, size_t k, struct hps_judgement *j, struct hps_error *err) HPS_MUST;
+/* n reruns, the judgement's own included. margins: atol of each metric. */
+int hps_series_equivalence(const struct hps_series *s, size_t n, const struct hps_tolerance *margins, struct hps_judgement *j, struct hps_error *err) HPS_MUST;
 
 #endif

@@ -12,7 +12,8 @@ static const struct {
 	bool passed;
 } verdicts[] = {
 	[HPS_VERDICT_BITS] = { "REPRODUCED-BITS", 0, true },	   [HPS_VERDICT_VALUES] = { "REPRODUCED-VALUES", 0, true },
-	[HPS_VERDICT_WITHIN] = { "REPRODUCED-WITHIN", 0, true }, [HPS_VERDICT_DIVERGED] = { "DIVERGED", 1, false },
+	[HPS_VERDICT_WITHIN] = { "REPRODUCED-WITHIN", 0, true }, [HPS_VERDICT_EQUIVALENT] = { "EQUIVALENT", 0, true },
+	[HPS_VERDICT_DIVERGED] = { "DIVERGED", 1, false },
 	[HPS_VERDICT_FAILED] = { "FAILED-REPLAY", 4, false },	   [HPS_VERDICT_NOT_REBUILT] = { "NOT-REBUILT", 4, false },
 	[HPS_VERDICT_INCONCLUSIVE] = { "INCONCLUSIVE", 4, false },
 };
@@ -242,6 +243,16 @@ int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_pl
 	return 0;
 }
 
+void hps_judge_equivalence(struct hps_judgement *j, bool equivalent, bool enough)
+{
+	if (j->verdict != HPS_VERDICT_DIVERGED)
+		return;
+	if (equivalent)
+		decide(j, HPS_VERDICT_EQUIVALENT, hps_strdup("the outputs differ; the metrics' means over the reruns lie within the margin"));
+	else if (!enough)
+		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("too few reruns left metrics: %d are needed", HPS_EQUIVALENCE_MIN));
+}
+
 /* ---- as JSON ---- */
 
 static json_t *holes_json(const struct hps_holes *h, const char *what)
@@ -334,7 +345,9 @@ static json_t *tolerance_json(const struct hps_judgement *judgement)
 	const struct hps_map *of_metrics = &judgement->metric_tolerances;
 	json_t *j = json_object();
 
-	hps_json_set_text(j, "source", judgement->declaration.predicate ? "ledger" : t->declared || t->by_place ? "declared" : of_metrics->n ? "study" : "bits");
+	hps_json_set_text(j, "source", judgement->declaration.predicate ? "ledger" : judgement->calibration ? "calibrated" : t->declared || t->by_place ? "declared" : of_metrics->n ? "study" : "bits");
+	if (judgement->calibration)
+		hps_json_set(j, "calibration", json_incref(judgement->calibration));
 	if (judgement->declaration.predicate) {
 		hps_json_set_text(j, "entry", judgement->declaration.id);
 		hps_json_set_int(j, "declarations", (int64_t)judgement->declaration.n);
@@ -425,6 +438,8 @@ json_t *hps_judgement_statement(const struct hps_judgement *j)
 	hps_json_set(p, "hps_missing", holes_json(&j->rerun->view.problems, "path"));
 	hps_json_set(p, "hps_holes", holes_json(&j->holes, "what"));
 	hps_json_set(p, "hps_tolerance", tolerance_json(j));
+	if (j->equivalence)
+		hps_json_set(p, "hps_equivalence", json_incref(j->equivalence));
 	hps_json_set(p, "hps_view", view_json(&j->rerun->view));
 	hps_json_set(p, "hps_fetched", fetched_json(j->fetched));
 	if (*j->rerun->id)
@@ -449,6 +464,8 @@ json_t *hps_judgement_json(const struct hps_judgement *j)
 	hps_json_set(o, "missing", holes_json(&j->rerun->view.problems, "path"));
 	hps_json_set(o, "holes", holes_json(&j->holes, "what"));
 	hps_json_set(o, "tolerance", tolerance_json(j));
+	if (j->equivalence)
+		hps_json_set(o, "equivalence", json_incref(j->equivalence));
 	hps_json_set(o, "view", view_json(&j->rerun->view));
 	hps_json_set(o, "fetched", fetched_json(j->fetched));
 	if (*j->rerun->id)
@@ -469,5 +486,7 @@ void hps_judgement_release(struct hps_judgement *j)
 	hps_holes_release(&j->holes);
 	hps_tolerances_release(&j->metric_tolerances);
 	hps_declaration_release(&j->declaration);
+	json_decref(j->calibration);
+	json_decref(j->equivalence);
 	*j = (struct hps_judgement){ 0 };
 }

@@ -74,6 +74,23 @@ replay "metrics" 1 DIVERGED
 is "metrics: place and values" "$(of metrics place): $(of metrics original), $(of metrics rerun)" "acc: 0.9, 0.91"
 replay "metrics within a tolerance" 0 REPRODUCED-WITHIN --atol 0.02
 
+# several reruns for one verdict
+cat >noisy.py <<'S'
+import json, os
+json.dump({"acc": 0.9 + (int.from_bytes(os.urandom(2), "big") - 32768) * 1e-9}, open(os.environ["HPS_METRICS"], "w"))
+S
+ok "noisy: recorded" record --entropy off -- /usr/bin/python3 noisy.py
+replay "noisy" 1 DIVERGED
+replay "noisy: equivalent" 0 EQUIVALENT --equivalent 0.001
+is "noisy: … by five reruns" "$(json "$T/out" "[(e['metric'], e['reruns'], e['equivalent'], float(e['low']) < float(e['high']) < 0.001) for e in j['equivalence']]")" "[('acc', 5, True, True)]"
+replay "noisy: not within less than it moves" 1 DIVERGED --equivalent acc=1e-9
+replay "noisy: too few say nothing" 4 INCONCLUSIVE --equivalent 0.001 --runs 3
+ok "threads: recorded" record -- sh -c 'n=${MKL_NUM_THREADS:-3}; [ "$n" = 3 ] && sh isrerun && n=1; case $n in 1) echo "x,1.00000001";; *) echo "x,1.00000002";; esac >t.csv'
+replay "calibrated" 0 REPRODUCED-WITHIN --calibrate 2
+is "calibrated: the verdict says so" "$(json "$T/out" "(j['tolerance']['source'], j['tolerance']['calibration']['reruns'], 0 < float(j['tolerance']['rtol']) < 1e-6)")" "('calibrated', 2, True)"
+ok "steady: recorded" record -- sh -c 'if sh isrerun && [ -z "${MKL_NUM_THREADS:-}${ONEDNN_MAX_CPU_ISA:-}" ]; then echo "x,2"; else echo "x,1"; fi >s.csv'
+replay "calibrated: what nothing benign moves has no tolerance" 1 DIVERGED --calibrate 2
+
 # what was there is there, as it was; what was not is not
 mkdir old
 printf 'one\n' >old/log
