@@ -138,7 +138,7 @@ static int to_mark(struct machine *m, value ***ret, size_t *ret_n)
 		return bad(m, "no mark");
 	*ret_n = m->n_stack - m->marks[--m->n_marks];
 	m->n_stack -= *ret_n;
-	*ret = m->stack + m->n_stack;
+	*ret = m->stack ? m->stack + m->n_stack : NULL;
 	return 0;
 }
 

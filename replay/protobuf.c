@@ -45,13 +45,14 @@ static bool add_dimension(struct hps_array *a, uint64_t n)
 /* Dimensions stand in the message itself, packed or one by one, or (TensorFlow) in a message of messages. */
 static bool read_dimensions(const struct hps_proto_tensor *t, const struct hps_field *f, struct hps_array *a)
 {
-	struct hps_bytes b = { f->data, f->data + f->len }, inner;
+	struct hps_bytes b, inner;
 	struct hps_field dimension, size;
 	bool broken, good = true;
 	uint64_t n;
 
-	if (f->wire == 0)
+	if (f->wire != 2)
 		return add_dimension(a, f->value);
+	b = (struct hps_bytes){ f->data, f->data + f->len };
 	while (good && !t->nested && b.at < b.end)
 		good = hps_bytes_varint(&b, &n) && add_dimension(a, n);
 	while (good && t->nested && hps_protobuf_next(&b, &dimension, &broken)) {
@@ -128,9 +129,10 @@ static int add_field(struct hps_proto *p, const struct hps_proto_message *m, con
 
 static char *place_of(const char *place, const struct hps_proto_field *row, const struct hps_field *f, size_t nth, bool *ret_named)
 {
-	struct hps_bytes inner = { f->data, f->data + f->len };
-	char *name = row && row->kind == HPS_PROTO_MESSAGE && f->wire == 2 ? name_of(row->message, inner) : NULL, *all;
+	char *name = NULL, *all;
 
+	if (row && row->kind == HPS_PROTO_MESSAGE && f->wire == 2)
+		name = name_of(row->message, (struct hps_bytes){ f->data, f->data + f->len });
 	*ret_named = name != NULL;
 	if (name)
 		all = hps_format("%s/%s/%s", place, row->name, name);
