@@ -62,8 +62,8 @@ static int observe(const struct hps_series *s, const struct hps_rerun *rerun, do
 	struct hps_entry entry = { 0 };
 	int r = hps_ledger_find(s->l, rerun->id, &entry, err);
 
-	r = r ? r : hps_manifest_load(s->l, &entry, "products", &products, err);
-	r = r ? r : hps_outputs_compare(s->l, s->original, &entry, products, rerun->root_fd, &any, &none, &outputs, err);
+	r = r ? r : hps_manifest_load(hps_ledger_objects(s->l), &entry, "products", &products, err);
+	r = r ? r : hps_outputs_compare(s->original, &entry, products, rerun->root_fd, &any, &none, &outputs, err);
 	for (size_t i = 0; !r && i < outputs.n; i++)
 		if (outputs.v[i].comparison.verdict == HPS_OUTPUT_WITHIN)
 			*largest = fmax(*largest, fmax(outputs.v[i].comparison.relative_l2, outputs.v[i].comparison.scaled_max));
