@@ -150,7 +150,7 @@ static void test_many_writers(void **state)
 	assert_int_equal(n_acks, writers * each);
 	assert_int_equal(count_wrong(acks, n_acks), 0);
 	check_counters();
-	fixture_verify(writers * each, true);
+	fixture_verify((uint64_t)(writers * each), true);
 	free(acks);
 }
 
