@@ -44,7 +44,7 @@ struct walk {
 	struct job *jobs;
 	size_t n_jobs, cap_jobs;
 	unsigned busy;
-	bool stop;
+	atomic_bool stop; /* read without the lock, too */
 	struct hps_error *err;
 	int code;
 	struct hps_found_dir *dirs;
