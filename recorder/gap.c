@@ -21,6 +21,8 @@ static const struct {
 	[HPS_GAP_SPECIAL] = { "a device, terminal or pipe was opened by a process with several threads", "the kernel read the name after us: another thread could have changed it", HIDES_OUTPUTS, true },
 	[HPS_GAP_NETWORK] = { "a network connection was made", "what came over it is not in the record", HIDES_NOTHING, true },
 	[HPS_GAP_SOCKET] = { "a socket of another program was connected to", "what that program did or sent is not in the record", HIDES_NOTHING, true },
+	[HPS_GAP_DATAGRAM] = { "a socket that needs no connection was made", "sendmsg has its addresses in memory: where such a socket sent to and from whom it got something is not known", HIDES_NOTHING, true },
+	[HPS_GAP_OFFERED] = { "a socket was bound to an address that other machines can reach", "who connected to it and what came is not in the record", HIDES_NOTHING, true },
 	[HPS_GAP_CHANGED] = { "a file changed while it was read", "its digest is of one state, the program may have seen another", HIDES_INPUTS, true },
 	[HPS_GAP_UNREADABLE] = { "a file could not be hashed", "it was opened for writing or execution only, or reading it failed", HIDES_OUTPUTS, true },
 	[HPS_GAP_LISTING] = { "a directory has too many names", "its listing was not kept", HIDES_INPUTS, true },

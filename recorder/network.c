@@ -90,17 +90,30 @@ static bool refused(struct hps_supervisor *s, struct hps_call *c, int family)
 
 /* ---- calls ---- */
 
-/* Its family is in a register: nobody can change it between our look and the kernel's. */
+/* Can data go through it or come without a call that names the other side in a register, or that is intercepted? */
+static bool needs_no_connection(int family, int type, int protocol)
+{
+	if (type != SOCK_STREAM)
+		return family != AF_UNIX || type != SOCK_SEQPACKET;
+	if (family == AF_INET || family == AF_INET6) /* SCTP connects by sendmsg */
+		return protocol && protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP;
+	return family != AF_VSOCK && family != AF_UNIX;
+}
+
+/* What it is lies in registers: nobody can change it between our look and the kernel's. */
 void hps_act_socket(struct hps_supervisor *s, struct hps_call *c)
 {
 	int family = (int)c->args[0], type = (int)c->args[1] & 0xf;
+	const char *how = type == SOCK_STREAM ? "stream" : type == SOCK_DGRAM ? "datagram" : "raw";
 	char name[NAME_CAP];
 
-	if (is_network(family)) {
-		snprintf(name, sizeof name, family == AF_INET ? "inet" : family == AF_INET6 ? "inet6" : "family %d", family);
-		note(s, c, s->no_network ? "refused" : type == SOCK_STREAM ? "stream" : type == SOCK_DGRAM ? "datagram" : "raw", name);
+	if (is_network(family) || family == AF_UNIX) {
+		snprintf(name, sizeof name, family == AF_UNIX ? "unix" : family == AF_INET ? "inet" : family == AF_INET6 ? "inet6" : "family %d", family);
+		note(s, c, s->no_network && is_network(family) ? "refused" : how, name);
 		if (refused(s, c, family))
 			return;
+		if (needs_no_connection(family, type, (int)c->args[2]))
+			hps_gap_name(s->gaps, HPS_GAP_DATAGRAM, name);
 	}
 	hps_answer_continue(s, c);
 }
@@ -120,6 +133,8 @@ void hps_act_bind(struct hps_supervisor *s, struct hps_call *c)
 				hps_act_bind_path(s, c, c->args[1] + offsetof(struct sockaddr_un, sun_path));
 		} else {
 			s->bound = true;
+			if (is_network(a.ss_family) && !loopback(&a))
+				hps_gap_name(s->gaps, HPS_GAP_OFFERED, name);
 		}
 	}
 	hps_answer_continue(s, c);
@@ -167,6 +182,14 @@ void hps_act_connect(struct hps_supervisor *s, struct hps_call *c)
 void hps_act_sendto(struct hps_supervisor *s, struct hps_call *c)
 {
 	reach(s, c, "send", c->args[4], c->args[5]);
+}
+
+void hps_act_sendmsg(struct hps_supervisor *s, struct hps_call *c)
+{
+	struct msghdr message = { .msg_namelen = 0 };
+
+	(void)hps_memory_read(s, c->t, c->args[1], &message, offsetof(struct msghdr, msg_iov));
+	reach(s, c, "send", (uintptr_t)message.msg_name, message.msg_namelen);
 }
 
 /* ---- the manifest ---- */

@@ -72,6 +72,8 @@ enum hps_gap {
 	HPS_GAP_LISTENER,
 	HPS_GAP_HELD_UP,
 	HPS_GAP_DEEP,
+	HPS_GAP_DATAGRAM,
+	HPS_GAP_OFFERED,
 	HPS_GAP_COUNT,
 };
 #define HPS_GAP_NAMES 8
@@ -567,6 +569,7 @@ void hps_act_socket(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_connect(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_bind(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_sendto(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_sendmsg(struct hps_supervisor *s, struct hps_call *c); /* with MSG_FASTOPEN alone */
 struct hps_record;
 int hps_network_write(struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST; /* the manifest `connections` */
 

@@ -17,6 +17,7 @@
 #define ROW_UNLESS(call, action, number, value) { .nr = SYS_##call, .name = #call, .act = action, .arg = number, .equals = value, .differs = true }
 #define ROW_REFUSED(call, with) { .nr = SYS_##call, .name = #call, .error = with }
 #define ALL 0xffffffffull
+#define TYPE 0xfull /* of a socket; above it are flags */
 
 const struct hps_syscall hps_syscalls[] = {
 	/* O_PATH gives no content, and its use later is seen. */
@@ -71,8 +72,13 @@ const struct hps_syscall hps_syscalls[] = {
 	{ .nr = 469, .name = "file_setattr", .error = ENOSYS },
 
 	ROW_UNLESS(socket, hps_act_socket, 0, AF_UNIX),
+	ROW_IF(socket, hps_act_socket, 1, TYPE, SOCK_DGRAM),
+	ROW_IF(socket, hps_act_socket, 1, TYPE, SOCK_RAW), /* a datagram socket, of AF_UNIX */
 	ROW(connect, hps_act_connect),
 	ROW_UNLESS(sendto, hps_act_sendto, 4, 0),
+	/* The address is in memory and the call may be a hot one: seen where it connects a stream; else at the making of the socket. */
+	ROW_IF(sendmsg, hps_act_sendmsg, 2, MSG_FASTOPEN, MSG_FASTOPEN),
+	ROW_IF(sendmmsg, hps_act_sendmsg, 3, MSG_FASTOPEN, MSG_FASTOPEN),
 	ROW(bind, hps_act_bind),
 	ROW(getrandom, hps_act_getrandom),
 	ROW(umask, hps_act_umask),

@@ -55,6 +55,27 @@ gap "network: the gap" 1 "network connection"
 status "own socket: run" 0 hps-record -q --id-file id -- /usr/bin/python3 -c 'import socket
 a = socket.socket(socket.AF_UNIX); a.bind("s"); a.listen(); b = socket.socket(socket.AF_UNIX); b.connect("s")'
 is "own socket: no gap" "$(rec gaps)" "{}"
+status "sendmsg alone: run" 0 hps-record -q --id-file id -- /usr/bin/python3 -c 'import socket
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendmsg([b"x"], [], 0, ("127.0.0.1", 9))'
+gap "sendmsg alone: the gap" 1 "needs no connection"
+is "sendmsg alone: the socket is listed" "$(rec "[(c['how'], c['family']) for c in manifests['connections']['items']], [g['names'] for g in t['coverage']['gaps']]")" "([('datagram', 'inet')], [['inet']])"
+for kind in "AF_UNIX, socket.SOCK_DGRAM" "AF_UNIX, socket.SOCK_RAW" "AF_INET6, socket.SOCK_DGRAM"; do
+	status "$kind: run" 0 hps-record -q --id-file id -- /usr/bin/python3 -c "import socket
+socket.socket(socket.$kind)"
+	gap "$kind: the gap" 1 "needs no connection"
+done
+# MSG_FASTOPEN, of which Python has no name on every system: sendmsg connects.
+status "fast open: run" 0 hps-record -q --id-file id -- /usr/bin/python3 -c 'import socket
+try: socket.socket(socket.AF_INET, socket.SOCK_STREAM).sendmsg([b"x"], [], 0x20000000, ("127.0.0.1", 9))
+except OSError: pass'
+gap "fast open: the gap" 1 "network connection"
+is "fast open: listed" "$(rec "[c['address'] for c in manifests['connections']['items'] if c['how'] == 'send']")" "['127.0.0.1']"
+status "loopback: run" 0 hps-record -q --id-file id -- /usr/bin/python3 -c 'import socket
+a = socket.socket(); a.bind(("127.0.0.1", 0)); a.listen(); socket.socket().connect(a.getsockname())'
+is "loopback: no gap" "$(rec gaps)" "{}"
+status "bound for all: run" 0 hps-record -q --id-file id -- /usr/bin/python3 -c 'import socket
+a = socket.socket(); a.bind(("", 0)); a.listen()'
+gap "bound for all: the gap" 1 "other machines can reach"
 
 # The recorder is killed: the trial does not go on unseen, and the ledger says that it was lost.
 cat >onward.sh <<'END'
