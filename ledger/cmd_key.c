@@ -32,79 +32,9 @@ static int open_ledger(struct work *w, unsigned flags, struct hps_error *err)
 
 /* ---- changes ---- */
 
-static json_t *new_change(struct hps_ledger *l, const struct hps_keyring *ring, uint64_t ahead, const char *action, const char *keyid, const char *reason)
+static struct hps_key_change change_of(const struct work *w, const struct hps_keyring *ring)
 {
-	json_t *change = json_object();
-
-	hps_json_set_text(change, "action", action);
-	hps_json_set_text(change, "origin", hps_ledger_origin(l));
-	hps_json_set_int(change, "number", (int64_t)(ring->changes + ahead));
-	hps_json_set_text(change, "keyid", keyid);
-	hps_json_set_text(change, "reason", reason);
-	return change;
-}
-
-static int sign_change(const struct hps_key *key, const json_t *change, struct hps_buf *out, struct hps_error *err)
-{
-	_cleanup_buf_ struct hps_buf pae = HPS_BUF_INIT, sig = HPS_BUF_INIT;
-	int r;
-
-	hps_key_change_pae(change, &pae);
-	r = hps_key_sign(key, pae.data, pae.len, &sig, err);
-	if (!r)
-		hps_base64(out, sig.data, sig.len);
-	return r;
-}
-
-static int draft_add(struct work *w, const struct hps_keyring *ring, const struct hps_key *key, const struct hps_strv *kinds, json_t **ret, struct hps_error *err)
-{
-	_cleanup_buf_ struct hps_buf spki = HPS_BUF_INIT, encoded = HPS_BUF_INIT, possession = HPS_BUF_INIT;
-	json_t *change, *draft, *list = json_array();
-	char keyid[HPS_DIGEST_HEX];
-	int r;
-
-	hps_key_id(key, keyid);
-	hps_key_spki(key, &spki);
-	hps_base64(&encoded, spki.data, spki.len);
-	change = new_change(w->l, ring, 0, "add", keyid, w->o->reason);
-	hps_json_set_text(change, "publicKey", encoded.data);
-	for (size_t i = 0; i < kinds->n; i++)
-		hps_json_add(list, json_string(kinds->v[i]));
-	if (kinds->n)
-		hps_json_set(change, "kinds", list);
-	else
-		json_decref(list);
-	r = sign_change(key, change, &possession, err);
-	draft = json_object();
-	hps_json_set(draft, "change", change);
-	hps_json_set_text(draft, "possession", possession.data ? possession.data : "");
-	hps_json_set(draft, "approvals", json_array());
-	*ret = draft;
-	return r;
-}
-
-static json_t *draft_revoke(struct work *w, const struct hps_keyring *ring, uint64_t ahead, const char *keyid)
-{
-	json_t *draft = json_object();
-
-	hps_json_set(draft, "change", new_change(w->l, ring, ahead, "revoke", keyid, w->o->reason));
-	hps_json_set(draft, "approvals", json_array());
-	return draft;
-}
-
-static json_t *statement_of(const json_t *draft)
-{
-	json_t *statement = hps_statement_new(HPS_PREDICATE_KEY), *subject = json_object(), *digest = json_object();
-	const char *name;
-	const json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)draft, name, value)
-		hps_json_set(json_object_get(statement, "predicate"), name, json_incref((json_t *)(uintptr_t)value));
-	hps_json_set_text(digest, "sha256", hps_json_text(json_object_get(draft, "change"), "keyid"));
-	hps_json_set_text(subject, "name", "key");
-	hps_json_set(subject, "digest", digest);
-	hps_json_add(json_object_get(statement, "subject"), subject);
-	return statement;
+	return (struct hps_key_change){ hps_ledger_origin(w->l), ring->changes, w->o->reason };
 }
 
 /* What would not count is not appended. */
@@ -115,7 +45,7 @@ static int append_drafts(struct work *w, struct hps_keyring *ring, json_t *const
 	int r = 0;
 
 	for (size_t i = 0; !r && i < n; i++) {
-		statements[i] = statement_of(drafts[i]);
+		statements[i] = hps_key_change_statement(drafts[i]);
 		r = hps_keyring_apply(ring, hps_ledger_size(w->l) + i, statements[i], err);
 	}
 	if (!r)
@@ -190,6 +120,7 @@ static int add_key(struct work *w, bool only_draft, struct hps_error *err)
 	_cleanup_key_ struct hps_key *key = NULL;
 	_cleanup_json_ json_t *draft = NULL;
 	struct hps_pkcs11 where;
+	struct hps_key_change change;
 	struct hps_keyring ring;
 	int r = open_ledger(w, only_draft ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, err);
 
@@ -199,7 +130,8 @@ static int add_key(struct work *w, bool only_draft, struct hps_error *err)
 		r = hps_keyring_load(&ring, w->l, err);
 	if (r)
 		return r;
-	r = draft_add(w, &ring, key, &w->o->kinds, &draft, err);
+	change = change_of(w, &ring);
+	r = hps_key_change_add(&change, key, &w->o->kinds, &draft, err);
 	if (!r && only_draft)
 		hps_print_json(draft);
 	else if (!r)
@@ -211,6 +143,7 @@ static int add_key(struct work *w, bool only_draft, struct hps_error *err)
 static int revoke_key(struct work *w, bool only_draft, struct hps_error *err)
 {
 	_cleanup_json_ json_t *draft = NULL;
+	struct hps_key_change change;
 	struct hps_keyring ring;
 	int r = open_ledger(w, only_draft ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, err);
 
@@ -218,7 +151,8 @@ static int revoke_key(struct work *w, bool only_draft, struct hps_error *err)
 		r = hps_keyring_load(&ring, w->l, err);
 	if (r)
 		return r;
-	draft = draft_revoke(w, &ring, 0, w->args[0]);
+	change = change_of(w, &ring);
+	draft = hps_key_change_revoke(&change, w->args[0]);
 	if (only_draft)
 		hps_print_json(draft);
 	else
@@ -273,7 +207,7 @@ static int approve(struct work *w, struct hps_error *err)
 	if (!r)
 		r = load_key(w, reference, &root, &where, err);
 	if (!r)
-		r = sign_change(root, json_object_get(draft, "change"), &sig, err);
+		r = hps_key_change_sign(root, json_object_get(draft, "change"), &sig, err);
 	if (r)
 		return r;
 	hps_key_id(root, keyid);
@@ -338,6 +272,7 @@ static int rotate(struct work *w, struct hps_error *err)
 {
 	_cleanup_key_ struct hps_key *next = NULL;
 	json_t *drafts[2] = { NULL, NULL };
+	struct hps_key_change change;
 	struct hps_keyring ring;
 	int r = finish_rotation(w, NULL);
 
@@ -355,11 +290,13 @@ static int rotate(struct work *w, struct hps_error *err)
 		r = hps_keyring_load(&ring, w->l, err);
 	if (r)
 		return r;
+	change = change_of(w, &ring);
 	for (size_t i = 0; i < ring.n; i++)
 		if (!strcmp(ring.keys[i].keyid, w->l->keyid) && !drafts[0])
-			r = draft_add(w, &ring, next, &ring.keys[i].kinds, &drafts[0], err);
+			r = hps_key_change_add(&change, next, &ring.keys[i].kinds, &drafts[0], err);
 	if (!r && drafts[0]) {
-		drafts[1] = draft_revoke(w, &ring, 1, w->l->keyid);
+		change.number++;
+		drafts[1] = hps_key_change_revoke(&change, w->l->keyid);
 		r = append_drafts(w, &ring, drafts, 2, err);
 	}
 	if (r)

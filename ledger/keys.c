@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHANGE_TYPE "application/vnd.hps.key-change+json"
-
 void hps_keyring_release(struct hps_keyring *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
@@ -75,14 +73,6 @@ int hps_keyring_check(struct hps_keyring *r, uint64_t index, const char *keyid, 
 }
 
 /* ---- changes ---- */
-
-void hps_key_change_pae(const json_t *change, struct hps_buf *out)
-{
-	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
-
-	if (!hps_json_canonical(change, &text, NULL))
-		hps_pae(CHANGE_TYPE, text.data, text.len, out);
-}
 
 static int wrong(struct hps_error *err, const char *what)
 {

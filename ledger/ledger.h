@@ -361,13 +361,32 @@ struct hps_monitor {
  * misbehaves: the message begins with rollback, fork, freeze, mix-and-match or fast-forward, and names the evidence. */
 int hps_monitor(const struct hps_monitor *m, const struct hps_trust *trust, struct hps_checkpoint *ret, struct hps_error *err) HPS_MUST;
 
-/* ---- attest.c: what others have signed about checkpoints ------------------------------------------------------------------------ */
+/* ---- attested.c, cosigner.c, attest.c: what others have signed about checkpoints ------------------------------------------------------------------------ */
 
 #define HPS_ATTESTED_DIR "attested" /* in tiles/: <size>.checkpoint with its cosignatures, <size>.tsr */
 /* The smallest attested checkpoint of more than `index` entries that the policy takes: its note and, if there is one, its
  * timestamp (else empty). HPS_E_NOTFOUND when there is none. */
 int hps_attested_find(int tilesfd, const struct hps_trust *trust, uint64_t index, struct hps_buf *ret_note, struct hps_buf *ret_timestamp,
 		      struct hps_error *err) HPS_MUST;
+
+/* One witness of the policy, asked about a checkpoint in a thread of its own. */
+struct hps_cosigner {
+	const struct hps_policy *policy;
+	const struct hps_vkey *log;
+	size_t key; /* of the witness, in the policy */
+	int64_t timeout_ns;
+	const char *ca_file;
+	struct hps_tiles tiles;
+	const struct hps_checkpoint *c;
+	const struct hps_buf *note;
+	struct hps_buf sig;	/* the result: the witness's signature */
+	bool misbehaved;	/* of our log, as the witness sees it */
+	struct hps_buf theirs;	/* then: the checkpoint that it remembers */
+	struct hps_error error;
+	pthread_t thread;
+	bool running;
+};
+void *hps_cosigner_ask(void *cosigner); /* a thread's function; leaves a signature in sig, or says in error why not */
 
 struct hps_attest_options {
 	int64_t timeout_ns;	     /* for each witness and authority; 0: 10 s */
@@ -426,7 +445,20 @@ int hps_keyring_apply(struct hps_keyring *r, uint64_t index, const json_t *state
 /* HPS_E_DENIED unless this ledger's own statement key may sign these statements now, or (n 0) at all. What others change while a
  * handle is open it sees with its next one. */
 int hps_ledger_may_sign(struct hps_ledger *l, const json_t *const *statements, size_t n, struct hps_error *err) HPS_MUST;
+
+/* ---- key_change.c: a change of keys before it is an entry ------------------------------------------------------------------------------ */
+
+struct hps_key_change {
+	const char *origin;
+	uint64_t number;    /* of all changes in the ledger, from 0 */
+	const char *reason; /* may be NULL */
+};
+/* A draft is an object with `change`, `possession` (added keys: the new key's signature) and `approvals` (root keys'). */
+int hps_key_change_add(const struct hps_key_change *c, const struct hps_key *key, const struct hps_strv *kinds, json_t **ret_draft, struct hps_error *err) HPS_MUST;
+json_t *hps_key_change_revoke(const struct hps_key_change *c, const char *keyid);
+json_t *hps_key_change_statement(const json_t *draft);
 void hps_key_change_pae(const json_t *change, struct hps_buf *out); /* what root keys and a new key sign */
+int hps_key_change_sign(const struct hps_key *key, const json_t *change, struct hps_buf *out, struct hps_error *err) HPS_MUST; /* base64 of it */
 
 /* Signers of entries as verification meets them, and the judgement at the end. */
 struct hps_authority {
@@ -693,7 +725,7 @@ struct hps_verifier {
 /* `counted`: the entry is in found->n_checked. Keeps what it needs of the statement. */
 void hps_authority_note(struct hps_authority *a, uint64_t index, const char *keyid, const char *kind, json_t *statement, bool counted);
 void hps_authority_judge(struct hps_verifier *v);
-void hps_verify_attested(struct hps_verifier *v); /* attest.c: what others have signed is of this tree */
+void hps_verify_attested(struct hps_verifier *v); /* attested.c: what others have signed is of this tree */
 void hps_authority_release(struct hps_authority *a);
 
 void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)

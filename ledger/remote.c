@@ -54,38 +54,6 @@ static int ask_number(const char *url, const char *ca, const char *path, uint64_
 
 /* ---- enrolling ---- */
 
-static json_t *draft_of(const struct hps_trust *trust, const struct hps_key *key, uint64_t number, const struct hps_strv *kinds, struct hps_error *err)
-{
-	_cleanup_buf_ struct hps_buf spki = HPS_BUF_INIT, encoded = HPS_BUF_INIT, pae = HPS_BUF_INIT, sig = HPS_BUF_INIT, possession = HPS_BUF_INIT;
-	json_t *change = json_object(), *draft = json_object(), *list = json_array();
-	char keyid[HPS_DIGEST_HEX];
-
-	hps_key_id(key, keyid);
-	hps_key_spki(key, &spki);
-	hps_base64(&encoded, spki.data, spki.len);
-	hps_json_set_text(change, "action", "add");
-	hps_json_set_text(change, "origin", trust->origin);
-	hps_json_set_int(change, "number", (int64_t)number);
-	hps_json_set_text(change, "keyid", keyid);
-	hps_json_set_text(change, "publicKey", encoded.data);
-	for (size_t i = 0; i < kinds->n; i++)
-		hps_json_add(list, json_string(kinds->v[i]));
-	if (kinds->n)
-		hps_json_set(change, "kinds", list);
-	else
-		json_decref(list);
-	hps_key_change_pae(change, &pae);
-	hps_json_set(draft, "change", change);
-	hps_json_set(draft, "approvals", json_array());
-	if (hps_key_sign(key, pae.data, pae.len, &sig, err)) {
-		json_decref(draft);
-		return NULL;
-	}
-	hps_base64(&possession, sig.data, sig.len);
-	hps_json_set_text(draft, "possession", possession.data);
-	return draft;
-}
-
 /* A second enrolment keeps the key of the first: the draft may have been lost, or its number taken. */
 static int own_key(int fd, const char *passphrase, struct hps_key **ret, struct hps_error *err)
 {
@@ -138,8 +106,11 @@ int hps_remote_enrol(const char *url, const char *ca_file, const struct hps_strv
 		r = own_key(fd, passphrase, &key, err);
 	if (!r)
 		r = ask_number(url, ca, "/changes", &number, err);
-	if (!r && !(*ret_draft = draft_of(&trust, key, number, kinds, err)))
-		r = err ? err->code : HPS_E_UNDECIDED;
+	if (!r) {
+		struct hps_key_change change = { trust.origin, number, NULL };
+
+		r = hps_key_change_add(&change, key, kinds, ret_draft, err);
+	}
 	return r;
 }
 

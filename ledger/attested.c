@@ -1,0 +1,132 @@
+/* Attested checkpoints: those that witnesses have cosigned or a time authority has stamped, as they lie in tiles/attested/ by size. */
+#include "ledger/ledger.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ENDING ".checkpoint"
+
+/* Sizes for which there is a checkpoint, from the smallest. */
+struct sizes {
+	uint64_t *v;
+	size_t n;
+};
+
+static int compare_sizes(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static bool size_of(const char *name, uint64_t *ret)
+{
+	const char *dot = strchr(name, '.');
+	_cleanup_free_ char *number = dot && !strcmp(dot, ENDING) ? hps_strndup(name, (size_t)(dot - name)) : NULL;
+
+	return number && !hps_parse_u64(number, HPS_LEDGER_SIZE_MAX, ret);
+}
+
+static int list_sizes(int tilesfd, struct sizes *ret, struct hps_error *err)
+{
+	int fd = openat(tilesfd, HPS_ATTESTED_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	uint64_t size;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : hps_error_errno(err, "reading 'tiles/" HPS_ATTESTED_DIR "'");
+	while (d && (e = readdir(d)))
+		if (size_of(e->d_name, &size)) {
+			ret->v = hps_grow(ret->v, ret->n, sizeof *ret->v);
+			ret->v[ret->n++] = size;
+		}
+	if (d)
+		closedir(d);
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof *ret->v, compare_sizes);
+	return 0;
+}
+
+/* One of that size that the policy takes. */
+static bool take(int tilesfd, const struct hps_trust *trust, uint64_t size, struct hps_buf *ret_note, struct hps_buf *ret_timestamp)
+{
+	_cleanup_free_ char *note = hps_format(HPS_ATTESTED_DIR "/%llu" ENDING, (unsigned long long)size),
+			    *timestamp = hps_format(HPS_ATTESTED_DIR "/%llu.tsr", (unsigned long long)size);
+	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
+
+	hps_buf_reset(ret_note);
+	hps_buf_reset(ret_timestamp);
+	if (hps_file_read(tilesfd, note, HPS_NOTE_MAX, ret_note, NULL) ||
+	    hps_policy_check(&trust->policy, ret_note->data, ret_note->len, 0, 0, &c, NULL) || c.size != size)
+		return false;
+	if (hps_file_read(tilesfd, timestamp, HPS_TIMESTAMP_MAX, ret_timestamp, NULL))
+		hps_buf_reset(ret_timestamp);
+	return true;
+}
+
+int hps_attested_find(int tilesfd, const struct hps_trust *trust, uint64_t index, struct hps_buf *ret_note, struct hps_buf *ret_timestamp, struct hps_error *err)
+{
+	struct sizes sizes = { NULL, 0 };
+	bool found = false;
+	int r = list_sizes(tilesfd, &sizes, err);
+
+	for (size_t i = 0; !r && !found && i < sizes.n; i++)
+		found = sizes.v[i] > index && take(tilesfd, trust, sizes.v[i], ret_note, ret_timestamp);
+	free(sizes.v);
+	if (r || found)
+		return r;
+	return hps_error_set(err, HPS_E_NOTFOUND, "looking for an attested checkpoint: there is none of more than %llu entries", (unsigned long long)index);
+}
+
+/* ---- verifying ---- */
+
+static void verify_one(struct hps_verifier *v, uint64_t size, const struct hps_digest *root)
+{
+	_cleanup_free_ char *path = hps_format(HPS_ATTESTED_DIR "/%llu" ENDING, (unsigned long long)size), *file = hps_format("tiles/%s", path);
+	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
+
+	if (hps_file_read(v->tilesfd, path, HPS_NOTE_MAX, &note, &error) || hps_checkpoint_open(note.data ? note.data : "", note.len, &v->trust.log, &c, &error))
+		hps_problem_add(v, -1, NULL, file, "%s", error.message);
+	else if (c.size != size || !hps_digest_equal(&c.root, root))
+		hps_problem_add(v, -1, NULL, file, "others have signed another tree of %llu entries than the one that is here", (unsigned long long)size);
+}
+
+/* Of the ledger as it is now: it may have grown, and been attested, since verification began. */
+static uint64_t size_now(struct hps_verifier *v)
+{
+	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
+	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
+
+	if (!hps_file_read(v->tilesfd, "checkpoint", HPS_NOTE_MAX, &note, NULL))
+		(void)!hps_checkpoint_open(note.data ? note.data : "", note.len, &v->trust.log, &c, NULL);
+	return c.size > v->n ? c.size : v->n;
+}
+
+void hps_verify_attested(struct hps_verifier *v)
+{
+	struct sizes sizes = { NULL, 0 };
+	struct hps_merkle tree = { 0 };
+
+	(void)!list_sizes(v->tilesfd, &sizes, NULL);
+	for (size_t i = 0; i < sizes.n; i++) {
+		struct hps_digest root;
+
+		if (sizes.v[i] > v->n) {
+			if (sizes.v[i] > size_now(v))
+				hps_problem_add(v, -1, NULL, "tiles/" HPS_ATTESTED_DIR, "others have signed a tree of %llu entries: this is an older copy, or part of it is lost",
+						(unsigned long long)sizes.v[i]);
+			break;
+		}
+		while (tree.size < sizes.v[i])
+			hps_merkle_add(&tree, &v->hash[tree.size], NULL);
+		hps_merkle_root(&tree, &root);
+		verify_one(v, sizes.v[i], &root);
+	}
+	free(sizes.v);
+}

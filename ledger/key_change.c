@@ -1,0 +1,90 @@
+/* A change of keys before it is an entry: drafted, signed by a new key and by root keys, and made a statement. */
+#include "ledger/ledger.h"
+
+#define CHANGE_TYPE "application/vnd.hps.key-change+json"
+
+void hps_key_change_pae(const json_t *change, struct hps_buf *out)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+
+	if (!hps_json_canonical(change, &text, NULL))
+		hps_pae(CHANGE_TYPE, text.data, text.len, out);
+}
+
+int hps_key_change_sign(const struct hps_key *key, const json_t *change, struct hps_buf *out, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf pae = HPS_BUF_INIT, sig = HPS_BUF_INIT;
+	int r;
+
+	hps_key_change_pae(change, &pae);
+	r = hps_key_sign(key, pae.data, pae.len, &sig, err);
+	if (!r)
+		hps_base64(out, sig.data, sig.len);
+	return r;
+}
+
+static json_t *begin(const struct hps_key_change *c, const char *action, const char *keyid)
+{
+	json_t *change = json_object();
+
+	hps_json_set_text(change, "action", action);
+	hps_json_set_text(change, "origin", c->origin);
+	hps_json_set_int(change, "number", (int64_t)c->number);
+	hps_json_set_text(change, "keyid", keyid);
+	hps_json_set_text(change, "reason", c->reason);
+	return change;
+}
+
+static json_t *draft_of(json_t *change)
+{
+	json_t *draft = json_object();
+
+	hps_json_set(draft, "change", change);
+	hps_json_set(draft, "approvals", json_array());
+	return draft;
+}
+
+int hps_key_change_add(const struct hps_key_change *c, const struct hps_key *key, const struct hps_strv *kinds, json_t **ret_draft, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf spki = HPS_BUF_INIT, encoded = HPS_BUF_INIT, possession = HPS_BUF_INIT;
+	_cleanup_json_ json_t *draft = NULL;
+	char keyid[HPS_DIGEST_HEX];
+	json_t *change;
+	int r;
+
+	hps_key_id(key, keyid);
+	hps_key_spki(key, &spki);
+	hps_base64(&encoded, spki.data, spki.len);
+	draft = draft_of(change = begin(c, "add", keyid));
+	hps_json_set_text(change, "publicKey", encoded.data);
+	if (kinds->n)
+		hps_json_set(change, "kinds", json_array());
+	for (size_t i = 0; i < kinds->n; i++)
+		hps_json_add(json_object_get(change, "kinds"), json_string(kinds->v[i]));
+	r = hps_key_change_sign(key, change, &possession, err);
+	if (r)
+		return r;
+	hps_json_set_text(draft, "possession", possession.data);
+	*ret_draft = hps_take(draft);
+	return 0;
+}
+
+json_t *hps_key_change_revoke(const struct hps_key_change *c, const char *keyid)
+{
+	return draft_of(begin(c, "revoke", keyid));
+}
+
+json_t *hps_key_change_statement(const json_t *draft)
+{
+	json_t *statement = hps_statement_new(HPS_PREDICATE_KEY), *subject = json_object(), *digest = json_object();
+	const char *name;
+	const json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)draft, name, value)
+		hps_json_set(json_object_get(statement, "predicate"), name, json_incref((json_t *)(uintptr_t)value));
+	hps_json_set_text(digest, "sha256", hps_json_text(json_object_get(draft, "change"), "keyid"));
+	hps_json_set_text(subject, "name", "key");
+	hps_json_set(subject, "digest", digest);
+	hps_json_add(json_object_get(statement, "subject"), subject);
+	return statement;
+}
