@@ -12,7 +12,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#define MAGIC "hpsdig1\n"
+#define MAGIC "hpsdig2\n"
 #define MAX_ENTRIES (1u << 16)
 #define YOUNG_NS 2000000000ll
 #define SAMPLE 64 /* one hit in so many is hashed again */
@@ -28,6 +28,7 @@ struct entry {
 };
 #define FLAG_SHARED_OBJECT 1u
 #define FLAG_SECRET 2u
+#define FLAG_DRAWS 4u
 
 struct device {
 	dev_t dev;
@@ -176,6 +177,7 @@ bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, s
 	ret->digest = e->digest;
 	ret->shared_object = e->flags & FLAG_SHARED_OBJECT;
 	ret->secret = e->flags & FLAG_SECRET;
+	ret->draws = e->flags & FLAG_DRAWS;
 	return true;
 }
 
@@ -190,7 +192,7 @@ void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, c
 		.fsid = fsid,
 		.id = *id,
 		.digest = content->digest,
-		.flags = (content->shared_object ? FLAG_SHARED_OBJECT : 0) | (content->secret ? FLAG_SECRET : 0),
+		.flags = (content->shared_object ? FLAG_SHARED_OBJECT : 0) | (content->secret ? FLAG_SECRET : 0) | (content->draws ? FLAG_DRAWS : 0),
 		.day = c->day,
 	};
 }

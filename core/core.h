@@ -301,6 +301,7 @@ struct hps_cache; /* one thread at a time */
 struct hps_cached {
 	struct hps_digest digest;
 	bool shared_object, secret; /* what its first bytes told */
+	bool draws; /* it has machine code that draws random numbers */
 };
 char *hps_cache_dir(void); /* $XDG_CACHE_HOME/hps; NULL: there is no home */
 /* digests in it, keyed by file system, device, inode, size and both times. Never NULL: a cache that cannot

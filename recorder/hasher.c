@@ -56,6 +56,7 @@ static void sniff(struct hps_content *c, const char *block, size_t n)
 	const char *key;
 
 	c->shared_object = n >= 18 && !memcmp(block, "\177ELF", 4) && block[16] == 3;
+	c->opcodes = hps_opcodes_new(c->fd, block, n);
 	n = n < 4096 ? n : 4096;
 	key = memmem(block, n, begin, sizeof begin - 1);
 	if (key && memmem(key, n - (size_t)(key - block), end, sizeof end - 1))
@@ -114,6 +115,7 @@ static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 	enum hps_content_state state = HPS_CONTENT_FAILED;
 
 	hps_sha256_final(c->running, &c->digest);
+	c->draws = hps_opcodes_end(hps_take(c->opcodes));
 	if (!failed)
 		state = verdict(c);
 	if (state == HPS_CONTENT_DONE) {
@@ -123,7 +125,7 @@ static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 		store(h, c);
 		atomic_store(&h->storing, false);
 		if (h->cache && !c->cached && !c->secret)
-			hps_cache_put(h->cache, c->fd, &c->id, &(struct hps_cached){ c->digest, c->shared_object, c->secret });
+			hps_cache_put(h->cache, c->fd, &c->id, &(struct hps_cached){ c->digest, c->shared_object, c->secret, c->draws });
 		pthread_mutex_unlock(&h->store_lock);
 	} else {
 		hps_gap_note(h->gaps, failed ? HPS_GAP_UNREADABLE : HPS_GAP_CHANGED);
@@ -156,6 +158,8 @@ static void work_on(struct hps_hasher *h, struct hps_content *c, char *block, bo
 		}
 		if (c->at == 0)
 			sniff(c, block, (size_t)n);
+		if (c->opcodes)
+			hps_opcodes_block(c->opcodes, block, (size_t)n, (uint64_t)c->at);
 		hps_sha256_update(c->running, block, (size_t)n);
 		c->at += n;
 		if (n < CHUNK && c->at == c->id.size) {
@@ -304,6 +308,7 @@ static bool known(struct hps_hasher *h, struct hps_content *c, int fd)
 	c->digest = found.digest;
 	c->shared_object = found.shared_object;
 	c->secret = c->guessable = found.secret;
+	c->draws = found.draws;
 	c->cached = true;
 	if (!c->store || c->secret || !h->objects || c->id.size > STORE_MAX)
 		return true;

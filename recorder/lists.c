@@ -195,6 +195,15 @@ static int write_materials(struct hps_record *r, struct hps_file **list, size_t 
 	return hps_manifest_end(&m, r, ret, err);
 }
 
+/* Programs and libraries, once for each path. */
+static void find_drawing(struct hps_record *r, struct hps_file **list, size_t n)
+{
+	r->drawing = json_array();
+	for (size_t i = 0; i < n; i++)
+		if (list[i]->first && list[i]->first->draws && (is_library(list[i]) || list[i]->uses & (HPS_USE_EXEC | HPS_USE_INTERPRETER)))
+			hps_json_add(r->drawing, hps_path_json(list[i]->path));
+}
+
 static int write_libraries(struct hps_record *r, struct hps_file **list, size_t n, const json_t *answer, json_t **ret, struct hps_error *err)
 {
 	const json_t *owners = json_object_get(answer, "packages"), *elf = json_object_get(answer, "elf");
@@ -485,6 +494,7 @@ int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies,
 	json_t *d[6] = { NULL };
 	int error = write_products(r, list, n, subject, err);
 
+	find_drawing(r, list, n);
 	if (!error)
 		error = write_materials(r, list, n, json_object_get(answer, "packages"), &d[0], err);
 	if (!error)

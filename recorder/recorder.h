@@ -85,7 +85,14 @@ void hps_gap_note(struct hps_gaps *g, enum hps_gap gap); /* from any thread */
 void hps_gap_name(struct hps_gaps *g, enum hps_gap gap, const char *name); /* counts it, too; from the supervisor's thread */
 void hps_gaps_release(struct hps_gaps *g);
 bool hps_gaps_none(struct hps_gaps *g); /* no gap through which something escaped the record */
-json_t *hps_gaps_json(struct hps_gaps *g); /* predicate.coverage, but for its evidence */
+json_t *hps_gaps_json(struct hps_gaps *g); /* predicate.coverage, but for its evidence; the first of `limits` is the processor's */
+
+/* ---- opcodes.c: instructions that give random numbers without a system call ---- */
+struct hps_opcodes;
+/* head: the n first bytes of what fd is open on. NULL: no x86-64 ELF file. */
+struct hps_opcodes *hps_opcodes_new(int fd, const char *head, size_t n);
+void hps_opcodes_block(struct hps_opcodes *o, const void *block, size_t n, uint64_t offset); /* in order, from 0 on, without a hole */
+bool hps_opcodes_end(struct hps_opcodes *o); /* were there any? NULL: no */
 
 /* ---- hasher.c: the digest of what a file held at one moment --------------------------------------------------------- */
 
@@ -102,12 +109,14 @@ struct hps_content {
 	_Atomic bool wanted; /* somebody waits: the hasher hands the job over after its chunk */
 	bool store;	     /* its bytes belong into the content store */
 	bool stored, shared_object; /* results, valid when DONE */
+	bool draws;	     /* so is this: has the bytes of RDRAND or RDSEED */
 	bool secret;	     /* credentials, or holds some: never stored */
 	bool guessable;	     /* a secret whose digest is not written down either */
 	bool cached;	     /* the digest came from the cache */
 	struct hps_digest digest;
 	int fd; /* a description of our own, until the job has ended; then -1 */
 	struct hps_sha256 *running;
+	struct hps_opcodes *opcodes; /* of a program or library, while it is hashed */
 	off_t at;
 	struct hps_content *next; /* in its bucket */
 };
@@ -736,6 +745,7 @@ struct hps_record {
 	json_t *spooled;	     /* object: digest -> manifest text */
 	uint64_t n_read, n_written;  /* files, for the summary */
 	bool hashed, tree_ended;
+	json_t *drawing; /* array: loaded files that have RDRAND or RDSEED */
 };
 json_t *hps_record_begin(const struct hps_record *r);
 /* ---- coverage.c ---- */

@@ -497,6 +497,7 @@ static void release(struct trial *t)
 	json_decref(t->record.parameters);
 	json_decref(t->record.metrics);
 	json_decref(t->record.spooled);
+	json_decref(t->record.drawing);
 }
 
 /* An outer recorder sees all that the command does, and the kernel allows one listener: the command runs as part of the

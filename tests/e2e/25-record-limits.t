@@ -109,6 +109,12 @@ is "400 processes, ulimit -n 1024: and how each ended" "$(rec "all('exit' in p f
 (ulimit -n 20 && exec timeout 20 hps-record -q -- true) >out 2>err
 is "ulimit -n 20: recorded or refused, never hung" "$([ $? = 124 ] && echo hung)" ""
 is "limits: said in each record" "$(rec "[bool(l['what'] and l['why']) for l in t['coverage']['limits']]")" "[True, True, True, True]"
+status "rdrand: run without" 0 hps-record -q --id-file id -- /bin/true
+is "rdrand: none found" "$(rec "t['coverage']['limits'][0]['found'], t['coverage']['complete']")" "({'count': 0, 'paths': []}, True)"
+for round in hashed remembered; do
+	status "rdrand, $round: run with" 0 hps-record -q --id-file id -- /usr/bin/openssl version
+	is "rdrand, $round: found, a fact and no gap" "$(rec "[p.split('/')[-1] for p in t['coverage']['limits'][0]['found']['paths'] if 'libcrypto' in p], t['coverage']['complete']")" "(['libcrypto.so.3'], True)"
+done
 
 if [ "$(id -u)" = 0 ]; then
 	cp /bin/cat raised && chown 65534 raised && chmod u+s raised

@@ -1,11 +1,13 @@
 /* Contents and paths: digests of what a file held, real paths with the links that led there, files under several names, the digest cache, the call table. */
 #include "tests/unit/unit.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -280,6 +282,36 @@ static void test_links(void **state)
 	assert_null(a->link);
 }
 
+/* A file with one executable segment, and the instruction at each place around the ends of blocks and segment. */
+static void test_opcodes(void **state)
+{
+	enum { SIZE = 300, START = 200, END = 280 };
+	Elf64_Ehdr e = { .e_ident = ELFMAG, .e_machine = EM_X86_64, .e_phoff = sizeof e, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1 };
+	Elf64_Phdr p = { .p_type = PT_LOAD, .p_flags = PF_X, .p_offset = START, .p_filesz = END - START };
+
+	(void)state;
+	e.e_ident[EI_CLASS] = ELFCLASS64;
+	for (size_t at = START - 4; at < END + 2; at++)
+		for (size_t step = 1; step <= SIZE - 64; step = step * 2 + 1) {
+			_cleanup_fd_ int fd = memfd_create("elf", MFD_CLOEXEC);
+			struct hps_opcodes *o;
+			char text[SIZE] = { 0 };
+
+			memcpy(text, &e, sizeof e);
+			memcpy(text + sizeof e, &p, sizeof p);
+			memcpy(text + at, "\x0f\xc7\xf1", 3);
+			assert_int_equal(write(fd, text, SIZE), SIZE);
+			o = hps_opcodes_new(fd, text, 64);
+			assert_non_null(o);
+			for (size_t done = 0, n; done < SIZE; done += n) {
+				n = SIZE - done < step ? SIZE - done : step;
+				hps_opcodes_block(o, text + done, n, done);
+			}
+			assert_int_equal(hps_opcodes_end(o), at >= START && at + 3 <= END);
+		}
+	assert_null(hps_opcodes_new(-1, "text", 4));
+}
+
 static void test_cache(void **state)
 {
 	struct fixture *f = *state;
@@ -329,6 +361,11 @@ static void test_cache(void **state)
 	assert_int_equal(unsetenv("XDG_CACHE_HOME"), 0);
 }
 
+static bool conditional(const struct hps_syscall *row)
+{
+	return row->mask || row->differs;
+}
+
 /* Each row names its call, and rows of one call share their function. */
 static void test_calls(void **state)
 {
@@ -341,7 +378,7 @@ static void test_calls(void **state)
 		assert_true(known == row->nr || (known == __NR_SCMP_ERROR && row->nr > 448)); /* younger than the library */
 		assert_true((row->act != NULL) != (row->error != 0));
 		for (size_t j = 0; j < i; j++)
-			assert_true(hps_syscalls[j].nr != row->nr || (hps_syscalls[j].act == row->act && row->mask && hps_syscalls[j].mask));
+			assert_true(hps_syscalls[j].nr != row->nr || (hps_syscalls[j].act == row->act && conditional(row) && conditional(&hps_syscalls[j])));
 	}
 }
 
@@ -356,6 +393,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_moved_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_inodes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_links, setup, teardown),
+		cmocka_unit_test(test_opcodes),
 		cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
 		cmocka_unit_test(test_calls),
 	};
