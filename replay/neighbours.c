@@ -20,12 +20,28 @@ static const char *const shared_dirs[] = { "/", "/home", "/tmp", "/var/tmp", "/r
 /* Packages keep the times of modification with which they were made, while ctime is that of the installation. */
 static const char *const package_dirs[] = { "/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/etc" };
 
-static bool is_shared(const char *path)
+/* Everybody's, too, but of packages: names in them are looked at, but what is in their other directories belongs to other programs. */
+static const char *const wide_dirs[] = { "/etc", "/opt", "/usr", "/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/local", "/usr/local/lib",
+					 "/usr/local/share", "/usr/sbin", "/usr/share", "/var", "/var/cache", "/var/lib" };
+
+static bool is_among(const char *path, const char *const *dirs, size_t n)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(shared_dirs); i++)
-		if (!strcmp(path, shared_dirs[i]))
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(path, dirs[i]))
 			return true;
 	return false;
+}
+
+static bool is_shared(const char *path)
+{
+	return is_among(path, shared_dirs, ARRAY_SIZE(shared_dirs));
+}
+
+/* Debian's /usr/lib/x86_64-linux-gnu and its like: libraries of all programs. */
+static bool is_wide(const char *path)
+{
+	return is_among(path, wide_dirs, ARRAY_SIZE(wide_dirs)) ||
+	       (!strncmp(path, "/usr/lib/", 9) && !strchr(path + 9, '/') && strstr(path + 9, "-linux-gnu"));
 }
 
 static bool is_packaged(const char *path)
@@ -102,6 +118,7 @@ void hps_plan_add_neighbours(struct hps_plan *p, int64_t started_ns)
 	/* One level below: torch asks for bin/torch_shm_manager in a directory that nobody opened. */
 	n = p->n;
 	for (size_t i = 0; i < n; i++)
-		if (p->nodes[i].kind == HPS_PLAN_GHOST && !is_shared(p->nodes[i].path))
+		if (p->nodes[i].kind == HPS_PLAN_GHOST && (!p->nodes[i].known || S_ISDIR(p->nodes[i].known)) && !is_shared(p->nodes[i].path) &&
+		    !is_wide(p->nodes[p->nodes[i].parent].path))
 			add_names(p, i, started_ns);
 }

@@ -104,7 +104,7 @@ void hps_plan_release(struct hps_plan *p);
 /* ---- neighbours.c: names that were only looked at ------------------------------------------------------------------------------------ */
 
 /* Adds as ghosts what lies beside the planned files on this system and was there before started_ns. Directories that were
- * listed are complete and get none. */
+ * listed are complete and get none. One directory deeper, too, but not below those that all packages share (/usr/share). */
 void hps_plan_add_neighbours(struct hps_plan *p, int64_t started_ns);
 
 /* ---- source.c: where a file's content comes from --------------------------------------------------------------------------------- */

@@ -174,6 +174,27 @@ static void test_plan_python_sources(void **state)
 	assert_int_equal(find(b, "m.py")->kind, HPS_PLAN_GHOST);
 }
 
+/* torch asks for bin/torch_shm_manager beside what it opened; nobody asks for the documentation of all packages. */
+static void test_plan_neighbours(void **state)
+{
+	struct bench *b = *state;
+	_cleanup_free_ char *run = hps_format("%s/run", b->dir), *beside = hps_format("%s/run/beside", b->dir);
+
+	assert_int_equal(mkdir(run, 0755), 0);
+	assert_int_equal(mkdir(beside, 0755), 0);
+	write_file(b, "run/used", "used");
+	write_file(b, "run/beside/seen", "seen");
+	material(b, "{\"path\":\"%D/run/used\",\"type\":\"file\",\"digest\":#used#}");
+	material(b, "{\"path\":\"/usr/bin/env\",\"type\":\"file\",\"digest\":#env#}");
+	assert_ok(hps_plan_make(&b->original, &b->plan, err));
+	hps_plan_add_neighbours(&b->plan, INT64_MAX);
+	assert_int_equal(find(b, "run/beside")->kind, HPS_PLAN_GHOST);
+	assert_int_equal(find(b, "run/beside/seen")->kind, HPS_PLAN_GHOST);
+	assert_int_equal(hps_plan_find(&b->plan, "/usr/bin/true")->kind, HPS_PLAN_GHOST);
+	assert_non_null(hps_plan_find(&b->plan, "/usr/share"));
+	assert_null(hps_plan_find(&b->plan, "/usr/share/doc"));
+}
+
 static void test_plan_refuses_hostile_paths(void **state)
 {
 	static const char *const hostile[] = {
@@ -445,7 +466,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		view_test(test_plan),	 view_test(test_plan_python_sources),	   view_test(test_plan_refuses_hostile_paths),
 		view_test(test_sources), view_test(test_view),			   view_test(test_view_names_all_problems),
-		view_test(test_view_python_sources),
+		view_test(test_view_python_sources), view_test(test_plan_neighbours),
 	};
 
 	return cmocka_run_group_tests_name("replay_view", tests, NULL, NULL);
