@@ -1,5 +1,5 @@
 /* Hashes, keys, files and the content store, on a real file system. */
-#include "tests/unit/unit.h"
+#include "tests/unit/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,23 +8,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static int make_folder(void **state)
-{
-	char path[] = "/tmp/hps-unit.XXXXXX";
-
-	*state = hps_strdup(mkdtemp(path));
-	return chdir(*state);
-}
-
-static int remove_folder(void **state)
-{
-	int r = chdir("/");
-
-	assert_ok(hps_dir_remove(AT_FDCWD, *state, err));
-	free(*state);
-	return r;
-}
 
 static void hex_of(const struct hps_digest *d, const char *want)
 {

@@ -1,6 +1,6 @@
 /* Containers: what each engine leaves to be seen from inside, by made-up trees of the documented form, and an engine's answers, by a server that
  * answers as the API's documents say (tests/stubs/engine.py). */
-#include "tests/unit/unit.h"
+#include "tests/unit/folder.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -19,44 +19,18 @@
 
 static char *source;
 
-static int make_folder(void **state)
+static int set_up(void **state)
 {
-	char path[] = "/tmp/hps-unit.XXXXXX";
 	const char *from = getenv("HPS_SOURCE");
 
 	source = from ? hps_strdup(from) : hps_path_absolute(".");
-	*state = hps_strdup(mkdtemp(path));
-	return chdir(*state);
+	return make_folder(state);
 }
 
-static int remove_folder(void **state)
+static int tear_down(void **state)
 {
-	int r = chdir("/");
-
-	assert_ok(hps_dir_remove(AT_FDCWD, *state, err));
-	free(*state);
 	free(source);
-	return r;
-}
-
-static void put(const char *path, const char *text)
-{
-	_cleanup_free_ char *directory = hps_strdup(path);
-
-	*strrchr(directory, '/') = '\0';
-	assert_ok(hps_dir_make(AT_FDCWD, directory, 0755, err));
-	assert_ok(hps_file_write(AT_FDCWD, path, 0644, text, strlen(text), err));
-}
-
-static const json_t *row(const json_t *rows, const char *name)
-{
-	const json_t *r;
-	size_t i;
-
-	json_array_foreach(rows, i, r)
-		if (!strcmp(hps_json_text(r, "name"), name))
-			return r;
-	return NULL;
+	return remove_folder(state);
 }
 
 static void assert_row(const json_t *rows, const char *name, const char *value, const char *strength)
@@ -358,5 +332,5 @@ int main(void)
 		cmocka_unit_test(test_docker_engine), cmocka_unit_test(test_no_engine), cmocka_unit_test(test_kubernetes_engine),
 	};
 
-	return cmocka_run_group_tests_name("recorder_container", tests, make_folder, remove_folder);
+	return cmocka_run_group_tests_name("recorder_container", tests, set_up, tear_down);
 }

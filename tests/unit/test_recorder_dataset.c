@@ -1,5 +1,5 @@
 /* Data sets: the definitions against coreutils, the walk on all cores, and what is remembered between runs. */
-#include "tests/unit/unit.h"
+#include "tests/unit/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,37 +16,6 @@
 #define XFS_MAGIC 0x58465342
 
 static const struct hps_dataset_options plain = { 0 }, remembered = { .cache_dir = "cache" };
-
-static int make_folder(void **state)
-{
-	char path[] = "/tmp/hps-unit.XXXXXX";
-
-	*state = hps_strdup(mkdtemp(path));
-	return chdir(*state);
-}
-
-static int remove_folder(void **state)
-{
-	int r = chdir("/");
-
-	assert_ok(hps_dir_remove(AT_FDCWD, *state, err));
-	free(*state);
-	return r;
-}
-
-static char *shell(const char *command)
-{
-	const char *const argv[] = { "sh", "-c", command, NULL };
-	struct hps_run run = { .argv = argv, .max_output = 4096, .quiet = true };
-	struct hps_buf out = HPS_BUF_INIT;
-	int status;
-
-	assert_ok(hps_run(&run, &out, &status, err));
-	assert_int_equal(status, 0);
-	while (out.len && out.data[out.len - 1] == '\n')
-		out.data[--out.len] = '\0';
-	return hps_buf_take(&out);
-}
 
 /* Only some file systems are remembered: where the tests run may be another. */
 static bool remembers(void)

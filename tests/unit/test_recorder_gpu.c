@@ -1,6 +1,6 @@
 /* Graphics processors that are not there: NVML by a stand-in of the documented library, /proc/driver/nvidia, /sys/class/drm and /sys/class/kfd by
  * made-up trees of the documented form. */
-#include "tests/unit/unit.h"
+#include "tests/unit/folder.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,54 +12,19 @@
 
 static char *stub; /* the stand-in's path */
 
-static int make_folder(void **state)
+static int set_up(void **state)
 {
-	char path[] = "/tmp/hps-unit.XXXXXX";
 	const char *build = getenv("HPS_BUILD");
 	_cleanup_free_ char *library = hps_format("%s/stubs/libnvidia-ml.so.1", build ? build : "build");
 
 	stub = hps_path_absolute(library);
-	*state = hps_strdup(mkdtemp(path));
-	return chdir(*state);
+	return make_folder(state);
 }
 
-static int remove_folder(void **state)
+static int tear_down(void **state)
 {
-	int r = chdir("/");
-
-	assert_ok(hps_dir_remove(AT_FDCWD, *state, err));
-	free(*state);
 	free(stub);
-	return r;
-}
-
-static void put(const char *path, const char *text)
-{
-	_cleanup_free_ char *directory = hps_strdup(path);
-
-	*strrchr(directory, '/') = '\0';
-	assert_ok(hps_dir_make(AT_FDCWD, directory, 0755, err));
-	assert_ok(hps_file_write(AT_FDCWD, path, 0644, text, strlen(text), err));
-}
-
-static const json_t *row(const json_t *rows, const char *name)
-{
-	const json_t *r;
-	size_t i;
-
-	json_array_foreach(rows, i, r)
-		if (!strcmp(hps_json_text(r, "name"), name))
-			return r;
-	return NULL;
-}
-
-static void assert_value(const json_t *rows, const char *name, const char *value)
-{
-	const char *got = hps_json_text(row(rows, name), "value");
-
-	if (!got)
-		fail_msg("no value of '%s'", name);
-	assert_string_equal(got, value);
+	return remove_folder(state);
 }
 
 static void assert_why(const json_t *rows, const char *name, const char *why)
@@ -218,5 +183,5 @@ int main(void)
 		cmocka_unit_test(test_amd_and_intel), cmocka_unit_test(test_use),
 	};
 
-	return cmocka_run_group_tests_name("recorder_gpu", tests, make_folder, remove_folder);
+	return cmocka_run_group_tests_name("recorder_gpu", tests, set_up, tear_down);
 }

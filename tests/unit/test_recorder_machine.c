@@ -1,6 +1,6 @@
 /* The machine: processor, limits, job, from made-up /proc and /sys trees as proc(5), cgroups(7) and the kernel's cgroup-v1 and cgroup-v2
  * documents describe them, and from this machine. */
-#include "tests/unit/unit.h"
+#include "tests/unit/folder.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -8,53 +8,6 @@
 #include <unistd.h>
 
 #include "recorder/identity.h"
-
-static int make_folder(void **state)
-{
-	char path[] = "/tmp/hps-unit.XXXXXX";
-
-	*state = hps_strdup(mkdtemp(path));
-	return chdir(*state);
-}
-
-static int remove_folder(void **state)
-{
-	int r = chdir("/");
-
-	assert_ok(hps_dir_remove(AT_FDCWD, *state, err));
-	free(*state);
-	return r;
-}
-
-static void put(const char *path, const char *text)
-{
-	_cleanup_free_ char *directory = hps_strdup(path);
-
-	*strrchr(directory, '/') = '\0';
-	assert_ok(hps_dir_make(AT_FDCWD, directory, 0755, err));
-	assert_ok(hps_file_write(AT_FDCWD, path, 0644, text, strlen(text), err));
-}
-
-static const json_t *row(const json_t *rows, const char *name)
-{
-	const json_t *r;
-	size_t i;
-
-	json_array_foreach(rows, i, r)
-		if (!strcmp(hps_json_text(r, "name"), name))
-			return r;
-	fail_msg("no row '%s'", name);
-	return NULL;
-}
-
-static void assert_value(const json_t *rows, const char *name, const char *value)
-{
-	const char *got = hps_json_text(row(rows, name), "value");
-
-	if (!got)
-		fail_msg("'%s' is missing: %s", name, hps_json_text(row(rows, name), "why"));
-	assert_string_equal(got, value);
-}
 
 static void assert_missing(const json_t *rows, const char *name)
 {

@@ -1,5 +1,5 @@
 /* Packages: made-up trees in the formats that the package managers document, a database that rpm itself made, and this machine's own. */
-#include "tests/unit/unit.h"
+#include "tests/unit/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,47 +9,6 @@
 
 #include "recorder/identity.h"
 #include "recorder/package.h"
-
-static int make_folder(void **state)
-{
-	char path[] = "/tmp/hps-unit.XXXXXX";
-
-	*state = hps_strdup(mkdtemp(path));
-	return chdir(*state);
-}
-
-static int remove_folder(void **state)
-{
-	int r = chdir("/");
-
-	assert_ok(hps_dir_remove(AT_FDCWD, *state, err));
-	free(*state);
-	return r;
-}
-
-/* Writes a file and the directories above it. */
-static void put(const char *path, const char *text)
-{
-	_cleanup_free_ char *directory = hps_strdup(path);
-
-	*strrchr(directory, '/') = '\0';
-	assert_ok(hps_dir_make(AT_FDCWD, directory, 0755, err));
-	assert_ok(hps_file_write(AT_FDCWD, path, 0644, text, strlen(text), err));
-}
-
-static char *shell(const char *command)
-{
-	const char *const argv[] = { "sh", "-c", command, NULL };
-	struct hps_run run = { .argv = argv, .max_output = 4096, .quiet = true };
-	struct hps_buf out = HPS_BUF_INIT;
-	int status;
-
-	assert_ok(hps_run(&run, &out, &status, err));
-	assert_int_equal(status, 0);
-	while (out.len && out.data[out.len - 1] == '\n')
-		out.data[--out.len] = '\0';
-	return hps_buf_take(&out);
-}
 
 /* The trial got `content` from path. */
 static struct hps_owner *got(struct hps_map *owners, const char *path, const char *content)
