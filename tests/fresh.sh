@@ -30,6 +30,7 @@ inside() {
 		cd /
 		umount -l /.old
 		exec env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" \
+			NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-}" \
 			sh -c "cd /root/hps && $2"' inside "$tree" "$1" </dev/null
 }
 
@@ -41,8 +42,9 @@ for file in /etc/apt/apt.conf.d/*; do
 done
 cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
 	mmdebstrap --quiet --variant=minbase --include=git,ca-certificates "$@" bookworm "$tree" -
-for file in /etc/resolv.conf /etc/hosts; do
-	if [ -e "$file" ]; then cp -L "$file" "$tree/etc/"; fi
+# … and so are the authorities that it trusts.
+for file in /etc/resolv.conf /etc/hosts "${NODE_EXTRA_CA_CERTS:-}"; do
+	if [ -e "$file" ]; then mkdir -p "$tree${file%/*}" && cp -L "$file" "$tree$file"; fi
 done
 git clone -q "$source" "$tree/root/hps"
 # What README.md says, word for word: the lines between the two markers.
