@@ -7,7 +7,7 @@
 
 #include "ledger/ledger.h"
 
-extern const struct hps_command hps_cmd_append, hps_cmd_attest, hps_cmd_check, hps_cmd_enrol, hps_cmd_gc, hps_cmd_init, hps_cmd_key, hps_cmd_list, hps_cmd_monitor,
+extern const struct hps_command hps_cmd_append, hps_cmd_attest, hps_cmd_check, hps_cmd_enrol, hps_cmd_fsck, hps_cmd_gc, hps_cmd_init, hps_cmd_key, hps_cmd_list, hps_cmd_monitor,
 	hps_cmd_prove, hps_cmd_publish, hps_cmd_push, hps_cmd_serve, hps_cmd_show, hps_cmd_verify, hps_cmd_withdraw, hps_cmd_witness;
 
 /* Rows that many commands have, for a `struct options` with the members ledger, json, passphrase_fd and passphrase_given. */
@@ -28,6 +28,11 @@ extern const struct hps_command hps_cmd_append, hps_cmd_attest, hps_cmd_check, h
 /* ---- cmd_complete.c ---- */
 
 int hps_prove_study(const char *dir, const char *study, const char *trust, bool json, struct hps_error *err) HPS_MUST; /* the exit status */
+
+/* ---- cmd_verify.c ---- */
+
+void hps_print_progress(void *progress, uint64_t done, uint64_t total);
+void hps_print_verification(const char *dir, const struct hps_verification *v, bool json);
 
 /* ---- cmd_until.c ---- */
 

@@ -6,7 +6,7 @@ struct options {
 	bool skip_objects, json;
 };
 
-static void show_progress(void *arg, uint64_t done, uint64_t total)
+void hps_print_progress(void *arg, uint64_t done, uint64_t total)
 {
 	struct hps_progress *p = arg;
 
@@ -38,6 +38,7 @@ static json_t *verification_json(const struct hps_verification *v)
 	hps_json_set_int(j, "pending", (int64_t)v->n_pending);
 	hps_json_set_int(j, "checked", (int64_t)v->n_checked);
 	hps_json_set_int(j, "objects", (int64_t)v->n_objects);
+	hps_json_set(j, "bodiesChecked", json_boolean(v->bodies_checked));
 	hps_json_set(j, "objectsChecked", json_boolean(v->objects_checked));
 	hps_json_set(j, "databaseChecked", json_boolean(v->database_checked));
 	hps_json_set(j, "withdrawn", withdrawn);
@@ -56,7 +57,7 @@ static void print_problem(const struct hps_problem *p)
 	hps_print_line("%s%s", text.data ? text.data : "", p->what);
 }
 
-static void print_verification(const char *dir, const struct hps_verification *v)
+static void print_text(const char *dir, const struct hps_verification *v)
 {
 	for (size_t i = 0; i < v->n_problems; i++)
 		print_problem(&v->problems[i]);
@@ -77,8 +78,20 @@ static void print_verification(const char *dir, const struct hps_verification *v
 		hps_print_line("root     %s", v->root);
 	if (v->n_problems)
 		hps_print_line("DAMAGED: %zu problem%s", v->n_problems, v->n_problems == 1 ? "" : "s");
-	else
+	else if (v->bodies_checked)
 		hps_print_line("OK: every entry is signed by a trusted key and is in the signed tree");
+	else
+		hps_print_line("OK: every entry is in the signed tree; statements, signatures and contents were not read");
+}
+
+void hps_print_verification(const char *dir, const struct hps_verification *v, bool json)
+{
+	_cleanup_json_ json_t *j = json ? verification_json(v) : NULL;
+
+	if (j)
+		hps_print_json(j);
+	else
+		print_text(dir, v);
 }
 
 static int run_verify(void *arg, int argc, char **argv, struct hps_error *err)
@@ -86,9 +99,8 @@ static int run_verify(void *arg, int argc, char **argv, struct hps_error *err)
 	const struct options *o = arg;
 	_cleanup_free_ char *dir = hps_ledger_path(o->ledger);
 	struct hps_progress progress;
-	struct hps_verify_options options = { .trust = o->trust, .skip_objects = o->skip_objects, .progress = show_progress, .progress_arg = &progress };
+	struct hps_verify_options options = { .trust = o->trust, .skip_objects = o->skip_objects, .progress = hps_print_progress, .progress_arg = &progress };
 	_cleanup_(hps_verification_release) struct hps_verification v = { 0 };
-	_cleanup_json_ json_t *j = NULL;
 	int r;
 
 	(void)argc;
@@ -98,10 +110,7 @@ static int run_verify(void *arg, int argc, char **argv, struct hps_error *err)
 	hps_progress_end(&progress);
 	if (r)
 		return r;
-	if (o->json)
-		hps_print_json(j = verification_json(&v));
-	else
-		print_verification(dir, &v);
+	hps_print_verification(dir, &v, o->json);
 	return v.n_problems ? 3 : 0;
 }
 

@@ -301,6 +301,15 @@ int hps_journal_load(struct hps_ledger *l, struct hps_error *err)
 	return r;
 }
 
+bool hps_journal_torn(const struct hps_ledger *l)
+{
+	const struct hps_journal *j = &l->journal;
+	_cleanup_buf_ struct hps_buf b = HPS_BUF_INIT;
+	bool all;
+
+	return j->fd >= 0 && !read_at(j->fd, &b, sizeof mark_of_end, j->end, &all, NULL) && b.len && memcmp(b.data, mark_of_end, b.len) != 0;
+}
+
 bool hps_journal_pending(const struct hps_ledger *l)
 {
 	struct stat s;

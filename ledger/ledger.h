@@ -574,6 +574,7 @@ int hps_journal_load(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 /* Everything is settled: the next batch is written over what is there. */
 int hps_journal_restart(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 void hps_journal_forget(struct hps_journal *j);
+bool hps_journal_torn(const struct hps_ledger *l);    /* behind the last whole batch there is something: unfinished, or damaged */
 bool hps_journal_pending(const struct hps_ledger *l); /* there may be something to settle */
 
 /* ---- queue.c: writers that wait to be served ------------------------------------------------------------------------------------------- */
@@ -605,6 +606,7 @@ struct hps_ledger {
 	pid_t pid;	     /* a forked child may not use the handle */
 	bool poisoned;	     /* a flush failed: nothing is acknowledged any more through this handle */
 	struct hps_store *store;
+	uint64_t database;   /* inode of ledger.db when it was opened */
 	bool has_database;   /* else store is an index in memory */
 	struct hps_objects *objects;
 	struct hps_trust trust;
@@ -667,6 +669,14 @@ int hps_ledger_settle_all(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 /* HPS_E_DAMAGED: this ledger is behind what its key has signed, or another than that. Once for each handle that appends. */
 int hps_memory_check(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 void hps_memory_note(struct hps_ledger *l);
+bool hps_memory_recall(const struct hps_key *log_key, uint64_t *ret_size, struct hps_digest *ret_root); /* false: nothing is remembered */
+
+/* ---- fsck.c, rebuild.c ------------------------------------------------------------------------------------------------------------------ */
+
+/* hps_ledger_verify(), and what only the owner can compare. With skip_bodies everything is read after all as soon as something is wrong. */
+int hps_ledger_fsck(const char *dir, const struct hps_verify_options *options, struct hps_verification *ret, struct hps_error *err) HPS_MUST;
+/* ledger.db again, out of tiles/; what was there stays as ledger.db.damaged. The journal is not touched. On failure nothing is. */
+int hps_ledger_rebuild(const char *dir, uint64_t *ret_size, struct hps_error *err) HPS_MUST;
 
 /* ---- lock.c: one writer at a time ------------------------------------------------------------------------------------------------------ */
 
@@ -676,6 +686,8 @@ int hps_ledger_lock(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 int hps_ledger_try_lock(struct hps_ledger *l, bool *ret_got, struct hps_error *err) HPS_MUST;
 int hps_ledger_lock_load(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 void hps_ledger_unlock(struct hps_ledger *l);
+#define HPS_DATABASE_OLD "ledger.db.damaged" /* what a rebuild replaced; it may hold bodies, so withdrawing removes it */
+uint64_t hps_ledger_database_inode(const struct hps_ledger *l);
 int hps_ledger_check_append(const struct hps_ledger *l, struct hps_error *err) HPS_MUST; /* the handle is one to append with */
 
 /* ---- read.c ----------------------------------------------------------------------------------------------------------------------------- */

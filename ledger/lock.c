@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int check_handle(const struct hps_ledger *l, struct hps_error *err)
@@ -36,10 +37,27 @@ static int open_files(struct hps_ledger *l, struct hps_error *err)
 	return l->lockfd < 0 ? hps_error_errno(err, "opening the lock of the ledger '%s'", l->dir) : 0;
 }
 
+uint64_t hps_ledger_database_inode(const struct hps_ledger *l)
+{
+	struct stat s;
+
+	return fstatat(l->dirfd, "ledger.db", &s, AT_SYMLINK_NOFOLLOW) ? 0 : s.st_ino;
+}
+
+/* Somebody has made the database again: what is written into the old one is lost. */
+static int check_database(struct hps_ledger *l, struct hps_error *err)
+{
+	if (!l->has_database || l->database == hps_ledger_database_inode(l))
+		return 0;
+	return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s': ledger.db was replaced meanwhile; open the ledger again", l->dir);
+}
+
 int hps_ledger_lock_load(struct hps_ledger *l, struct hps_error *err)
 {
-	int r = hps_journal_load(l, err);
+	int r = check_database(l, err);
 
+	if (!r)
+		r = hps_journal_load(l, err);
 	if (!r)
 		r = hps_memory_check(l, err);
 	if (r)

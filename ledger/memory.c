@@ -27,18 +27,18 @@ static char *memory_dir(void)
 }
 
 /* -1: nothing can be remembered here (no home); the published checkpoint is then all there is to compare with. */
-static int open_memory(struct hps_ledger *l)
+static int open_memory(const struct hps_key *log_key, int flags)
 {
 	_cleanup_free_ char *dir = memory_dir(), *path = NULL;
 	char keyid[HPS_DIGEST_HEX];
 	struct stat s;
 	int fd;
 
-	hps_key_id(l->trust.log.key, keyid);
+	hps_key_id(log_key, keyid);
 	path = hps_format("%s/%s", dir, keyid);
-	if (hps_dir_make(AT_FDCWD, dir, 0700, NULL))
+	if (flags & O_CREAT && hps_dir_make(AT_FDCWD, dir, 0700, NULL))
 		return -1;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd >= 0 && (fstat(fd, &s) || !S_ISREG(s.st_mode) || s.st_uid != geteuid())) {
 		close(fd);
 		return -1;
@@ -59,8 +59,20 @@ static bool read_memory(int fd, uint64_t *ret_size, struct hps_digest *ret_root)
 	return !hps_parse_u64(digits, HPS_LEDGER_SIZE_MAX, ret_size) && !hps_digest_parse(line + 21, ret_root);
 }
 
+bool hps_memory_recall(const struct hps_key *log_key, uint64_t *ret_size, struct hps_digest *ret_root)
+{
+	_cleanup_fd_ int fd = open_memory(log_key, O_RDONLY);
+
+	return fd >= 0 && read_memory(fd, ret_size, ret_root);
+}
+
 static int refuse(struct hps_ledger *l, uint64_t size, uint64_t remembered, struct hps_error *err)
 {
+	if (remembered > size && hps_journal_torn(l))
+		return hps_error_set(err, HPS_E_DAMAGED,
+				     "the ledger '%s': what follows entry %llu in its journal is damaged, and %llu entries were acknowledged. Put a whole journal back; if that is lost for "
+				     "good, keep this ledger for reading and start another with 'hps-ledger init'",
+				     l->dir, (unsigned long long)size, (unsigned long long)remembered);
 	if (remembered > size)
 		return hps_error_set(err, HPS_E_DAMAGED,
 				     "the ledger '%s' has %llu entries, but its key has signed %llu: this is an older copy. Put the newer one back; if that is lost for good, "
@@ -103,7 +115,7 @@ int hps_memory_check(struct hps_ledger *l, struct hps_error *err)
 	if (l->memory_checked)
 		return 0;
 	if (l->memoryfd < 0)
-		l->memoryfd = open_memory(l);
+		l->memoryfd = open_memory(l->trust.log.key, O_RDWR | O_CREAT);
 	if (l->memoryfd < 0 || !read_memory(l->memoryfd, &size, &remembered)) {
 		l->memory_checked = true;
 		return 0;

@@ -171,12 +171,14 @@ static int open_store(struct hps_ledger *l, struct hps_error *err)
 		r = hps_store_open(path, write ? HPS_STORE_WRITE : HPS_STORE_READ, &l->store, err);
 		if (!r)
 			r = check_head(l, err);
+		if (!r)
+			l->database = hps_ledger_database_inode(l);
 		if (r)
 			hps_error_prefix(err, "the ledger '%s'", l->dir);
 		return r;
 	}
 	if (write)
-		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s': ledger.db is missing; without it this is a published copy, which can be read but not continued", l->dir);
+		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s': ledger.db is missing; without it this is a published copy, which can be read but not continued; if it is not a copy, 'hps-ledger fsck --rebuild' makes it again", l->dir);
 	r = hps_store_open(NULL, HPS_STORE_MEMORY, &l->store, err);
 	return r ? r : index_tiles(l, err);
 }

@@ -458,6 +458,7 @@ int hps_ledger_verify(const char *dir, const struct hps_verify_options *options,
 	int r;
 
 	memset(ret, 0, sizeof *ret);
+	ret->bodies_checked = !v.options->skip_bodies;
 	r = open_ledger(&v, dir, &own, err);
 	if (!r)
 		r = open_trust(&v, &usable, err);

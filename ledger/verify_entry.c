@@ -169,6 +169,13 @@ void hps_verify_entry(struct hps_verifier *v, uint64_t index, const void *data, 
 	hps_envelope_path(&leaf.id, path);
 	snprintf(c.file, sizeof c.file, "tiles/%s", path);
 	claim_id(&c);
+	if (v->options->skip_bodies) {
+		if (faccessat(v->tilesfd, path, R_OK, AT_SYMLINK_NOFOLLOW))
+			note_missing(&c);
+		else
+			v->found->n_checked += counts;
+		return;
+	}
 	if (!read_envelope(&c, &text, &e) || !fits_leaf(&c, &e, &leaf))
 		return;
 	check_signature(&c, &e, &leaf);

@@ -57,6 +57,8 @@ static int remove_body(struct hps_ledger *l, const struct hps_entry *e, struct h
 	r = hps_store_withdraw(l->store, e->index, err);
 	if (!r && unlinkat(l->tilesfd, path, 0) && errno != ENOENT)
 		r = hps_error_errno(err, "removing 'tiles/%s'", path);
+	if (!r && unlinkat(l->dirfd, HPS_DATABASE_OLD, 0) && errno != ENOENT) /* it may have the body, too */
+		r = hps_error_errno(err, "removing '" HPS_DATABASE_OLD "'");
 	hps_ledger_unlock(l);
 	return r;
 }

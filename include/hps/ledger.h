@@ -136,6 +136,7 @@ struct hps_verification {
 	char (*withdrawn)[65]; /* ids of entries whose bodies are gone, and of which an entry says so */
 	size_t n_withdrawn;
 	uint64_t n_objects; /* objects named by records that are there and whole */
+	bool bodies_checked;   /* false: skipped */
 	bool objects_checked;  /* false: skipped, or a published copy without objects/ */
 	bool database_checked; /* false: no ledger.db, or not readable here */
 	struct hps_problem *problems;
@@ -144,6 +145,7 @@ struct hps_verification {
 struct hps_verify_options {
 	const char *trust; /* path of the trust file; NULL: <dir>/trust.json */
 	bool skip_objects; /* do not read the content store */
+	bool skip_bodies;  /* of envelopes look only whether they are there; statements, signatures and database rows are not checked */
 	void (*progress)(void *arg, uint64_t done, uint64_t total); /* entries; may be NULL */
 	void *progress_arg;
 };

@@ -283,6 +283,35 @@ static void test_journal(void **state)
 	assert_int_equal(fixture_size(LEDGER "/journal"), 0);
 }
 
+/* A damaged last batch looks like one that was never finished; but its signature is remembered, so that nobody writes over it. */
+static void test_journal_torn(void **state)
+{
+	struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND), *other = NULL;
+	const struct hps_verify_options quick = { .skip_bodies = true, .skip_objects = true };
+	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
+	struct hps_verification v = { 0 };
+	bool named = false;
+	off_t size;
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		fixture_append(l, HPS_PREDICATE_BEGIN, "digits", i, NULL);
+	size = fixture_size(LEDGER "/journal");
+	fixture_flip(LEDGER "/journal", size - 20, 3);
+	assert_int_equal(hps_ledger_open(LEDGER, HPS_LEDGER_APPEND, NULL, &other, &e), HPS_E_DAMAGED);
+	assert_non_null(strstr(e.message, "in its journal is damaged"));
+	assert_null(other);
+	assert_int_equal(fixture_size(LEDGER "/journal"), size);
+	assert_ok(hps_ledger_fsck(LEDGER, &quick, &v, err));
+	for (size_t i = 0; i < v.n_problems; i++)
+		named |= strstr(v.problems[i].what, "acknowledged entries at the end of the journal") != NULL;
+	assert_true(named);
+	hps_verification_release(&v);
+	fixture_flip(LEDGER "/journal", size - 20, 3);
+	hps_ledger_close(l);
+	fixture_verify(N_ENTRIES + 2, true);
+}
+
 /* Lines are gone, swapped, doubled: each is said of the right file. */
 static void test_files_gone(void **state)
 {
@@ -367,7 +396,7 @@ static void test_swapped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_every_byte), TEST(test_database), TEST(test_database_anywhere), TEST(test_journal), TEST(test_files_gone), TEST(test_withheld), TEST(test_swapped),
+		TEST(test_every_byte), TEST(test_database), TEST(test_database_anywhere), TEST(test_journal), TEST(test_journal_torn), TEST(test_files_gone), TEST(test_withheld), TEST(test_swapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
