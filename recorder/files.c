@@ -77,7 +77,17 @@ static struct hps_file *origin_of(struct hps_files *f, struct hps_file *file)
 	return path ? hps_files_get(f, path) : file;
 }
 
-/* The names in the order the directory gives them, from a description of our own. */
+/* Did the trial itself bring this name into the directory? */
+static bool is_new_name(struct hps_files *f, const char *directory, const char *name)
+{
+	_cleanup_free_ char *path = hps_format("%s/%s", directory[1] ? directory : "", name);
+	const struct hps_file *file = hps_map_get(&f->by_path, path);
+
+	return file && file->product && !file->existed;
+}
+
+/* The names in the order the directory gives them, from a description of our own; without those that the trial made, which may be
+ * gone again when it ends. */
 static void list(struct hps_files *f, struct hps_file *file, int fd)
 {
 	_cleanup_fd_ int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
@@ -92,7 +102,7 @@ static void list(struct hps_files *f, struct hps_file *file, int fd)
 		for (long at = 0; at < n;) {
 			const struct dirent64 *d = (const void *)(block + at);
 
-			if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0 && !is_new_name(f, file->path, d->d_name))
 				hps_buf_add(&names, d->d_name, strlen(d->d_name) + 1);
 			at += d->d_reclen;
 		}

@@ -335,21 +335,22 @@ static void compare_texts(const struct pair *p, const struct hps_node *a, const 
 /* ---- trees ---- */
 
 /* By the metric's name: the place is that name, or in a file of metrics "/name" (in JSON lines behind "value N "). */
-static const struct hps_tolerance *own_tolerance(const struct hps_tolerance *general, const char *place)
+static const struct hps_tolerance *of_name(const struct hps_map *names, const char *place)
 {
 	const char *slash = strchr(place, '/');
 	const struct hps_tolerance *own;
 
-	if (!general->by_place)
+	if (!names)
 		return NULL;
-	own = hps_map_get(general->by_place, place);
-	return own || !slash ? own : hps_map_get(general->by_place, slash + 1);
+	own = hps_map_get(names, place);
+	return own || !slash ? own : hps_map_get(names, slash + 1);
 }
 
-static void compare_nodes(const struct pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *general, struct hps_comparison *c)
+static void compare_nodes(const struct pair *pair, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *general, struct hps_comparison *c)
 {
-	const struct hps_tolerance *own = own_tolerance(general, p->place), *t = own ? own : general;
-	bool alike = a->kind == b->kind;
+	const struct hps_tolerance *own = of_name(general->by_place, pair->place), *t = own ? own : general;
+	bool alike = a->kind == b->kind, value = own || of_name(general->values, pair->place);
+	const struct pair named = { pair->a, pair->b, pair->place, ~0u }, *p = value ? &named : pair;
 
 	c->n_values += a->kind == HPS_NODE_TEXT ? 1 : a->n;
 	if (alike && a->kind == HPS_NODE_TEXT)

@@ -21,7 +21,7 @@ static const char *const shared_dirs[] = { "/", "/home", "/tmp", "/var/tmp", "/r
 static const char *const package_dirs[] = { "/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/etc" };
 
 /* Everybody's, too, but of packages: names in them are looked at, but what is in their other directories belongs to other programs. */
-static const char *const wide_dirs[] = { "/etc", "/opt", "/usr", "/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/local", "/usr/local/lib",
+static const char *const wide_dirs[] = { "/opt", "/usr", "/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/local", "/usr/local/lib",
 					 "/usr/local/share", "/usr/sbin", "/usr/share", "/var", "/var/cache", "/var/lib" };
 
 static bool is_among(const char *path, const char *const *dirs, size_t n)

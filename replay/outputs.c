@@ -199,6 +199,7 @@ int hps_outputs_compare(const struct hps_original *o, const struct hps_entry *re
 			      .of_metrics = &of_metrics,
 			      .outputs = ret };
 
+	of_metrics.values = metric_tolerances;
 	if (!tolerance->declared && !tolerance->by_place)
 		of_metrics.by_place = metric_tolerances;
 	compare_files(&c, o->products, products);

@@ -12,7 +12,7 @@
 
 /* The compiled spec that the trial's study had registered; NULL for a trial of no study. */
 int hps_study_spec(struct hps_ledger *l, const struct hps_entry *trial, json_t **ret, struct hps_error *err) HPS_MUST;
-void hps_study_tolerances(const json_t *spec, struct hps_map *ret); /* metric → struct hps_tolerance * */
+void hps_study_tolerances(const json_t *spec, struct hps_map *ret); /* each metric → struct hps_tolerance *, `declared` when it has one */
 void hps_tolerances_release(struct hps_map *m);
 
 /* ---- original.c: the record to replay ------------------------------------------------------------------------------------ */
@@ -470,6 +470,7 @@ struct hps_tolerance {
 	double rtol, atol;
 	bool declared; /* false: the bits decide */
 	const struct hps_map *by_place; /* name of a metric → struct hps_tolerance *: goes before the rest; may be NULL */
+	const struct hps_map *values;	/* names that somebody declared to be values: no mask takes them for stamps; may be NULL */
 	unsigned unmasked;		/* HPS_MASK_BITs of the kinds of stamps that count as values */
 };
 struct hps_comparison {

@@ -53,6 +53,10 @@ static char *describe(const struct hps_comparison *c)
 				  c->scaled_max);
 	if (c->place)
 		return hps_format("at %s: '%s', rerun '%s'", c->place, c->original, c->rerun);
+	if (!c->note)
+		for (enum hps_mask m = 0; m < HPS_MASK_N; m++)
+			if (c->masked[m])
+				return hps_format("but for stamps, the first a %s at %s (--json has all)", hps_mask_name(m), c->masked_first[m]);
 	return hps_strdup(c->note ? c->note : "");
 }
 

@@ -48,10 +48,10 @@ static void add_metric(const json_t *metric, struct hps_map *ret)
 {
 	const json_t *declared = hps_json_at(metric, "tolerance", NULL);
 	const char *name = hps_json_text(metric, "name"), *rtol = hps_json_text(declared, "rtol"), *atol = hps_json_text(declared, "atol");
-	struct hps_tolerance t = { .declared = true }, *kept;
+	struct hps_tolerance t = { .declared = declared != NULL }, *kept;
 	void **slot;
 
-	if (!name || !declared || (rtol && hps_parse_double(rtol, &t.rtol)) || (atol && hps_parse_double(atol, &t.atol)) || t.rtol < 0 || t.atol < 0)
+	if (!name || (rtol && hps_parse_double(rtol, &t.rtol)) || (atol && hps_parse_double(atol, &t.atol)) || t.rtol < 0 || t.atol < 0)
 		return;
 	kept = hps_alloc(sizeof *kept);
 	*kept = t;

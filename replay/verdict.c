@@ -331,12 +331,24 @@ static json_t *places_json(const struct hps_map *by_place)
 	json_t *places = json_object();
 
 	for (size_t i = 0; i < by_place->n; i++) {
-		json_t *one = json_object();
+		const struct hps_tolerance *t = by_place->items[i].value;
+		json_t *one;
 
-		set_tolerance(one, by_place->items[i].value);
+		if (!t->declared)
+			continue;
+		one = json_object();
+		set_tolerance(one, t);
 		hps_json_set(places, by_place->items[i].key, one);
 	}
 	return places;
+}
+
+static bool any_declared(const struct hps_map *by_place)
+{
+	for (size_t i = 0; i < by_place->n; i++)
+		if (((const struct hps_tolerance *)by_place->items[i].value)->declared)
+			return true;
+	return false;
 }
 
 static json_t *tolerance_json(const struct hps_judgement *judgement)
@@ -345,7 +357,7 @@ static json_t *tolerance_json(const struct hps_judgement *judgement)
 	const struct hps_map *of_metrics = &judgement->metric_tolerances;
 	json_t *j = json_object();
 
-	hps_json_set_text(j, "source", judgement->declaration.predicate ? "ledger" : judgement->calibration ? "calibrated" : t->declared || t->by_place ? "declared" : of_metrics->n ? "study" : "bits");
+	hps_json_set_text(j, "source", judgement->declaration.predicate ? "ledger" : judgement->calibration ? "calibrated" : t->declared || t->by_place ? "declared" : any_declared(of_metrics) ? "study" : "bits");
 	if (judgement->calibration)
 		hps_json_set(j, "calibration", json_incref(judgement->calibration));
 	if (judgement->declaration.predicate) {
@@ -356,7 +368,7 @@ static json_t *tolerance_json(const struct hps_judgement *judgement)
 		set_tolerance(j, t);
 	if (t->by_place)
 		hps_json_set(j, "places", places_json(t->by_place));
-	else if (!t->declared && of_metrics->n)
+	else if (!t->declared && any_declared(of_metrics))
 		hps_json_set(j, "metrics", places_json(of_metrics));
 	return j;
 }

@@ -201,13 +201,15 @@ static const struct hps_study_key choice_keys[] = {
 
 /* ---- a parameter ---- */
 
-static int compile_kind(struct hps_compile *c, const struct hps_node *value, const char *name, json_t *out)
+static int compile_kind(struct hps_compile *c, const struct hps_node *value, const char *param, json_t *out)
 {
 	const struct hps_node *type = hps_node_at(value, "type");
-	_cleanup_free_ char *what = hps_format("'type' of '%s'", name);
+	_cleanup_free_ char *what = hps_format("'type' of '%s'", value->key);
 
+	if (!type && hps_node_at(value, "of")) /* a misspelt key says more than a missing one */
+		return hps_compile_map(c, value, param, choice_keys, ARRAY_SIZE(choice_keys), out);
 	if (!type)
-		return hps_compile_error(c, value->mark, "parameter '%s' needs the key 'type'", name);
+		return hps_compile_map(c, value, param, number_keys, ARRAY_SIZE(number_keys), out);
 	if (hps_compile_text(c, type, what))
 		return HPS_E_USAGE;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -254,7 +256,7 @@ static int compile_parameter(struct hps_compile *c, const struct hps_node *value
 		r = hps_compile_type(c, value, HPS_NODE_MAP, what);
 	if (!r) {
 		hps_json_set_text(p, "name", value->key);
-		r = compile_kind(c, value, value->key, p);
+		r = compile_kind(c, value, what, p);
 	}
 	if (r)
 		return r;

@@ -43,6 +43,36 @@ is "tight: place and values" "$(json "$T/out" "[(o['place'], o['original'], o['r
 status "tight: the options go before the study" 0 hps-replay "$trial" --json --atol 0.1
 is "tight: … and are named" "$(json "$T/out" "j['tolerance']['source']")" declared
 
+# a metric of the study is a value, whatever its name; one that the study does not know may be a stamp
+cat >timed.yaml <<'Y'
+hps: 1
+study: timed
+command: [sh, timed.sh, "{n}"]
+space: {n: {type: int, low: 1, high: 9}}
+metrics: {runtime: {goal: min, tolerance: {rtol: 1e-6}}, duration: {goal: min}}
+search: {sampler: random, seed: 1}
+budget: {trials: 1}
+Y
+cat >timed.sh <<'S'
+case $(cat /proc/1/comm) in hps-replay*) t=$2 ;; *) t=1.5 ;; esac
+[ "$1" ] && case $(cat which) in runtime) r=$t d=1 e=1 ;; duration) r=1 d=$t e=1 ;; elapsed) r=1 d=1 e=$t ;; esac
+printf '{"runtime": %s, "duration": %s, "elapsed": %s}\n' "$r" "$d" "$e" >"$HPS_METRICS"
+S
+sed -i 's/t=$2/t=2.5/' timed.sh
+for which in runtime duration elapsed; do
+	echo $which >which
+	sed "s/^study: .*/study: timed-$which/" timed.yaml >now.yaml
+	ok "stamps, $which: searched" hps-search run now.yaml
+	trial=$(hps-ledger list --json | /usr/bin/python3 -c 'import json, sys; print([e["id"] for e in json.load(sys.stdin)["entries"] if e["kind"] == "trial"][-1])')
+	case $which in elapsed) want="0 REPRODUCED-VALUES" ;; *) want="1 DIVERGED" ;; esac
+	for option in "" "--rtol loss=1"; do
+		# shellcheck disable=SC2086
+		status "stamps, $which $option: $want" "${want% *}" hps-replay "$trial" $option
+		like "stamps, $which $option: the verdict" "$(cat "$T/out")" "^${want#* }"
+	done
+done
+like "stamps: said to people, too" "$(cat "$T/out")" "metrics +SAME-VALUES +but for stamps, the first a duration at elapsed"
+
 # cut short
 ok "slow: recorded" hps-record -q --id-file "$T/id" -- sh -c 'read c </proc/1/comm; s=0; case $c in hps-replay*) s=31.75 ;; esac; echo x >y; sleep $s'
 mkdir "$T/tmp"

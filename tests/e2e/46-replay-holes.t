@@ -111,6 +111,14 @@ ok "directory-renamed: recorded" record -- sh -c 'mv dir moved; cat moved/sub/f 
 replay "directory-renamed" 0 REPRODUCED-BITS
 like "directory-renamed: why not an overlay" "$(json "$T/out" "j['view']")" "'why': 'the trial renames a directory"
 
+# a listing taken while a file of the trial's own was there, which is gone again at the end
+ok "passing-name: recorded" record -- sh -c '[ ! -e passing ] || exit 3; echo a >passing; ls >listed; rm passing; ls >listed.after; sync . 2>/dev/null; :'
+rm -f listed listed.after
+replay "passing-name" 0 REPRODUCED-BITS
+ok "journal: recorded" record -- /usr/bin/python3 -c 'import sqlite3; c = sqlite3.connect("data.db"); c.execute("create table t(a)"); c.execute("insert into t values(1)"); c.commit()'
+rm -f data.db
+replay "journal" 0 REPRODUCED-BITS
+
 # what mkdir() found is there, too
 mkdir -p there
 ok "existing-directory: recorded" record -- sh -c 'mkdir there || :; mkdir -p there/not; echo x >always'

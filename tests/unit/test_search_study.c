@@ -137,6 +137,8 @@ static const struct {
 
 	/* space */
 	{ HEAD "space: {}\n", "s.yaml:3:8: 'space' is empty: declare at least one parameter" },
+	{ HEAD "space: {lr: {tpye: float, low: 0, high: 1}}\n", "s.yaml:3:14: unknown key 'tpye' in parameter 'lr': did you mean 'type'?" },
+	{ HEAD "space: {c: {tpye: choice, of: [a, b]}}\n", "s.yaml:3:13: unknown key 'tpye' in parameter 'c': did you mean 'type'?" },
 	{ HEAD "space: {lr: {low: 1}}\n", "s.yaml:3:13: parameter 'lr' needs the key 'type'" },
 	{ HEAD "space: {lr: {type: flaot}}\n", "s.yaml:3:20: unknown type 'flaot': did you mean 'float'?" },
 	{ HEAD "space: {lr: {type: float, low: 1, high: 2, of: [1]}}\n",
