@@ -70,6 +70,13 @@ status "damaged tiles" 3 hps-ledger fsck --rebuild
 ok "the database is as it was" cmp led/ledger.db kept.db
 not_ok "nothing is left lying about" sh -c 'ls led | grep unfinished'
 fresh
+# … not even where every leaf can be read: another signature gives another root.
+LC_ALL=C sed -i 's/\("signature":{"content":".\{20\}\)A/\1B/;t;s/\("signature":{"content":".\{20\}\)./\1A/' "$bundle"
+not_ok "a leaf is another" cmp "$bundle" "whole/${bundle#led/}"
+status "another root" 3 hps-ledger fsck --rebuild
+like "is said" "$(cat err)" "do not give the signed root"
+ok "the database is as it was" cmp led/ledger.db whole/ledger.db
+fresh
 rm -r led/keys
 status "a published copy needs none" 2 hps-ledger fsck --rebuild
 done_testing
