@@ -175,7 +175,7 @@ check-fresh: deps-fresh ## prove `make demo` and `make check` on a minimal Debia
 	$Qsh tests/fresh.sh
 
 bench: deps-bench ## measure beside the peers, in one run; writes docs/benchmarks.md
-	$Q$(MAKE) --no-print-directory all && python3 tests/bench/bench.py $B/bin
+	$Q$(MAKE) --no-print-directory all && /usr/bin/python3 tests/bench/bench.py $B/bin
 
 # ---- installing hps
 

@@ -42,6 +42,23 @@ static int read_begin(const json_t *given, struct hps_mark *ret, struct hps_erro
 	return add_params(ret->params, json_object_get(given, "params"), err);
 }
 
+static int is_registered(const struct hps_entry *entry, void *arg, struct hps_error *err)
+{
+	(void)arg;
+	return hps_error_set(err, HPS_E_FORMAT, "'%s' is a study of hps-search, which hands out its numbers: a mark cannot be one of them", entry->study);
+}
+
+/* Nobody but the runner says which trials a registered study has. */
+static int study_is_free(struct hps_ledger *l, const char *study, struct hps_error *err)
+{
+	struct hps_filter registered = HPS_FILTER_ANY;
+
+	registered.kind = "search";
+	registered.event = "register";
+	registered.study = study;
+	return study ? hps_ledger_each(l, &registered, is_registered, NULL, err) : 0;
+}
+
 /* The host's record with this trial's name, number and parameters in place of its own. The study of a host that is a numbered trial of it is
  * not passed on: its numbers are handed out by somebody else. */
 static struct hps_record record_of(const struct hps_record *host, struct hps_mark *m)
@@ -62,6 +79,7 @@ int hps_mark_begin(struct hps_ledger *l, const struct hps_record *host, const js
 
 	*ret = (struct hps_mark){ .params = json_object(), .lease = -1, .started_ns = hps_time_now_ns(), .started_boot_ns = hps_time_monotonic_ns() };
 	r = read_begin(given, ret, err);
+	r = r ? r : study_is_free(l, ret->study, err);
 	if (r)
 		return r;
 	record = record_of(host, ret);

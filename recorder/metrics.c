@@ -10,6 +10,7 @@
 
 #define METRICS_MAX ((size_t)64 << 20)
 #define NAMES_MAX 10000
+#define NAME_MAX_BYTES ((size_t)256) /* 10,000 of them fit into a statement */
 #define DEPTH_MAX 16
 
 static int set(json_t *metrics, const char *name, const json_t *value, struct hps_error *err)
@@ -51,6 +52,8 @@ static int flatten(json_t *metrics, json_t *value, struct hps_error *err)
 		member = json_object_iter_value(at);
 		name.len = stack[depth - 1].prefix;
 		hps_buf_adds(&name, json_object_iter_key(at));
+		if (name.len > NAME_MAX_BYTES)
+			return hps_error_set(err, HPS_E_LIMIT, "the name of a metric is longer than %zu bytes", NAME_MAX_BYTES);
 		if (json_is_number(member)) {
 			r = set(metrics, name.data, member, err);
 		} else if (json_is_object(member)) {

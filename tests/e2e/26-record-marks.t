@@ -56,6 +56,24 @@ error 'state' is complete, fai
 ok"
 like "wrong lines: … twice begun" "$(sed -n 7p "$T/out")" "^error trial [0-9a-f]{12} has begun on this connection"
 
+# a trial that claims to be another one of a search
+cat >forge.sh <<'END'
+/usr/bin/python3 "$2" 'begin {"study": "forged", "number": 1, "params": {"x": 9}}' 'end {"metrics": {"loss": -99}}' >"$3/forge.out"
+echo "{\"loss\": $1}" >"$HPS_METRICS"
+END
+cat >forged.yaml <<END
+hps: 1
+study: forged
+command: [sh, $T/forge.sh, "{x}", $T/say.py, "{out}"]
+space: {x: {type: int, low: 1, high: 9}}
+metrics: {loss: {goal: min}}
+search: {sampler: random}
+budget: {trials: 2}
+END
+ok "forged: searched" hps-search run forged.yaml
+like "forged: the mark is refused" "$(cat forged.trials/0/forge.out)" "^error 'forged' is a study of hps-search"
+is "forged: as many trials as were proposed" "$(hps-ledger list --json | json /dev/stdin "len([e for e in j['entries'] if e['kind'] == 'trial' and e.get('study') == 'forged'])")" 2
+
 from=$(size)
 cat >threads.py <<'END'
 import hps, threading

@@ -10,7 +10,8 @@ for top in ("evidence", "objects"):
             path = os.path.join(folder, name)
             files.append((os.path.relpath(path, source), open(path, "rb").read()))
 statement = json.load(open(os.path.join(source, "evidence/entry.statement.json")))
-manifests = {d["digest"]["sha256"] for d in statement["subject"] + statement["predicate"]["buildDefinition"]["resolvedDependencies"]}
+manifests = {d["digest"]["sha256"] for d in statement["subject"] if d["name"] == "products"}
+manifests |= {d["digest"]["sha256"] for d in statement["predicate"]["buildDefinition"]["resolvedDependencies"] if "mediaType" in d}
 digest = lambda data: hashlib.sha256(data).hexdigest()
 order = lambda f: (0 if f[0].startswith("evidence/") else 1 if digest(f[1]) in manifests else 2, f[0])
 files.sort(key=order)

@@ -281,6 +281,14 @@ static void test_metrics(void **state)
 	assert_fails(HPS_E_FORMAT, hps_metrics_read("metrics", NULL, metrics, err));
 	write_text("metrics", "[1]");
 	assert_fails(HPS_E_FORMAT, hps_metrics_read("metrics", NULL, metrics, err));
+	for (size_t nested = 0; nested < 2; nested++) { /* a few long names would make a statement of gigabytes */
+		_cleanup_free_ char *name = hps_alloc(301), *text = NULL;
+
+		memset(name, 'm', 300);
+		text = nested ? hps_format("{\"%.150s\": {\"%.150s\": 1}}", name, name) : hps_format("{\"%s\": 1}", name);
+		write_text("metrics", text);
+		assert_fails(HPS_E_LIMIT, hps_metrics_read("metrics", NULL, metrics, err));
+	}
 }
 
 int main(void)
