@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/random.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
@@ -16,6 +17,7 @@
 #define ANSWER_MAX (1u << 20) /* getrandom may give less than it was asked for */
 #define FEEDERS_MAX 64
 #define SEED_FILE_MAX 256
+#define PERSONALITY_MAX 32
 #define TAG "hps.entropy/1\n"
 
 /* ---- the seed ---- */
@@ -315,6 +317,18 @@ bool hps_entropy_open(struct hps_supervisor *s, struct hps_call *c, const struct
 	return false;
 }
 
+/* ---- places in memory ---- */
+
+void hps_entropy_places(struct hps_entropy *e, int task_fd)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+
+	if (!e->full)
+		return;
+	if (hps_file_read(task_fd, "../personality", PERSONALITY_MAX, &text, NULL) || !text.len || !(strtoul(text.data, NULL, 16) & ADDR_NO_RANDOMIZE))
+		e->places_unanswered++;
+}
+
 /* ---- the record ---- */
 
 json_t *hps_entropy_json(const struct hps_entropy *e)
@@ -330,5 +344,7 @@ json_t *hps_entropy_json(const struct hps_entropy *e)
 	hps_json_set_int(j, "unanswered", (int64_t)e->unanswered);
 	hps_json_set_int(j, "devices", (int64_t)e->devices);
 	hps_json_set_int(j, "devicesUnanswered", (int64_t)e->devices_unanswered);
+	if (e->full)
+		hps_json_set_int(j, "placesUnanswered", (int64_t)e->places_unanswered);
 	return j;
 }

@@ -550,6 +550,7 @@ void hps_exec_confirm(struct hps_supervisor *s, struct hps_tracee *t)
 		note_running(s, t, &st);
 	if (!e->stable)
 		reread_arguments(s, t);
+	hps_entropy_places(s->entropy, t->task_fd);
 	hps_tracee_executed(t);
 	accept_execution(s, t, true);
 }

@@ -592,7 +592,7 @@ struct hps_entropy {
 	bool on, full;	  /* full: /dev/random, /dev/urandom and the places of memory, too */
 	uint8_t seed[32];
 	char id[65]; /* SHA-256 of "hps.entropy/1\n", a NUL and the seed */
-	uint64_t calls, bytes, unanswered, devices, devices_unanswered;
+	uint64_t calls, bytes, unanswered, devices, devices_unanswered, places_unanswered;
 	_Atomic unsigned n_feeders;
 	struct hps_map ordinals;
 };
@@ -603,6 +603,8 @@ int hps_entropy_keep(const struct hps_entropy *e, const char *ledger, const char
 void hps_entropy_release(struct hps_entropy *e);
 json_t *hps_entropy_json(const struct hps_entropy *e); /* predicate.entropy */
 void hps_act_getrandom(struct hps_supervisor *s, struct hps_call *c);
+/* Of a program that was executed: whether its places are fixed when they are to be. The kernel and the trial can take that back. */
+void hps_entropy_places(struct hps_entropy *e, int task_fd);
 /* An open of something special: true when it was one of the random devices and has been answered. */
 bool hps_entropy_open(struct hps_supervisor *s, struct hps_call *c, const struct stat *st, uint64_t flags);
 

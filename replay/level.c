@@ -47,10 +47,20 @@ static bool same_seed(const json_t *a, const json_t *b)
 }
 
 /* Places in memory are chosen at random, too. Few trials depend on them, but nobody can say which. */
-static void name_places(const struct hps_original *o, struct hps_holes *holes)
+static void name_places(const struct hps_original *o, const struct hps_entry *rerun, struct hps_holes *holes)
 {
+	const json_t *was = entropy_of(&o->trial), *is = entropy_of(rerun);
+	int64_t chosen = hps_json_int(was, "placesUnanswered", 0) + hps_json_int(is, "placesUnanswered", 0);
+	_cleanup_free_ char *why = NULL;
+
 	if (!o->seeded_fully)
-		hps_hole_add(holes, "places in memory", "the kernel chose them (ASLR) and a key for each program (AT_RANDOM); --entropy-full records without that");
+		why = hps_strdup("the kernel chose them (ASLR) and a key for each program (AT_RANDOM); --entropy-full records without that");
+	else if (!json_is_true(hps_json_at(is, "full", NULL)))
+		why = hps_strdup("the kernel chose those of the rerun");
+	else if (chosen)
+		why = hps_format("the kernel chose them for %" PRId64 " programs of both runs, --entropy-full or not", chosen);
+	if (why)
+		hps_hole_add(holes, "places in memory", why);
 }
 
 static bool entropy_answered(const struct hps_original *o, const struct hps_entry *rerun, struct hps_holes *holes)
@@ -78,7 +88,7 @@ unsigned hps_level_reached(const struct hps_original *o, const struct hps_entry 
 {
 	bool answered = entropy_answered(o, rerun, holes);
 
-	name_places(o, holes);
+	name_places(o, rerun, holes);
 	if (blindness > HPS_BLIND_NOTHING)
 		return 0;
 	return answered ? 2 : 1;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/securebits.h>
 #include <net/if.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -175,6 +176,9 @@ int hps_sandbox_drop(struct hps_error *err)
 	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
 		if (cap != CAP_SYS_CHROOT && prctl(PR_CAPBSET_READ, cap) == 1 && prctl(PR_CAPBSET_DROP, cap))
 			return cannot(err, "giving up a capability");
+	/* To root, execve() would offer capabilities. It would give none, but choose places in memory at random as for a setuid program. */
+	if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED))
+		return cannot(err, "making root an ordinary user");
 	only[0].effective = only[0].permitted = only[0].inheritable = chroot_bit;
 	if (syscall(SYS_capset, &head, only))
 		return cannot(err, "giving up capabilities");

@@ -65,6 +65,11 @@ hps-record -q --id-file id --entropy seed:1 --entropy-full -- /usr/bin/python3 d
 is "device, full: answered" "$(rec "t['entropy']['devices'], t['entropy']['devicesUnanswered'], t['entropy']['full']")" "(1, 0, True)"
 hps-record -q --id-file id --entropy seed:1 --entropy-full -- /usr/bin/python3 device.py >second
 is "device, full: the same bytes, and the same places in memory" "$(cat second)" "$(cat first)"
+is "device, full: places are fixed" "$(rec "t['entropy']['placesUnanswered']")" 0
+hps-record -q --id-file id --entropy-full -- /usr/bin/python3 -c 'import ctypes, os
+ctypes.CDLL(None).personality(0)
+os.execv("/bin/true", ["true"])'
+is "a program that takes fixed places back is counted" "$(rec "t['entropy']['full'], t['entropy']['placesUnanswered']")" "(True, 1)"
 
 status "bad mode" 125 hps-record --entropy maybe -- true
 like "bad mode: said" "$(cat err)" "'record', 'seed:N' or 'off'"

@@ -24,6 +24,7 @@ def status(key):
     return [l.split()[1] for l in open("/proc/self/status") if l.startswith(key + ":")][0]
 out = open("probe.out", "w")
 attempt("capabilities", lambda: int(status("CapEff") + status("CapPrm") + status("CapAmb"), 16))
+attempt("places in memory", lambda: open("/proc/self/personality").read().strip())
 attempt("no new privileges", lambda: status("NoNewPrivs"))
 attempt("host file", lambda: open(sys.argv[1]).read())
 attempt("host file elsewhere", lambda: open("/var/lib/dpkg/status").read())
@@ -53,12 +54,13 @@ attempt("shm", lambda: open("/dev/shm/x", "w").write("x"))
 attempt("tmp", lambda: open("/tmp/x", "w").write("x"))
 out.close()
 P
-ok "probe: recorded" hps-record -q --id-file "$T/id" -- /usr/bin/python3 probe.py "$T/secret" "$T/ledger"
+ok "probe: recorded" hps-record -q --entropy-full --id-file "$T/id" -- /usr/bin/python3 probe.py "$T/secret" "$T/ledger"
 status "probe: the rerun differs" 1 hps-replay "$(cat "$T/id")" --keep "$T/kept"
 got=$T/kept/files$T/w/probe.out
 expect() { like "$1: $2" "$(grep "^$1: " "$got")" "^$1: $2\$"; }
 expect "capabilities" 0
 expect "no new privileges" 1
+expect "places in memory" 00040000
 expect "host file" "(Permission denied|No such file or directory)"
 expect "host ledger" "Permission denied"
 expect "host file elsewhere" "No such file or directory"
