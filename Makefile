@@ -24,7 +24,7 @@ LIBRARIES := libseccomp:libseccomp-dev libelf:libelf-dev sqlite3:libsqlite3-dev 
 	yaml-0.1:libyaml-dev zlib:zlib1g-dev libcurl:libcurl4-openssl-dev libzstd:libzstd-dev libarchive:libarchive-dev libpng:libpng-dev hdf5-serial:libhdf5-dev libmicrohttpd:libmicrohttpd-dev
 PACKAGES_BUILD := gcc make libc6-dev pkg-config $(foreach l,$(LIBRARIES),$(lastword $(subst :, ,$(l))))
 PACKAGES_DEMO := $(PACKAGES_BUILD) python3 python3-sklearn
-PACKAGES_CHECK := $(PACKAGES_DEMO) python3-optuna git perl strace reprozip mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm chromium softhsm2 openssh-client curl \
+PACKAGES_CHECK := $(PACKAGES_DEMO) g++ python3-optuna git perl strace reprozip mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm chromium softhsm2 openssh-client curl \
 	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
 PACKAGES_CHECK += python3-torch python3-joblib python3-xgboost python3-h5py python3-pil python3-onnx python3-snappy python3-zstandard # real writers of the formats of outputs
 PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost cde proot
@@ -171,6 +171,9 @@ fuzzers: $(FUZZERS)
 check-full: deps-check ## the same with the long versions of the rigs
 	$QHPS_TEST_FULL=1 $(MAKE) --no-print-directory check-run
 
+replay-matrix: deps-check all ## record and replay every kind of trial, write docs/replay-matrix.md
+	$QHPS_TEST_FULL=1 HPS_MATRIX=$(CURDIR)/docs/replay-matrix.md sh tests/run.sh $B tests/e2e/40-replay-matrix.t
+
 check-fresh: deps-fresh ## prove `make demo` and `make check` on a minimal Debian 12 (mmdebstrap, root)
 	$Qsh tests/fresh.sh
 
@@ -198,5 +201,5 @@ clean: ## remove build/
 	rm -rf build
 
 force:
-.PHONY: all help libs deps deps-demo deps-check deps-bench deps-fresh demo fuzz fuzzers check check-run check-full check-fresh bench install uninstall clean force
+.PHONY: all help libs deps deps-demo deps-check deps-bench deps-fresh demo fuzz fuzzers check check-run check-full replay-matrix check-fresh bench install uninstall clean force
 .DELETE_ON_ERROR:
