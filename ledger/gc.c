@@ -44,15 +44,22 @@ static void scan(struct marks *m, const char *text, size_t len)
 	}
 }
 
+/* One that a killed collection had set aside is put back by this one, and names as much as any other. */
+static int open_object(struct marks *m, const char *hex)
+{
+	_cleanup_free_ char *path = hps_format("objects/%.2s/%s", hex, hex + 2), *aside = hps_format("objects/.gc.%s", hex);
+	int fd = openat(m->l->dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd >= 0 ? fd : openat(m->l->dirfd, aside, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
 /* Only objects that are manifests are read to their end. */
 static void look_into(struct marks *m, const char *hex)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
-	_cleanup_fd_ int fd = -1;
-	_cleanup_free_ char *path = hps_format("objects/%.2s/%s", hex, hex + 2);
+	_cleanup_fd_ int fd = open_object(m, hex);
 	char start;
 
-	fd = openat(m->l->dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 || pread(fd, &start, 1, 0) != 1 || start != '{' || hps_file_read_fd(fd, HPS_JSON_MAX, &text, NULL))
 		return;
 	if (memmem(text.data, text.len, MANIFEST, strlen(MANIFEST)))
