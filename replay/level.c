@@ -14,6 +14,7 @@ static const struct {
 	{ 2, "random numbers that the kernel gives" },
 	{ 3, "clocks, timers and what depends on speed" },
 	{ 4, "the order in which threads and processes run" },
+	{ N_ALWAYS, "the random key that the kernel gives each program (AT_RANDOM)" },
 	{ N_ALWAYS, "random numbers and clocks of the processor (RDRAND, RDSEED, RDTSC)" },
 	{ N_ALWAYS, "what a GPU computes in parallel" },
 };
@@ -54,7 +55,7 @@ static void name_places(const struct hps_original *o, const struct hps_entry *re
 	_cleanup_free_ char *why = NULL;
 
 	if (!o->seeded_fully)
-		why = hps_strdup("the kernel chose them (ASLR) and a key for each program (AT_RANDOM); --entropy-full records without that");
+		why = hps_strdup("the kernel chose them (ASLR); --entropy-full records without that");
 	else if (!json_is_true(hps_json_at(is, "full", NULL)))
 		why = hps_strdup("the kernel chose those of the rerun");
 	else if (chosen)
