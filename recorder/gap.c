@@ -39,6 +39,7 @@ static const struct {
 	[HPS_GAP_KERNEL] = { "an open was left to the kernel", "a lease, a signal or a link of /proc stood in the way of ours: what was opened is not known", HIDES_OUTPUTS, true },
 	[HPS_GAP_ENTROPY] = { "random numbers were not answered from the recorded stream", "the recorder may not write into the process: the kernel gave its own", HIDES_INPUTS, true },
 	[HPS_GAP_CONNECTIONS] = { "more connections were made than are listed", "the list has a ceiling", HIDES_NOTHING, true },
+	[HPS_GAP_CORE] = { "a process left a core file", "the kernel wrote it, by no call of the trial (core_pattern)", HIDES_OUTPUTS, true },
 	[HPS_GAP_ENDS] = { "how a process ended was not seen", "the recorder had too few descriptors to watch it (ulimit -n)", HIDES_NOTHING, true },
 	[HPS_GAP_PRIVILEGE] = { "a program ran without the privileges that its file gives", "no_new_privs is set: set-user-ID and set-group-ID bits and file capabilities have no effect", HIDES_NOTHING, false },
 	[HPS_GAP_HELD_UP] = { "calls were let go on while the recorder was held up", "another call waited for a file system or memory that did not answer: what these did is not known", HIDES_OUTPUTS, true },

@@ -92,6 +92,16 @@ static void ask_again(struct hps_reaper *r)
 	r->n_asked = left;
 }
 
+void hps_reaper_note_cores(const struct hps_reaper *r, int command_status, struct hps_gaps *gaps)
+{
+	bool any = WIFSIGNALED(command_status) && WCOREDUMP(command_status);
+
+	for (size_t i = 0; i < r->n; i++)
+		any = any || (r->exits[i].status >= 0 && WIFSIGNALED(r->exits[i].status) && WCOREDUMP(r->exits[i].status));
+	if (any)
+		hps_gap_note(gaps, HPS_GAP_CORE);
+}
+
 void hps_reaper_collect(struct hps_reaper *r)
 {
 	pthread_mutex_lock(&r->lock);

@@ -65,6 +65,7 @@ enum hps_gap {
 	HPS_GAP_DESCRIPTORS,
 	HPS_GAP_KERNEL,
 	HPS_GAP_ENDS,
+	HPS_GAP_CORE,
 	HPS_GAP_LINKS,
 	HPS_GAP_ENTROPY,
 	HPS_GAP_CONNECTIONS,
@@ -673,6 +674,8 @@ bool hps_reaper_watch(struct hps_reaper *r, int pidfd, uint32_t index); /* takes
 /* Until the command has ended and its tree with it (wait), or a grace time has passed and the rest was killed. False: something is
  * left all the same. */
 bool hps_reaper_wait(struct hps_reaper *r, pid_t command, bool wait, int *ret_status, struct rusage *ret_usage, struct hps_gaps *gaps);
+/* A core file is written by the kernel, where and how core_pattern says. After hps_reaper_collect(). */
+void hps_reaper_note_cores(const struct hps_reaper *r, int command_status, struct hps_gaps *gaps);
 void hps_reaper_collect(struct hps_reaper *r); /* the exit status of every process that can still be asked; closes the rest */
 
 /* ---- inherit.c: what the command must find as it would without us ---- */

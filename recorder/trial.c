@@ -372,6 +372,7 @@ static int run_command(struct trial *t, struct hps_error *err)
 	hps_hasher_finish(t->hasher);
 	t->record.hashed = true;
 	hps_reaper_collect(&t->reaper);
+	hps_reaper_note_cores(&t->reaper, t->record.status, &t->gaps);
 	return 0;
 }
 

@@ -1,5 +1,5 @@
-/* What a run left at a path, or that it left nothing: everything that a record says of it is compared. Of a file's content only the
- * digest is looked at here; outputs.c opens what differs. */
+/* What a run left at a path, or that it left nothing. Of a file's content only the digest is looked at here; outputs.c opens what
+ * differs. Times and owners are recorded and not compared: times differ by their nature, and a rerun has one user. */
 #include "replay/replay.h"
 
 #include <stdlib.h>
@@ -39,6 +39,17 @@ static bool is_unreadable(const json_t *product)
 	const char *state = hps_json_text(product, "state");
 
 	return state && !strcmp(state, "unreadable");
+}
+
+static bool sets_extended(const json_t *product)
+{
+	const json_t *name, *set = hps_json_at(product, "set", NULL);
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)set, i, name)
+		if (json_is_string(name) && !strcmp(json_string_value(name), "extended"))
+			return true;
+	return false;
 }
 
 /* In the order in which a difference matters: where the first ones differ the rest means nothing. */
@@ -121,6 +132,10 @@ void hps_product_compare(const json_t *original, const json_t *rerun, struct hps
 			differ(&aspects[i], original, rerun, &o->comparison);
 			return;
 		}
-	if (strcmp(deleted(original), "deleted") != 0)
+	if (!strcmp(deleted(original), "deleted"))
+		return;
+	if (sets_extended(original) || sets_extended(rerun))
+		undecided(o, "its extended attributes were set, and their values are not recorded");
+	else
 		compare_content(original, rerun, o);
 }

@@ -95,4 +95,6 @@ like "stamps: … names the file and the place" "$(cat "$T/out")" "first '$T/w/o
 like "stamps: … and both values" "$(cat "$T/out")" "report.json +DIVERGED +at /started: '20.*', rerun '20"
 
 ok "ledger: verifies at the end" hps-ledger verify
+# A rerun's record is as full as a trial's: whoever audits it finds no fact that the sandbox hid.
+is "audit: the clock of reruns is known, too" "$(hps-audit check --json | json /dev/stdin "[r['outcome'] for r in j['rules'] if r['id'] == 'ID-03']")" "['pass']"
 done_testing

@@ -119,6 +119,20 @@ ok "journal: recorded" record -- /usr/bin/python3 -c 'import sqlite3; c = sqlite
 rm -f data.db
 replay "journal" 0 REPRODUCED-BITS
 
+# what the record does not hold: values of extended attributes, core files
+ok "extended: recorded" record -- /usr/bin/python3 -c 'import os, time; open("attributed", "w").write("x"); os.setxattr("attributed", "user.n", str(time.time_ns()).encode())'
+rm -f attributed
+replay "extended" 4 INCONCLUSIVE
+is "extended: the output" "$(of attributed verdict)" OPAQUE
+if [ "$(cat /proc/sys/kernel/core_pattern)" = core ]; then
+	ok "core: recorded" record -- sh -c 'ulimit -c unlimited; sh -c "kill -SEGV \$\$"; echo x >always'
+	rm -f core core.*
+	replay "core" 4 INCONCLUSIVE
+	like "core: why" "$(json "$T/out" "j['reason']")" "a process left a core file"
+else
+	skip "core" "core_pattern of this machine leaves no core file here"
+fi
+
 # what mkdir() found is there, too
 mkdir -p there
 ok "existing-directory: recorded" record -- sh -c 'mkdir there || :; mkdir -p there/not; echo x >always'
