@@ -87,14 +87,12 @@ void hps_record_selftest(json_t *rows)
 static json_t *resources_json(const struct hps_record *r)
 {
 	json_t *resources = json_object();
-	struct rusage own;
 
 	hps_shape_seconds(resources, "wallSeconds", r->finished_boot_ns - r->started_boot_ns);
 	hps_shape_seconds(resources, "userSeconds", r->usage.ru_utime.tv_sec * 1000000000ll + r->usage.ru_utime.tv_usec * 1000);
 	hps_shape_seconds(resources, "systemSeconds", r->usage.ru_stime.tv_sec * 1000000000ll + r->usage.ru_stime.tv_usec * 1000);
 	hps_json_set_int(resources, "maxRssBytes", r->usage.ru_maxrss * 1024);
-	getrusage(RUSAGE_SELF, &own);
-	hps_json_set_int(resources, "recorderMaxRssBytes", own.ru_maxrss * 1024);
+	hps_json_set_int(resources, "recorderMaxRssBytes", hps_own_peak_kib() * 1024);
 	return resources;
 }
 

@@ -338,6 +338,7 @@ void hps_tracee_forget_cwd(struct hps_tracee *t);
 int hps_tracee_umask(struct hps_tracee *t);
 int64_t hps_tracee_cpu_ns(const struct hps_tracee *t); /* 0: not known */
 int64_t hps_tracee_peak_kib(const struct hps_tracee *t);
+int64_t hps_own_peak_kib(void); /* not ru_maxrss, which counts what the process was before it executed us */
 void hps_tracee_check(struct hps_supervisor *s, struct hps_tracee *t); /* sets `foreign` */
 /* Waits until calls that other processes were told to CONTINUE have left the kernel: names are about to change. */
 void hps_tracees_settle(struct hps_supervisor *s, const struct hps_tracee *but);

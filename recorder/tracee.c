@@ -325,11 +325,21 @@ int64_t hps_tracee_cpu_ns(const struct hps_tracee *t)
 	return clock_getcpuclockid(t->pid, &clock) || clock_gettime(clock, &used) ? 0 : used.tv_sec * 1000000000ll + used.tv_nsec;
 }
 
-int64_t hps_tracee_peak_kib(const struct hps_tracee *t)
+static int64_t peak_kib(int fd, const char *status)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
-	return read_status(t->task_fd, "../status", &text) || !text.data ? 0 : status_number(text.data, "VmHWM", 10, 0);
+	return read_status(fd, status, &text) || !text.data ? 0 : status_number(text.data, "VmHWM", 10, 0);
+}
+
+int64_t hps_tracee_peak_kib(const struct hps_tracee *t)
+{
+	return peak_kib(t->task_fd, "../status");
+}
+
+int64_t hps_own_peak_kib(void)
+{
+	return peak_kib(AT_FDCWD, "/proc/self/status");
 }
 
 /* ---- foreign processes ---- */

@@ -119,4 +119,9 @@ is "recorder: its self-test" "$(identity recorder.selftest)" "['passed']"
 is "resources: there" "$(rec "float(t['resources']['wallSeconds']) > 0, t['resources']['maxRssBytes'] > 1000000, 1000000 < t['resources']['recorderMaxRssBytes'] < 64 << 20")" "(True, True, True)"
 is "run: SLSA shape" "$(rec "t['runDetails']['builder']['id'], t['runDetails']['metadata']['invocationId'] == t['begin'], t['runDetails']['metadata']['startedOn'] <= t['runDetails']['metadata']['finishedOn']")" "('urn:hps:recorder:v1', True, True)"
 ok "ledger: verifies" hps-ledger verify
+# Whoever starts us may have been large: that is not our memory.
+status "memory: started by a large process" 0 /usr/bin/python3 -c 'import os, sys
+b = b"x" * (200 << 20)
+os.execvp("hps-record", ["hps-record", "-q", "--id-file", "id", "--", "true"])'
+is "memory: the recorder's own" "$(rec "0 < t['resources']['recorderMaxRssBytes'] < 100 << 20")" True
 done_testing
