@@ -394,7 +394,7 @@ static int open_trust(struct hps_verifier *v, bool *ret_usable, struct hps_error
 		return hps_error_set(err, path ? HPS_E_NOTFOUND : HPS_E_DAMAGED, "the trust file '%s' is missing; without it nobody's signature can be trusted",
 				     path ? path : HPS_TRUST_FILE);
 	if (r && path) /* not the ledger's fault */
-		return hps_error_set(err, HPS_E_USAGE, "%s", e.message);
+		return hps_error_set(err, r, "%s", e.message);
 	if (r)
 		hps_problem_add(v, -1, NULL, HPS_TRUST_FILE, "%s", e.message);
 	return 0;

@@ -62,7 +62,8 @@ cp led/trust.json mine.json
 status "with a trust file of one's own" 0 hps-ledger verify --trust mine.json
 status "with somebody else's" 3 hps-ledger verify --trust sealed/trust.json
 like "the checkpoint is not theirs" "$(cat out)" "tiles/checkpoint: .*no trusted key has signed it"
-status "a trust file that is none is the caller's mistake, no damage" 2 hps-ledger verify --trust /etc/passwd
+status "a trust file that is none is damaged input, and nothing is said of the ledger" 3 hps-ledger verify --trust /etc/passwd
+is "… nothing on its output" "$(cat out)" ""
 like "… which file and where" "$(cat err)" "trust file '/etc/passwd': reading JSON: line 1"
 status "a trust file that is not there" 4 hps-ledger verify --trust nowhere.json
 
