@@ -8,7 +8,7 @@
 #include <string.h>
 #include <zlib.h>
 
-static const struct hps_tolerance bits = { 0, 0, false, NULL, 0 };
+static const struct hps_tolerance bits = { 0, 0, false, NULL, NULL, 0 };
 
 static struct hps_buf bytes_of(const void *data, size_t len)
 {
@@ -84,7 +84,7 @@ static void test_numbers(void **state)
 
 static void test_json(void **state)
 {
-	static const struct hps_tolerance near = { 1e-6, 0, true, NULL, 0 };
+	static const struct hps_tolerance near = { 1e-6, 0, true, NULL, NULL, 0 };
 
 	(void)state;
 	expect("m.json", "{\"a\":1,\"b\":[1,2]}", "{\"a\":1,\"b\":[1,2]}", &bits, HPS_OUTPUT_IDENTICAL, NULL, NULL, NULL);
@@ -137,7 +137,7 @@ static void test_json_is_bounded(void **state)
 
 static void test_csv(void **state)
 {
-	static const struct hps_tolerance near = { 1e-6, 0, true, NULL, 0 };
+	static const struct hps_tolerance near = { 1e-6, 0, true, NULL, NULL, 0 };
 
 	(void)state;
 	expect("a.csv", "epoch,acc\n0,0.5\n1,0.75\n", "\"epoch\",\"acc\"\r\n0,0.5\r\n1,0.75\r\n", &bits, HPS_OUTPUT_SAME_VALUES, NULL, NULL, NULL);
@@ -151,7 +151,7 @@ static void test_csv(void **state)
 
 static void test_text(void **state)
 {
-	static const struct hps_tolerance near = { 1e-6, 0, true, NULL, 0 };
+	static const struct hps_tolerance near = { 1e-6, 0, true, NULL, NULL, 0 };
 
 	(void)state;
 	expect("log", "step 1 loss 0.5\n", "step 1 loss 0.6\n", &bits, HPS_OUTPUT_DIVERGED, "line 1", "step 1 loss 0.5", "step 1 loss 0.6");
@@ -189,7 +189,7 @@ static void test_npy(void **state)
 	double payload[2] = { (double)NAN, 1 }, near[6] = { 1, 2, 3, 4, 5, 6 }, swapped[6];
 	_cleanup_buf_ struct hps_buf a = npy("'<f8'", false, "(2, 3)", c_order, sizeof c_order), f = npy("'<f8'", true, "(2, 3)", fortran, sizeof fortran);
 	_cleanup_buf_ struct hps_buf n = npy("'<f8'", false, "(2,)", with_nan, sizeof with_nan), big = HPS_BUF_INIT, x = HPS_BUF_INIT, y = HPS_BUF_INIT;
-	const struct hps_tolerance loose = { 1e-9, 0, true, NULL, 0 };
+	const struct hps_tolerance loose = { 1e-9, 0, true, NULL, NULL, 0 };
 
 	(void)state;
 	for (size_t i = 0; i < 6; i++)
@@ -223,7 +223,7 @@ static void test_npy(void **state)
 static void test_npy_objects_stay_bytes(void **state)
 {
 	_cleanup_buf_ struct hps_buf a = npy("'|O'", false, "(1,)", "\x80\x03K\1.", 5), b = npy("'|O'", false, "(1,)", "\x80\x03K\2.", 5);
-	_cleanup_comparison_ struct hps_comparison c = compare("a.npy", &a, &b, &(struct hps_tolerance){ 1, 1, true, NULL, 0 });
+	_cleanup_comparison_ struct hps_comparison c = compare("a.npy", &a, &b, &(struct hps_tolerance){ 1, 1, true, NULL, NULL, 0 });
 
 	(void)state;
 	assert_int_equal(c.verdict, HPS_OUTPUT_DIVERGED);
@@ -574,7 +574,7 @@ static void test_no_false_reproduction(void **state)
 	const char *given = getenv("HPS_TEST_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)hps_time_now_ns();
 	struct rng r = { seed };
-	const struct hps_tolerance tight = { 0, 0, true, NULL, 0 };
+	const struct hps_tolerance tight = { 0, 0, true, NULL, NULL, 0 };
 	size_t n_pairs = 0, n_false = 0;
 
 	(void)state;
