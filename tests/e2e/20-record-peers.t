@@ -60,11 +60,11 @@ fork workers: exec /usr/bin/python3 -c 'import concurrent.futures as f; print(li
 zip: /usr/bin/python3 -m zipfile -c z.zip input1 input2 && /usr/bin/python3 -m zipfile -e z.zip out && /usr/bin/python3 -m compileall -q out
 sqlite: /usr/bin/python3 -c 'import sqlite3; c = sqlite3.connect("db"); c.execute("create table t(x)"); c.execute("insert into t values (1)"); c.commit()' && ls
 threads: exec /usr/bin/python3 -c 'import threading; [threading.Thread(target=lambda i=i: open("t%d" % i, "w").write(open("input%d" % i).read())).start() for i in range(1, 9)]'
-go build: env HOME=$T GOCACHE=$T/work/gocache GO111MODULE=off CGO_ENABLED=0 $go vet $T/goprog/main.go
+go build: env HOME=$T GOCACHE=$T/place/gocache GO111MODULE=off CGO_ENABLED=0 $go vet $T/goprog/main.go
 END
 [ -z "${HPS_TEST_FULL:-}" ] || cat long >>short
 compare() { # compare PEER RECORDER <PROGRAMS
-	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record-peers.py" "$1" "$2" "$HPS_LEDGER" "$T/work" "$(cat setup.sh)" 2>&1
+	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record-peers.py" "$1" "$2" "$HPS_LEDGER" "$T/place" "$(cat setup.sh)" 2>&1
 }
 for peer in strace reprozip; do
 	compare $peer hps-record <short >out

@@ -1,5 +1,5 @@
 """What strace or reprozip sees of a program against its record. Reads programs from standard input, "NAME: COMMAND" a line, runs each
-in $T/work, made anew by "SETUP" before, and prints for each what the peer saw and the record lacks, but for what is explained here.
+in $T/place, made anew by "SETUP" before, and prints for each what the peer saw and the record lacks, but for what is explained here.
 usage: record-peers.py strace|reprozip RECORDER LEDGER WORK SETUP"""
 import collections
 import glob
