@@ -5,15 +5,18 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "recorder/package.h"
 
 #define METADATA_MAX ((size_t)1 << 20)
 #define RECORD_MAX ((size_t)64 << 20)
 #define MODIFIED_MAX 100
-#define PROGRAM_MAX ((size_t)64 << 20)
+#define VERSION_MAX 24
+#define PIECE ((size_t)256 << 10)
 
 static const char *const site_directories[] = { "/site-packages/", "/dist-packages/" };
 
@@ -223,6 +226,20 @@ static bool worth_parsing(const struct python *p, struct distribution *d, const 
 	return d->top_read;
 }
 
+/* The file that a line is about, when its name needs no resolving: most lines end here, with nobody having read that file. */
+static bool about_unread(const struct python *p, const struct distribution *d, const char *line, const struct hps_map *compiled)
+{
+	char path[PATH_MAX];
+	size_t site = strlen(d->site), n = strcspn(line, ",");
+
+	if (strchr("/\".", *line) || memmem(line, n, "/.", 2) || memmem(line, n, "//", 2) || site + n >= sizeof path)
+		return false;
+	memcpy(path, d->site, site);
+	memcpy(path + site, line, n);
+	path[site + n] = '\0';
+	return !hps_map_find(p->owners, path) && !hps_map_find(compiled, path);
+}
+
 static void use_line(const struct python *p, struct distribution *d, const char *line, const struct hps_map *compiled)
 {
 	_cleanup_free_ char *relative = NULL, *path = NULL;
@@ -230,7 +247,7 @@ static void use_line(const struct python *p, struct distribution *d, const char 
 	struct hps_owner *o;
 	bool hashed;
 
-	if (!worth_parsing(p, d, line) || !hps_python_record_line(line, &relative, &want, &hashed))
+	if (!worth_parsing(p, d, line) || about_unread(p, d, line, compiled) || !hps_python_record_line(line, &relative, &want, &hashed))
 		return;
 	path = join(d->site, relative);
 	o = hps_map_get(p->owners, path);
@@ -540,24 +557,34 @@ static bool is_version(const char *text, const char *minor)
 
 char *hps_python_version(const char *data, size_t len, const char *minor)
 {
-	for (const char *at = data, *end; (end = memchr(at, '\0', len - (size_t)(at - data))); at = end + 1) {
-		if ((size_t)(end - at) < 24 && is_version(at, minor))
+	const char *end = data + len, *at = data, *stop;
+
+	for (; (at = memmem(at, (size_t)(end - at), minor, strlen(minor))); at++) {
+		stop = (at == data || !at[-1]) ? memchr(at, '\0', (size_t)(end - at)) : NULL;
+		if (stop && stop - at < VERSION_MAX && is_version(at, minor))
 			return hps_strdup(at);
-		if (end + 1 >= data + len)
-			break;
 	}
 	return NULL;
 }
 
+/* Piece by piece: interpreters have several megabytes. Each begins with the end of the one before it, where a version may have been cut. */
 static char *version_in(const char *root, const char *path, const char *minor)
 {
-	_cleanup_free_ char *full = hps_format("%s%s", root, path);
-	_cleanup_buf_ struct hps_buf data = HPS_BUF_INIT;
+	_cleanup_free_ char *full = hps_format("%s%s", root, path), *piece = hps_alloc(PIECE), *version = NULL;
+	_cleanup_fd_ int fd = *minor ? open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	size_t kept = 0;
+	ssize_t n;
 
-	hps_buf_init(&data, PROGRAM_MAX);
-	if (!*minor || hps_file_read(AT_FDCWD, full, PROGRAM_MAX, &data, NULL) || !data.data)
-		return NULL;
-	return hps_python_version(data.data, data.len, minor);
+	while (fd >= 0 && !version && (n = read(fd, piece + kept, PIECE - kept)) > 0) {
+		size_t len = kept + (size_t)n;
+
+		version = hps_python_version(piece, len, minor);
+		kept = len < VERSION_MAX + 1 ? len : VERSION_MAX + 1;
+		memmove(piece, piece + len - kept, kept);
+		if (len > kept)
+			piece[0] = '?'; /* not the start of the file, nor of a string */
+	}
+	return hps_take(version);
 }
 
 /* In the program itself, or in the libpython that was loaded. */

@@ -11,6 +11,7 @@
 
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -392,6 +393,15 @@ struct hps_standby {
 	pthread_cond_t woken;
 	bool runs, end;
 };
+/* placement.c's own: who has asked lately, and how often. */
+struct hps_placement {
+	int64_t burst_ns; /* start of the current second and descriptors handed out in it */
+	unsigned burst;
+	pid_t askers[4]; /* the last threads that asked, the latest first */
+	bool came_back;	 /* the latest was among them already */
+	bool apart;	 /* several run at once: each stays on its own processor */
+	unsigned notices, turns;
+};
 struct hps_supervisor {
 	int listener, proc_fd;
 	const char *root; /* --root, or NULL */
@@ -433,8 +443,7 @@ struct hps_supervisor {
 	} devices[32]; /* without a device of their own */
 	size_t n_devices;
 	char *rights;		/* what our /proc/self/status says of ids and capabilities */
-	int64_t burst_ns;	/* start of the current second and descriptors handed out in it */
-	unsigned burst;
+	struct hps_placement placement;
 	struct seccomp_notif *early; /* received while a call was acted on, not acted on themselves yet: from early_head to n_early */
 	size_t early_head, n_early;
 };
@@ -490,6 +499,13 @@ int hps_filter_install(struct hps_gaps *gaps, int *ret_listener, struct hps_erro
  * no signal scope. The command's first process enters it (and not the launcher: a signal for one of our threads is one for all). */
 int hps_fence_new(void);
 int hps_fence_enter(int fence); /* 0 or -errno */
+
+/* ---- placement.c: on which processor a program and the supervisor wake each other ---- */
+void hps_placement_note(struct hps_supervisor *s, pid_t tid); /* for each notice */
+/* Is this descriptor's receiver to be held on our processor? Then between here and anywhere, both for the stopped thread. */
+bool hps_placement_hold(struct hps_supervisor *s);
+bool hps_placement_here(pid_t tid, cpu_set_t *ret_own);
+void hps_placement_anywhere(pid_t tid, cpu_set_t *own);
 
 /* ---- open.c ---- */
 void hps_act_open(struct hps_supervisor *s, struct hps_call *c);

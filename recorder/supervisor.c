@@ -21,8 +21,7 @@
 
 #define PID_LIMIT (1 << 22) /* the kernel's own ceiling for pid_max */
 #define CGROUP2_MAGIC 0x63677270
-#define ROOM 24	  /* descriptors for a call, the hasher's stores and the other threads */
-#define BURST 200 /* descriptors a second: from then on it pays to keep the program on our processor */
+#define ROOM 24 /* descriptors for a call, the hasher's stores and the other threads */
 
 /* ---- answers ---- */
 
@@ -69,18 +68,6 @@ void hps_answer_value(struct hps_supervisor *s, const struct hps_call *c, int64_
 	send_answer(s, c, 0, value, 0);
 }
 
-/* Do descriptors go out in bursts? Then the two wake-ups of each are worth keeping on one processor. */
-static bool in_burst(struct hps_supervisor *s)
-{
-	int64_t now = hps_time_monotonic_ns();
-
-	if (now - s->burst_ns > 1000000000) {
-		s->burst_ns = now;
-		s->burst /= 4;
-	}
-	return ++s->burst > BURST;
-}
-
 static int add_descriptor(struct hps_supervisor *s, const struct hps_call *c, int fd, bool cloexec, bool send)
 {
 	struct seccomp_notif_addfd add = {
@@ -97,33 +84,22 @@ static int add_descriptor(struct hps_supervisor *s, const struct hps_call *c, in
 	return r < 0 ? -errno : r;
 }
 
-/* Installing a descriptor wakes the thread, and the thread wakes us. When another processor idles the kernel moves one of the
- * two there, which in a virtual machine costs more than all the rest. So the thread, which is stopped in its call, is
- * held on our processor until it has its descriptor; before it goes on it has its own set of processors back. */
+/* Before the thread goes on it has its own set of processors back. */
 static int add_held(struct hps_supervisor *s, const struct hps_call *c, int fd, bool cloexec)
 {
 	pid_t tid = (pid_t)c->n->pid;
-	cpu_set_t own, one;
-	int cpu = sched_getcpu(), r;
+	cpu_set_t own;
+	bool held = hps_placement_here(tid, &own);
+	int r = add_descriptor(s, c, fd, cloexec, false);
 
-	CPU_ZERO(&one);
-	if (cpu < 0 || sched_getaffinity(tid, sizeof own, &own) || !CPU_ISSET((size_t)cpu, &own))
-		return add_descriptor(s, c, fd, cloexec, false);
-	CPU_SET((size_t)cpu, &one);
-	if (sched_setaffinity(tid, sizeof one, &one))
-		return add_descriptor(s, c, fd, cloexec, false);
-	r = add_descriptor(s, c, fd, cloexec, false);
-	/* Refused only when the thread was killed or its cpuset changed this instant: then every processor it may use is right. */
-	if (sched_setaffinity(tid, sizeof own, &own)) {
-		memset(&own, 0xff, sizeof own);
-		sched_setaffinity(tid, sizeof own, &own);
-	}
+	if (held)
+		hps_placement_anywhere(tid, &own);
 	return r;
 }
 
 void hps_answer_descriptor(struct hps_supervisor *s, const struct hps_call *c, int fd, bool cloexec, bool alone)
 {
-	bool hold = in_burst(s);
+	bool hold = hps_placement_hold(s);
 	int r = hold ? add_held(s, c, fd, cloexec) : add_descriptor(s, c, fd, cloexec, !alone);
 
 	/* A writer's copy of ours is gone before the program goes on: it could find its file busy (ETXTBSY) or locked. */
@@ -298,6 +274,7 @@ void hps_supervisor_run(struct hps_supervisor *s)
 	while (!s->ended && next_event(s, &n)) {
 		atomic_fetch_add(&s->turn, 1);
 		s->n_notices++;
+		hps_placement_note(s, (pid_t)n.pid);
 		forget_ended(s);
 		if (atomic_exchange(&s->missed, false))
 			believe_nothing(s);
