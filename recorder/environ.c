@@ -67,10 +67,42 @@ static struct hps_environ *read_environ(const struct hps_tracee *t)
 	return e;
 }
 
+/* What a shell hands to one of its commands it hands to the next one too. */
+static bool is_last(const struct hps_environ_change *l, const struct hps_environ *before, const struct hps_environ *now)
+{
+	return before && l->before == before && l->after->len == now->len && !memcmp(l->after->text, now->text, now->len);
+}
+
+static void compare(struct hps_environ_change *l, struct hps_environ *before, struct hps_environ *now)
+{
+	hps_environ_change_release(l);
+	hps_buf_init(&l->set, HPS_BUF_MAX);
+	hps_buf_init(&l->removed, HPS_BUF_MAX);
+	l->before = hps_environ_ref(before);
+	l->after = hps_environ_ref(now);
+	difference(now, before, false, &l->set);
+	difference(before, now, true, &l->removed);
+}
+
+static char *copy(const struct hps_buf *b)
+{
+	char *text = b->len ? hps_alloc(b->len) : NULL;
+
+	return text ? memcpy(text, b->data, b->len) : NULL;
+}
+
+void hps_environ_change_release(struct hps_environ_change *l)
+{
+	hps_environ_unref(hps_take(l->before));
+	hps_environ_unref(hps_take(l->after));
+	hps_buf_release(&l->set);
+	hps_buf_release(&l->removed);
+}
+
 void hps_environ_note(struct hps_supervisor *s, struct hps_tracee *t, struct hps_execution *x)
 {
 	struct hps_environ *now = read_environ(t), *before = t->environ;
-	_cleanup_buf_ struct hps_buf set = HPS_BUF_INIT, removed = HPS_BUF_INIT;
+	struct hps_environ_change *l = &s->environ_change;
 
 	if (!now)
 		return;
@@ -78,14 +110,18 @@ void hps_environ_note(struct hps_supervisor *s, struct hps_tracee *t, struct hps
 		hps_environ_unref(now);
 		return;
 	}
+	if (is_last(l, before, now)) {
+		hps_environ_unref(now);
+		now = hps_environ_ref(l->after);
+	} else if (before) {
+		compare(l, before, now);
+	}
 	if (before && s->environ_bytes < KEPT_MAX) {
-		difference(now, before, false, &set);
-		difference(before, now, true, &removed);
-		s->environ_bytes += set.len + removed.len;
-		x->set_len = set.len;
-		x->removed_len = removed.len;
-		x->set = hps_buf_take(&set);
-		x->removed = hps_buf_take(&removed);
+		s->environ_bytes += l->set.len + l->removed.len;
+		x->set_len = l->set.len;
+		x->removed_len = l->removed.len;
+		x->set = copy(&l->set);
+		x->removed = copy(&l->removed);
 	}
 	hps_environ_unref(before);
 	t->environ = now;

@@ -393,6 +393,11 @@ struct hps_standby {
 	pthread_cond_t woken;
 	bool runs, end;
 };
+/* The last change of an environment that was worked out (environ.c). */
+struct hps_environ_change {
+	struct hps_environ *before, *after;
+	struct hps_buf set, removed;
+};
 /* placement.c's own: who has asked lately, and how often. */
 struct hps_placement {
 	int64_t burst_ns; /* start of the current second and descriptors handed out in it */
@@ -430,6 +435,7 @@ struct hps_supervisor {
 	_Atomic uint64_t n_notices, n_answers;
 	uint64_t n_confirmed, n_assumed;
 	size_t environ_bytes;
+	struct hps_environ_change environ_change;
 	struct hps_map programs; /* exec.c: what executing a name means, while nothing has changed there */
 	struct hps_entropy *entropy;
 	bool no_network;
@@ -587,6 +593,7 @@ void hps_standby_end(struct hps_supervisor *s);
 /* ---- environ.c: environments from program to program ---- */
 struct hps_environ *hps_environ_ref(struct hps_environ *e);
 void hps_environ_unref(struct hps_environ *e);
+void hps_environ_change_release(struct hps_environ_change *l);
 void hps_environ_note(struct hps_supervisor *s, struct hps_tracee *t, struct hps_execution *x); /* x runs now */
 struct hps_record;
 void hps_environ_json(const struct hps_record *r, const struct hps_execution *x, json_t *item);

@@ -374,6 +374,7 @@ void hps_supervisor_release(struct hps_supervisor *s)
 	hps_map_release(&s->sockets);
 	hps_map_release(&s->connections);
 	hps_tracees_release(&s->tracees);
+	hps_environ_change_release(&s->environ_change);
 	if (s->proc_fd >= 0)
 		close(s->proc_fd);
 	if (s->listener >= 0)

@@ -25,7 +25,7 @@ def workloads(folder):
     subprocess.run([opens, files, "20000", "0", "0"], check=True)
     subprocess.run(["sh", os.path.join(src, "w4_gen.sh"), tree], check=True)
     with open(big, "wb") as f:
-        for _ in range(1024):
+        for _ in range(4096):
             f.write(os.urandom(1 << 20))
     return {
         "W1": ("scikit-learn forest and MLP", [PYTHON, os.path.join(src, "w1_sklearn.py"), out], 1.05, 1.10),
@@ -34,7 +34,7 @@ def workloads(folder):
         "W3b": ("the same, 2 threads", [opens, files, "20000", "5", "2"], 12, None),
         "W4": ("make -j2 of 101 C files", ["make", "-C", tree, "-s", "-B", "-j2"], 1.35, None),
         "W5": ("2,000 x exec of /bin/true", ["sh", os.path.join(src, "w5_exec.sh")], 1.20, None),
-        "W6": ("reading 1 GiB", [built("w6_read"), big], 1.05, None),
+        "W6": ("reading 4 GiB", [built("w6_read"), big], 1.05, None),
         "W7": ("grid search with worker processes, xgboost", [PYTHON, os.path.join(src, "w7_grid.py"), out], 1.05, 1.10),
         "W8": ("arithmetic, no system calls", [built("w8_compute")], 1.005, None),
     }
