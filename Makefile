@@ -49,7 +49,9 @@ say = @$(if $(V),:,printf '  %-7s %s\n' $(1) $(2))
 
 LEDGER_TOOL := ledger/main.c $(wildcard ledger/cmd_*.c)
 LIB_SOURCES := $(wildcard core/*.c) $(filter-out $(LEDGER_TOOL),$(wildcard ledger/*.c))
-TOOL_SOURCES := $(wildcard recorder/*.c search/*.c replay/*.c audit/*.c) $(LEDGER_TOOL)
+# The C files of a folder and of the folders in it.
+files = $(wildcard $(1)/*.c $(1)/*/*.c)
+TOOL_SOURCES := $(foreach f,recorder search replay audit,$(call files,$f)) $(LEDGER_TOOL)
 OBJECTS := $(patsubst %.c,$B/%.o,$(LIB_SOURCES) $(TOOL_SOURCES))
 PROGRAM_FILES := $(PROGRAMS:%=$B/bin/%)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
@@ -91,7 +93,7 @@ $B/libhps.a: $(patsubst %.c,$B/%.o,$(LIB_SOURCES))
 	$Qrm -f $@; ar rcs $@ $^
 
 define program
-$B/bin/$(1): $(patsubst %.c,$B/%.o,$(if $(filter ledger,$(FOLDER_$(1))),$(LEDGER_TOOL),$(wildcard $(FOLDER_$(1))/*.c))) $B/libhps.a
+$B/bin/$(1): $(patsubst %.c,$B/%.o,$(if $(filter ledger,$(FOLDER_$(1))),$(LEDGER_TOOL),$(call files,$(FOLDER_$(1))))) $B/libhps.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$$Q$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LDLIBS)
@@ -100,7 +102,7 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # A unit test may call the inside of one tool; which one its name says (test_recorder_elf.c: recorder/).
 define unit_test
-$(1): $B/tests/unit/$(notdir $(1)).o $(patsubst %.c,$B/%.o,$(filter-out %/main.c ledger/cmd_%,$(wildcard $(word 2,$(subst _, ,$(notdir $(1))))/*.c))) $B/libhps.a
+$(1): $B/tests/unit/$(notdir $(1)).o $(patsubst %.c,$B/%.o,$(filter-out %/main.c ledger/cmd_%,$(call files,$(word 2,$(subst _, ,$(notdir $(1))))))) $B/libhps.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$$Q$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $B/libhps.a $$(LDLIBS) -lcmocka
@@ -109,7 +111,7 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit_test,$(t))))
 
 # The same for a fuzz target, whose driver is ours; `make fuzz` has libFuzzer's instead.
 define fuzzer
-$(1): $B/tests/fuzz/$(notdir $(1)).o $B/tests/fuzz/driver.o $(patsubst %.c,$B/%.o,$(filter-out %/main.c,$(wildcard $(word 2,$(subst _, ,$(notdir $(1))))/*.c))) $B/libhps.a
+$(1): $B/tests/fuzz/$(notdir $(1)).o $B/tests/fuzz/driver.o $(patsubst %.c,$B/%.o,$(filter-out %/main.c,$(call files,$(word 2,$(subst _, ,$(notdir $(1))))))) $B/libhps.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$$Q$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter-out $(if $(FUZZ),%/driver.o,),$$(filter %.o,$$^)) $B/libhps.a $$(LDLIBS) $(if $(FUZZ),-fsanitize=fuzzer,)

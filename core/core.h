@@ -146,6 +146,7 @@ int64_t hps_json_int(const json_t *j, const char *name, int64_t fallback); /* an
 void hps_json_set(json_t *object, const char *name, json_t *value);	    /* takes value; aborts on NULL (out of memory) */
 void hps_json_set_text(json_t *object, const char *name, const char *value); /* NULL: not set */
 void hps_json_set_int(json_t *object, const char *name, int64_t value);
+void hps_json_set_double(json_t *object, const char *name, double x); /* as text: "0.001"; "Infinity" */
 void hps_json_add(json_t *array, json_t *value);
 
 /* ---- hash.c: SHA-256 and HMAC through EVP ------------------------------------------------------------------------------ */

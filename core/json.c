@@ -264,6 +264,15 @@ void hps_json_set_int(json_t *object, const char *name, int64_t value)
 	hps_json_set(object, name, json_integer(value));
 }
 
+void hps_json_set_double(json_t *object, const char *name, double x)
+{
+	char text[HPS_DOUBLE_LEN];
+
+	if (isfinite(x))
+		hps_double_format(x, text);
+	hps_json_set_text(object, name, isfinite(x) ? text : x < 0 ? "-Infinity" : "Infinity");
+}
+
 void hps_json_add(json_t *array, json_t *value)
 {
 	if (!value || json_array_append_new(array, value))

@@ -1,31 +1,12 @@
 /* Tolerances that were declared in the ledger before the rerun whose result they judge: hps-replay declare. */
 #include "replay/replay.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void set_double(json_t *o, const char *name, double x)
-{
-	char text[HPS_DOUBLE_LEN];
-
-	hps_double_format(x, text);
-	hps_json_set_text(o, name, text);
-}
-
-static json_t *one(const struct hps_tolerance *t)
-{
-	json_t *j = json_object();
-
-	set_double(j, "rtol", t->rtol);
-	set_double(j, "atol", t->atol);
-	return j;
-}
 
 json_t *hps_declaration_statement(const char *trial, const struct hps_tolerance *t, const char *reason)
 {
 	json_t *s = hps_statement_new(HPS_PREDICATE_TOLERANCE), *p = json_object_get(s, "predicate"), *subject = json_object(), *digest = json_object();
-	json_t *places = json_object();
 
 	hps_json_set_text(digest, "sha256", trial);
 	hps_json_set_text(subject, "name", "trial");
@@ -33,10 +14,8 @@ json_t *hps_declaration_statement(const char *trial, const struct hps_tolerance 
 	hps_json_add(json_object_get(s, "subject"), subject);
 	hps_json_set_text(p, "trial", trial);
 	if (t->declared)
-		hps_json_set(p, "tolerance", one(t));
-	for (size_t i = 0; t->by_place && i < t->by_place->n; i++)
-		hps_json_set(places, t->by_place->items[i].key, one(t->by_place->items[i].value));
-	hps_json_set(p, "places", places);
+		hps_json_set(p, "tolerance", hps_tolerance_json(t));
+	hps_json_set(p, "places", t->by_place ? hps_tolerances_json(t->by_place) : json_object());
 	if (reason)
 		hps_json_set(p, "reason", hps_path_json(reason));
 	return s;

@@ -206,15 +206,3 @@ int hps_outputs_compare(const struct hps_original *o, const struct hps_entry *re
 	return compare_metrics(&c, hps_json_at(o->trial.statement, "predicate", "metrics", NULL),
 			       hps_json_at(rerun->statement, "predicate", "metrics", NULL), err);
 }
-
-void hps_outputs_release(struct hps_outputs *o)
-{
-	for (size_t i = 0; i < o->n; i++) {
-		free(o->v[i].path);
-		free(o->v[i].original);
-		free(o->v[i].rerun);
-		hps_comparison_release(&o->v[i].comparison);
-	}
-	free(o->v);
-	*o = (struct hps_outputs){ NULL, 0 };
-}

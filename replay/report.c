@@ -46,40 +46,6 @@ static void print_holes(FILE *out, const char *heading, const struct hps_holes *
 		fprintf(out, "  and %zu more (--json has all)\n", h->n - i);
 }
 
-static char *describe(const struct hps_comparison *c)
-{
-	if (c->place && c->verdict == HPS_OUTPUT_WITHIN)
-		return hps_format("%llu of %llu values differ, scaled maximum %.3g", (unsigned long long)c->n_different, (unsigned long long)c->n_values,
-				  c->scaled_max);
-	if (c->place)
-		return hps_format("at %s: '%s', rerun '%s'", c->place, c->original, c->rerun);
-	if (!c->note)
-		for (enum hps_mask m = 0; m < HPS_MASK_N; m++)
-			if (c->masked[m])
-				return hps_format("but for stamps, the first a %s at %s (--json has all)", hps_mask_name(m), c->masked_first[m]);
-	return hps_strdup(c->note ? c->note : "");
-}
-
-void hps_report_outputs(const struct hps_outputs *o, FILE *out)
-{
-	struct hps_table t = { .cells = HPS_STRV_INIT, .columns = 3 };
-
-	if (!o->n)
-		return;
-	fputc('\n', out);
-	hps_table_cell(&t, "OUTPUT");
-	hps_table_cell(&t, "VERDICT");
-	hps_table_cell(&t, "");
-	for (size_t i = 0; i < o->n; i++) {
-		_cleanup_free_ char *text = describe(&o->v[i].comparison);
-
-		hps_table_cell(&t, o->v[i].path);
-		hps_table_cell(&t, hps_output_verdict_name(o->v[i].comparison.verdict));
-		hps_table_cell(&t, text);
-	}
-	hps_table_print(&t, out);
-}
-
 static double seconds(int64_t ns)
 {
 	return (double)ns / 1e9;

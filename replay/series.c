@@ -22,15 +22,6 @@ size_t hps_perturbations_max(void)
 	return ARRAY_SIZE(perturbations);
 }
 
-static void set_double(json_t *o, const char *name, double x)
-{
-	char text[HPS_DOUBLE_LEN];
-
-	if (isfinite(x))
-		hps_double_format(x, text);
-	hps_json_set_text(o, name, isfinite(x) ? text : x < 0 ? "-Infinity" : "Infinity");
-}
-
 /* ---- calibration ---- */
 
 static void perturb(const struct hps_original *o, size_t i, struct hps_original *ret)
@@ -94,7 +85,7 @@ int hps_series_calibrate(const struct hps_series *s, size_t k, struct hps_judgem
 	j->calibration = json_object();
 	hps_json_set_int(j->calibration, "reruns", (int64_t)k);
 	hps_json_set_int(j->calibration, "margin", MARGIN);
-	set_double(j->calibration, "observed", largest);
+	hps_json_set_double(j->calibration, "observed", largest);
 	j->tolerance.declared = largest > 0 && isfinite(largest);
 	j->tolerance.rtol = j->tolerance.declared ? largest * MARGIN : 0;
 	return 0;
@@ -145,13 +136,13 @@ static void judge_metric(const struct hps_series *s, const char *name, const str
 	hps_equivalence_test((const double *)(const void *)values->data, values->len / sizeof(double), reference, own ? own->atol : margins->atol, &e);
 	hps_json_set_text(j, "metric", name);
 	hps_json_set_int(j, "reruns", (int64_t)e.n);
-	set_double(j, "margin", e.margin);
+	hps_json_set_double(j, "margin", e.margin);
 	hps_json_set_text(j, "original", text);
 	if (e.enough && isfinite(reference)) {
-		set_double(j, "mean", e.mean);
-		set_double(j, "deviation", e.deviation);
-		set_double(j, "low", e.low);
-		set_double(j, "high", e.high);
+		hps_json_set_double(j, "mean", e.mean);
+		hps_json_set_double(j, "deviation", e.deviation);
+		hps_json_set_double(j, "low", e.low);
+		hps_json_set_double(j, "high", e.high);
 	}
 	hps_json_set(j, "equivalent", json_boolean(e.equivalent && isfinite(reference)));
 	hps_json_add(list, j);

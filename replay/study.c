@@ -68,10 +68,3 @@ void hps_study_tolerances(const json_t *spec, struct hps_map *ret)
 	json_array_foreach((json_t *)(uintptr_t)hps_json_at(spec, "metrics", NULL), i, metric)
 		add_metric(metric, ret);
 }
-
-void hps_tolerances_release(struct hps_map *m)
-{
-	for (size_t i = 0; i < m->n; i++)
-		free(m->items[i].value);
-	hps_map_release(m);
-}

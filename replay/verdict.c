@@ -2,7 +2,6 @@
  * statement and the answer of --json. */
 #include "replay/replay.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -269,80 +268,6 @@ static json_t *holes_json(const struct hps_holes *h, const char *what)
 	return list;
 }
 
-static void set_double(json_t *o, const char *name, double x)
-{
-	char text[HPS_DOUBLE_LEN];
-
-	if (isfinite(x))
-		hps_double_format(x, text);
-	hps_json_set_text(o, name, isfinite(x) ? text : "Infinity");
-}
-
-static json_t *output_json(const struct hps_output *o)
-{
-	const struct hps_comparison *c = &o->comparison;
-	_cleanup_json_ json_t *masked = NULL;
-	json_t *j = json_object();
-
-	hps_json_set_text(j, "path", o->path);
-	hps_json_set_text(j, "verdict", hps_output_verdict_name(c->verdict));
-	hps_json_set_text(j, "format", c->format);
-	hps_json_set_text(j, "originalDigest", o->original);
-	hps_json_set_text(j, "rerunDigest", o->rerun);
-	if (c->place) {
-		hps_json_set(j, "place", hps_path_json(c->place));
-		hps_json_set(j, "original", hps_path_json(c->original));
-		hps_json_set(j, "rerun", hps_path_json(c->rerun));
-	}
-	if (c->note)
-		hps_json_set(j, "note", hps_path_json(c->note));
-	masked = hps_masked_json(c);
-	if (json_array_size(masked))
-		hps_json_set(j, "masked", json_incref(masked));
-	if (c->n_values) {
-		hps_json_set_int(j, "values", (int64_t)c->n_values);
-		hps_json_set_int(j, "different", (int64_t)c->n_different);
-	}
-	if (c->n_values && c->n_different) {
-		set_double(j, "relativeL2", c->relative_l2);
-		set_double(j, "scaledMax", c->scaled_max);
-		set_double(j, "maxDifference", c->max_difference);
-	}
-	return j;
-}
-
-json_t *hps_outputs_json(const struct hps_outputs *o)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < o->n; i++)
-		hps_json_add(list, output_json(&o->v[i]));
-	return list;
-}
-
-static void set_tolerance(json_t *o, const struct hps_tolerance *t)
-{
-	set_double(o, "rtol", t->rtol);
-	set_double(o, "atol", t->atol);
-}
-
-static json_t *places_json(const struct hps_map *by_place)
-{
-	json_t *places = json_object();
-
-	for (size_t i = 0; i < by_place->n; i++) {
-		const struct hps_tolerance *t = by_place->items[i].value;
-		json_t *one;
-
-		if (!t->declared)
-			continue;
-		one = json_object();
-		set_tolerance(one, t);
-		hps_json_set(places, by_place->items[i].key, one);
-	}
-	return places;
-}
-
 static bool any_declared(const struct hps_map *by_place)
 {
 	for (size_t i = 0; i < by_place->n; i++)
@@ -355,6 +280,7 @@ static json_t *tolerance_json(const struct hps_judgement *judgement)
 {
 	const struct hps_tolerance *t = &judgement->tolerance;
 	const struct hps_map *of_metrics = &judgement->metric_tolerances;
+	_cleanup_json_ json_t *general = NULL;
 	json_t *j = json_object();
 
 	hps_json_set_text(j, "source", judgement->declaration.predicate ? "ledger" : judgement->calibration ? "calibrated" : t->declared || t->by_place ? "declared" : any_declared(of_metrics) ? "study" : "bits");
@@ -364,12 +290,14 @@ static json_t *tolerance_json(const struct hps_judgement *judgement)
 		hps_json_set_text(j, "entry", judgement->declaration.id);
 		hps_json_set_int(j, "declarations", (int64_t)judgement->declaration.n);
 	}
-	if (t->declared)
-		set_tolerance(j, t);
+	if (t->declared) {
+		general = hps_tolerance_json(t);
+		json_object_update(j, general);
+	}
 	if (t->by_place)
-		hps_json_set(j, "places", places_json(t->by_place));
+		hps_json_set(j, "places", hps_tolerances_json(t->by_place));
 	else if (!t->declared && any_declared(of_metrics))
-		hps_json_set(j, "metrics", places_json(of_metrics));
+		hps_json_set(j, "metrics", hps_tolerances_json(of_metrics));
 	return j;
 }
 
@@ -482,8 +410,8 @@ json_t *hps_judgement_json(const struct hps_judgement *j)
 	hps_json_set(o, "fetched", fetched_json(j->fetched));
 	if (*j->rerun->id)
 		hps_json_set(o, "sandbox", hps_sandbox_layers(j->rerun->network));
-	set_double(o, "rebuildSeconds", (double)(j->rerun->build_ns / 1000000) / 1000);
-	set_double(o, "rerunSeconds", (double)(j->rerun->run_ns / 1000000) / 1000);
+	hps_json_set_double(o, "rebuildSeconds", (double)(j->rerun->build_ns / 1000000) / 1000);
+	hps_json_set_double(o, "rerunSeconds", (double)(j->rerun->run_ns / 1000000) / 1000);
 	hps_json_set_int(entry, "index", (int64_t)j->index);
 	hps_json_set_text(entry, "id", j->id);
 	hps_json_set(o, "entry", entry);
