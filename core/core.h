@@ -221,6 +221,23 @@ int hps_dir_remove(int dirfd, const char *path, struct hps_error *err) HPS_MUST;
 char *hps_path_absolute(const char *path); /* against the current directory; not resolved */
 char *hps_fd_path(int fd);		    /* what /proc/self/fd says; NULL when it says nothing usable */
 
+/* ---- pool.c: work in several threads ------------------------------------------------------------------------------------------ */
+
+/* run() is called in any of the threads, several at once, with the thread's number; finish() in the caller's, in the order of
+ * hps_pool_add(), which waits while too many are under way. Neither may add to this pool. With at most one thread everything happens in
+ * hps_pool_add() itself. */
+struct hps_work {
+	void (*run)(void *arg, void *job, unsigned thread);
+	void (*finish)(void *arg, void *job); /* the job's end: frees it */
+	void *arg;
+};
+struct hps_pool;
+unsigned hps_processors(void); /* that this process may use; at most 16 */
+struct hps_pool *hps_pool_new(const struct hps_work *work, unsigned threads);
+void hps_pool_add(struct hps_pool *p, void *job);
+void hps_pool_finish(struct hps_pool *p); /* all that was added */
+void hps_pool_free(struct hps_pool *p);	  /* the same, and the threads are gone */
+
 /* ---- objects.c: content store, whole files by SHA-256 ---------------------------------------------------------------------- */
 
 struct hps_objects; /* DIR/ab/cdef…, files 0444 in directories 0700 */
