@@ -460,13 +460,6 @@ json_t *hps_key_change_statement(const json_t *draft);
 void hps_key_change_pae(const json_t *change, struct hps_buf *out); /* what root keys and a new key sign */
 int hps_key_change_sign(const struct hps_key *key, const json_t *change, struct hps_buf *out, struct hps_error *err) HPS_MUST; /* base64 of it */
 
-/* Signers of entries as verification meets them, and the judgement at the end. */
-struct hps_authority {
-	void *notes;
-	size_t n;
-	struct hps_map words;
-};
-
 /* ---- store.c: ledger.db, the only file that knows SQLite ------------------------------------------------------------------------ */
 
 struct hps_store;
@@ -698,20 +691,88 @@ int hps_ledger_find_index(struct hps_ledger *l, const char *id, uint64_t *ret_in
 int hps_ledger_load(struct hps_ledger *l, uint64_t index, struct hps_entry *ret, struct hps_error *err) HPS_MUST;
 void hps_envelope_path(const struct hps_digest *id, char out[HPS_TILE_PATH]); /* "envelope/<hex>.json" */
 
-/* ---- verify.c, verify_entry.c, verify_tiles.c, verify_database.c, verify_journal.c, verify_objects.c: what holds and what does not --------------------- */
+/* ---- verify.c, verify_*.c: what holds and what does not ---------------------------------------------------------------------------------- */
+
+/* Entries are read by several threads, a tile each, and taken in the order of the log: a report does not depend on how many there are.
+ * Of an entry about 60 bytes stay in memory: its leaf's hash, the beginning of its id, and which key has signed what kind. */
+
+struct hps_problems {
+	struct hps_problem *items;
+	size_t n;
+};
+void hps_problems_add(struct hps_problems *list, int64_t index, const char *id, const char *file, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* What one thread has for itself. */
+struct hps_verify_thread {
+	struct hps_store *store; /* NULL: not compared */
+	struct hps_map keys;	 /* id to struct hps_key, of those met last */
+};
+
+/* What reading an entry gave. */
+struct hps_reading {
+	uint64_t index;
+	struct hps_digest id;
+	bool has_id;  /* its leaf is one */
+	bool counts;  /* it is whole if nothing is found */
+	bool clean;   /* nothing was found */
+	bool missing; /* its envelope is not there */
+	char keyid[HPS_DIGEST_HEX];
+	char *kind;	  /* NULL: its statement could not be read */
+	json_t *change;	  /* the statement of a key entry */
+	char *withdrawn;  /* the id that it withdraws */
+	struct hps_strv manifests; /* names and digests, in turn */
+	struct hps_problems problems;
+};
+void hps_reading_release(struct hps_reading *r);
+
+/* ids of entries: which are there, and that each is there once (verify_ids.c). */
+struct hps_ids {
+	uint64_t *heads; /* by index: the first eight bytes */
+	uint64_t n;
+	uint32_t *slots; /* index + 1, by the head */
+	size_t n_slots, used;
+	struct hps_map pending; /* of the journal: id to index + 1 */
+};
+
+/* Who has signed which entry, judged at the end (verify_authority.c). */
+struct hps_authority {
+	uint32_t *notes; /* by index */
+	uint64_t n;
+	struct hps_map pairs; /* "<key id> <kind>" to its number */
+	struct hps_key_entry {
+		uint64_t index;
+		json_t *statement;
+	} *changes;
+	size_t n_changes;
+};
+
+#define HPS_TILE_LEVELS 8
 
 struct hps_verifier {
 	const struct hps_verify_options *options;
 	struct hps_verification *found;
 	int dirfd, tilesfd;
+	char *database;		      /* its path when it is compared */
 	struct hps_trust trust;
 	struct hps_buf note;	      /* tiles/checkpoint */
 	struct hps_digest root;	      /* of the checkpoint, which is of found->size entries */
-	struct hps_store *store;      /* NULL: not compared, or no longer */
+	bool holds;		      /* the entries give it */
+	struct hps_verify_thread own; /* of the thread that takes what the others have read */
+	struct hps_verify_thread *threads;
+	unsigned n_wanted, n_threads; /* n_threads read tiles; 1: the own one does */
+	struct hps_pool *structure;   /* SQLite's check of the database, under way */
+	struct hps_error structure_error;
 	struct hps_objects *objects;  /* NULL: not checked */
-	struct hps_digest *hash;      /* of each leaf, as it must be; n of them */
+	struct hps_pool *object_pool;
+	struct hps_digest *level[HPS_TILE_LEVELS]; /* what the tiles of that level hold; level 0: the hash of each leaf, as it must be */
+	uint64_t n_level[HPS_TILE_LEVELS];
+	struct hps_digest *hash;      /* = level[0], n of them */
 	uint64_t n;
-	struct hps_map ids;	      /* id to index + 1 */
+	bool cut_off;		      /* of a tile nothing is there: no more is read */
+	struct hps_merkle tree;	      /* of these */
+	struct hps_ids ids;
+	struct hps_authority authority;
 	struct hps_map objects_seen;
 	struct hps_batch *batches;    /* of the journal, when it can be read */
 	size_t n_batches;
@@ -720,7 +781,7 @@ struct hps_verifier {
 	struct hps_map withdrawn;     /* ids that withdrawals name */
 	struct hps_missing {	      /* envelopes that are not there */
 		uint64_t index;
-		char id[HPS_DIGEST_HEX];
+		struct hps_digest id;
 	} *missing;
 	size_t n_missing;
 	/* Entries whose leaf in the bundle and hash in the tile differ, until it is known which is wrong. */
@@ -731,36 +792,44 @@ struct hps_verifier {
 		char id[HPS_DIGEST_HEX]; /* what the leaf in the bundle says, or "" */
 	} *suspects;
 	size_t n_suspects;
-	struct hps_authority authority;
 };
-
-/* `counted`: the entry is in found->n_checked. Keeps what it needs of the statement. */
-void hps_authority_note(struct hps_authority *a, uint64_t index, const char *keyid, const char *kind, json_t *statement, bool counted);
-void hps_authority_judge(struct hps_verifier *v);
-void hps_verify_attested(struct hps_verifier *v); /* attested.c: what others have signed is of this tree */
-void hps_authority_release(struct hps_authority *a);
 
 void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* The envelope of a leaf that holds, and what the envelope says: signature, statement, database row, objects. `counts`: the entry is
- * whole if nothing is found. */
-void hps_verify_entry(struct hps_verifier *v, uint64_t index, const void *leaf, size_t len, bool counts);
+/* Every leaf, hash and envelope, up to the root (verify_leaves.c). */
+void hps_verify_leaves(struct hps_verifier *v);
+
+/* The envelope of a leaf that holds, and what the envelope says: signature, statement, database row. In any thread. */
+void hps_verify_entry(const struct hps_verifier *v, struct hps_verify_thread *t, uint64_t index, const void *leaf, size_t len, struct hps_reading *ret);
+/* In the order of the log: what an entry means for the others, and its objects. Releases it. */
+void hps_verify_take(struct hps_verifier *v, struct hps_reading *r);
+void hps_verify_thread_release(struct hps_verify_thread *t);
 /* Missing envelopes: those that were withdrawn are listed, the others are problems. */
 void hps_verify_missing(struct hps_verifier *v);
 /* The leaf that belongs to the envelope file of that id, without trusting either; false: no such file, or not an envelope. */
 bool hps_verify_derive(struct hps_verifier *v, const char *id, struct hps_buf *ret_leaf);
-/* Its leaf in the bundle is the damaged one. */
-void hps_verify_report_leaf(struct hps_verifier *v, const struct hps_suspect *s, const char *id);
-/* For suspects whose leaf does not even name its envelope: looks for it among the envelopes that no entry has claimed. */
-void hps_verify_orphans(struct hps_verifier *v);
 
-/* Every file of the tree under tiles/tile/ but the ones that hps_ledger_verify() itself read. */
+/* Notes the id of an entry; false when it was there, in *ret_index then. Also for entries that are only in the journal. */
+bool hps_ids_claim(struct hps_verifier *v, uint64_t index, const struct hps_digest *id, uint64_t *ret_index);
+bool hps_ids_known(struct hps_verifier *v, const struct hps_digest *id);
+void hps_ids_release(struct hps_ids *ids);
+
+/* `counted`: the entry is in found->n_checked. */
+void hps_authority_note(struct hps_authority *a, const struct hps_reading *r, bool counted);
+void hps_authority_judge(struct hps_verifier *v);
+void hps_authority_release(struct hps_authority *a);
+
+void hps_verify_attested(struct hps_verifier *v); /* attested.c: what others have signed is of this tree */
+/* Every file of the tree under tiles/tile/ but the ones that hps_verify_leaves() itself read. */
 void hps_verify_tiles(struct hps_verifier *v);
-/* Tree nodes, head and structure of ledger.db; the rows of entries are compared with each entry. */
+/* Tree nodes, head and structure of ledger.db; the rows of entries are compared with each entry. The first begins what takes long; the
+ * second uses v->hash up. */
+void hps_verify_database_begin(struct hps_verifier *v);
 void hps_verify_database(struct hps_verifier *v);
-void hps_verify_database_row(struct hps_verifier *v, const struct hps_row *row);
-void hps_verify_objects(struct hps_verifier *v, const struct hps_entry *e);
+void hps_verify_database_row(struct hps_store *s, const struct hps_row *row, struct hps_problems *problems);
+void hps_verify_manifests(const struct hps_entry *e, struct hps_strv *ret); /* what a trial's record names */
+void hps_verify_objects(struct hps_verifier *v, const struct hps_reading *r);
 /* Shares the writers' lock until the returned descriptor is closed; -1: there is none, or it is not ours to read. */
 int hps_verify_pause_writers(int dirfd);
 void hps_verify_read_journal(struct hps_verifier *v);

@@ -1,6 +1,5 @@
-/* Verification from the files alone. Three things hold a copy of what an entry is: its leaf in the bundle, its hash in the
- * tile, and the envelope from which its leaf can be made again. When they disagree the two that agree tell which is damaged,
- * and the signed root has the last word. The database is never asked for help, only compared. */
+/* Verification from the files alone: what is opened, and in which order it is looked at. The database is never asked for help, only
+ * compared. */
 #include "ledger/ledger.h"
 
 #include <errno.h>
@@ -11,23 +10,38 @@
 #include <unistd.h>
 
 #define PROBLEMS_MAX 10000
+#define SIZE_MAX_HERE UINT32_MAX /* verify_ids.c counts entries with 32 bits */
 
-void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)
+static void add_problem(struct hps_problem **items, size_t *n, int64_t index, const char *id, const char *file, const char *format, va_list ap)
 {
-	struct hps_verification *f = v->found;
 	struct hps_problem *p;
-	va_list ap;
 
-	if (f->n_problems == PROBLEMS_MAX)
+	if (*n == PROBLEMS_MAX)
 		return;
-	f->problems = hps_grow(f->problems, f->n_problems, sizeof *f->problems);
-	p = &f->problems[f->n_problems++];
+	*items = hps_grow(*items, *n, sizeof **items);
+	p = &(*items)[(*n)++];
 	p->index = index;
 	p->id = id && *id ? hps_strdup(id) : NULL;
 	p->file = file ? hps_strdup(file) : NULL;
-	va_start(ap, format);
 	if (vasprintf(&p->what, format, ap) < 0)
 		abort();
+}
+
+void hps_problems_add(struct hps_problems *list, int64_t index, const char *id, const char *file, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	add_problem(&list->items, &list->n, index, id, file, format, ap);
+	va_end(ap);
+}
+
+void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	add_problem(&v->found->problems, &v->found->n_problems, index, id, file, format, ap);
 	va_end(ap);
 }
 
@@ -48,239 +62,6 @@ void hps_verification_release(struct hps_verification *v)
 	memset(v, 0, sizeof *v);
 }
 
-/* ---- a bundle, cut into leaves ---- */
-
-struct leaves {
-	const uint8_t *data[HPS_TILE_WIDTH];
-	size_t len[HPS_TILE_WIDTH];
-	unsigned n;
-};
-
-static bool cut_by_length(const struct hps_buf *bundle, unsigned width, bool exact, struct leaves *ret)
-{
-	size_t at = 0;
-
-	ret->n = 0;
-	while (ret->n < width && hps_bundle_next(bundle, &at, &ret->data[ret->n], &ret->len[ret->n]))
-		ret->n++;
-	return ret->n == width && (!exact || at == bundle->len);
-}
-
-/* When a length is damaged nothing behind it can be found by lengths; but leaves of ours begin alike. */
-static bool cut_by_content(const struct hps_buf *bundle, unsigned width, struct leaves *ret)
-{
-	static const char start[] = "{\"apiVersion\":\"0.0.2\",\"kind\":\"hashedrekord\"";
-	const char *data = bundle->data, *end = data + bundle->len, *at = data + 2;
-
-	ret->n = 0;
-	while (ret->n < width && at < end && (size_t)(end - at) > sizeof start && !memcmp(at, start, sizeof start - 1)) {
-		const char *next = memmem(at + 1, (size_t)(end - at - 1), start, sizeof start - 1), *stop = next ? next - 2 : end;
-
-		ret->data[ret->n] = (const uint8_t *)at;
-		ret->len[ret->n++] = (size_t)(stop - at);
-		at = stop + 2;
-	}
-	return ret->n == width;
-}
-
-static void report_lengths(struct hps_verifier *v, uint64_t first, const char *file, const struct leaves *leaves)
-{
-	for (unsigned i = 0; i < leaves->n; i++) {
-		const uint8_t *prefix = leaves->data[i] - 2;
-
-		if (((size_t)prefix[0] << 8 | prefix[1]) != leaves->len[i])
-			hps_problem_add(v, (int64_t)(first + i), NULL, file, "the length before this entry is damaged");
-	}
-}
-
-static bool read_leaves(struct hps_verifier *v, const struct hps_tile *t, struct hps_buf *bundle, struct leaves *ret)
-{
-	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
-	_cleanup_free_ char *file = NULL;
-	uint64_t first = t->n * HPS_TILE_WIDTH;
-	char path[HPS_TILE_PATH];
-
-	hps_tile_path(t, path);
-	file = hps_format("tiles/%s", path);
-	ret->n = 0;
-	if (hps_tile_read(v->tilesfd, t, bundle, &e)) {
-		hps_problem_add(v, (int64_t)first, NULL, file, "the entries from here on cannot be read: %s", e.message);
-		return false;
-	}
-	/* Read in place of a superseded partial bundle, the full one holds more. */
-	if (cut_by_length(bundle, t->width, faccessat(v->tilesfd, path, F_OK, 0) == 0, ret))
-		return true;
-	if (bundle->len && cut_by_content(bundle, t->width, ret)) {
-		report_lengths(v, first, file, ret);
-		return true;
-	}
-	(void)!cut_by_length(bundle, t->width, false, ret);
-	if (ret->n < t->width)
-		hps_problem_add(v, (int64_t)(first + ret->n), NULL, file, "the entries from here on cannot be read: the bundle is cut short or damaged");
-	else
-		hps_problem_add(v, (int64_t)(first + t->width - 1), NULL, file, "there is something behind the last entry");
-	return true;
-}
-
-/* ---- leaf against hash ---- */
-
-void hps_verify_report_leaf(struct hps_verifier *v, const struct hps_suspect *s, const char *id)
-{
-	struct hps_tile t = { .entries = true, .n = s->index / HPS_TILE_WIDTH, .width = hps_tile_width(0, s->index / HPS_TILE_WIDTH, v->found->size) };
-	_cleanup_free_ char *file = NULL;
-	char path[HPS_TILE_PATH];
-
-	hps_tile_path(&t, path);
-	file = hps_format("tiles/%s", path);
-	if (s->has_leaf) /* a missing one has been reported with its bundle */
-		hps_problem_add(v, (int64_t)s->index, id, file, "the leaf of this entry is damaged");
-}
-
-static void report_hash(struct hps_verifier *v, const struct hps_suspect *s, const char *id)
-{
-	struct hps_tile t = { .n = s->index / HPS_TILE_WIDTH, .width = hps_tile_width(0, s->index / HPS_TILE_WIDTH, v->found->size) };
-	_cleanup_free_ char *file = NULL;
-	char path[HPS_TILE_PATH];
-
-	hps_tile_path(&t, path);
-	file = hps_format("tiles/%s", path);
-	if (s->has_hash)
-		hps_problem_add(v, (int64_t)s->index, id, file, "the hash of this entry is damaged");
-}
-
-/* The envelope that the leaf names decides, when it is there and agrees with one of the two. */
-static bool settle_by_envelope(struct hps_verifier *v, struct hps_suspect *s, const void *leaf, size_t len)
-{
-	_cleanup_buf_ struct hps_buf derived = HPS_BUF_INIT;
-	struct hps_digest hash;
-
-	if (!*s->id || !hps_verify_derive(v, s->id, &derived))
-		return false;
-	hps_merkle_leaf(derived.data, derived.len, &hash);
-	if (s->has_hash && hps_digest_equal(&hash, &s->tile)) {
-		hps_verify_report_leaf(v, s, s->id);
-		v->hash[s->index] = s->tile;
-		hps_verify_entry(v, s->index, derived.data, derived.len, false);
-		return true;
-	}
-	if (!hps_digest_equal(&hash, &s->bundle))
-		return false;
-	report_hash(v, s, s->id);
-	v->hash[s->index] = s->bundle;
-	hps_verify_entry(v, s->index, leaf, len, false);
-	return true;
-}
-
-static void suspect(struct hps_verifier *v, struct hps_suspect *s, const void *leaf, size_t len)
-{
-	_cleanup_(hps_leaf_release) struct hps_leaf read = HPS_LEAF_INIT;
-
-	if (leaf && !hps_leaf_read(leaf, len, &read, NULL))
-		hps_digest_hex(&read.id, s->id);
-	v->hash[s->index] = s->has_hash ? s->tile : s->bundle;
-	if (leaf && settle_by_envelope(v, s, leaf, len))
-		return;
-	v->suspects = hps_grow(v->suspects, v->n_suspects, sizeof *v->suspects);
-	v->suspects[v->n_suspects++] = *s;
-}
-
-static void check_leaf(struct hps_verifier *v, const void *leaf, size_t len, const struct hps_digest *tile)
-{
-	struct hps_suspect s = { .index = v->n, .has_leaf = leaf != NULL, .has_hash = tile != NULL };
-
-	if (leaf)
-		hps_merkle_leaf(leaf, len, &s.bundle);
-	if (tile)
-		s.tile = *tile;
-	v->hash = hps_grow(v->hash, v->n, sizeof *v->hash);
-	v->n++;
-	if (leaf && tile && hps_digest_equal(&s.bundle, tile)) {
-		v->hash[s.index] = *tile;
-		hps_verify_entry(v, s.index, leaf, len, true);
-	} else {
-		suspect(v, &s, leaf, len);
-	}
-}
-
-/* One tile's worth of entries. false: nothing of it is there, and there is no point in looking for more. */
-static bool check_tile(struct hps_verifier *v, uint64_t n)
-{
-	struct hps_tile t = { .n = n, .width = hps_tile_width(0, n, v->found->size) }, b = t;
-	_cleanup_buf_ struct hps_buf hashes = HPS_BUF_INIT, bundle = HPS_BUF_INIT;
-	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
-	_cleanup_free_ char *file = NULL;
-	struct leaves leaves;
-	char path[HPS_TILE_PATH];
-	bool has_hashes, has_leaves;
-
-	b.entries = true;
-	has_leaves = read_leaves(v, &b, &bundle, &leaves);
-	has_hashes = !hps_tile_read(v->tilesfd, &t, &hashes, &e);
-	if (!has_hashes) {
-		hps_tile_path(&t, path);
-		file = hps_format("tiles/%s", path);
-		hps_problem_add(v, (int64_t)(n * HPS_TILE_WIDTH), NULL, file, "the hashes from here on cannot be read: %s", e.message);
-	}
-	if (!has_hashes && !has_leaves)
-		return false;
-	for (unsigned i = 0; i < t.width; i++) {
-		struct hps_digest tile;
-
-		if (has_hashes)
-			memcpy(tile.b, hashes.data + i * HPS_DIGEST_LEN, HPS_DIGEST_LEN);
-		check_leaf(v, i < leaves.n ? leaves.data[i] : NULL, i < leaves.n ? leaves.len[i] : 0, has_hashes ? &tile : NULL);
-		if (v->options->progress)
-			v->options->progress(v->options->progress_arg, v->n, v->found->size);
-	}
-	return true;
-}
-
-/* ---- the root ---- */
-
-static bool root_holds(struct hps_verifier *v)
-{
-	struct hps_merkle tree = { 0 };
-	struct hps_digest root;
-
-	for (uint64_t i = 0; i < v->n; i++)
-		hps_merkle_add(&tree, &v->hash[i], NULL);
-	hps_merkle_root(&tree, &root);
-	return tree.size == v->found->size && hps_digest_equal(&root, &v->root);
-}
-
-static void use_suspects(struct hps_verifier *v, bool leaves)
-{
-	for (size_t i = 0; i < v->n_suspects; i++) {
-		const struct hps_suspect *s = &v->suspects[i];
-
-		if (!s->settled)
-			v->hash[s->index] = leaves ? s->bundle : s->tile;
-	}
-}
-
-/* Suspects that no envelope could settle: the signed root tells whether the hashes or the leaves are right. */
-static void check_root(struct hps_verifier *v)
-{
-	bool leaves_right = false, holds = root_holds(v);
-
-	if (!holds) {
-		use_suspects(v, true);
-		leaves_right = holds = root_holds(v);
-	}
-	for (size_t i = 0; i < v->n_suspects; i++) {
-		const struct hps_suspect *s = &v->suspects[i];
-
-		if (s->settled)
-			continue;
-		if (!holds || !leaves_right)
-			hps_verify_report_leaf(v, s, s->id);
-		if (!holds || leaves_right)
-			report_hash(v, s, s->id);
-	}
-	if (!holds && v->n == v->found->size)
-		hps_problem_add(v, -1, NULL, "tiles/checkpoint", "the entries do not give the root that the checkpoint has");
-}
-
 /* ---- the whole ---- */
 
 static void use_checkpoint(struct hps_verifier *v, struct hps_checkpoint *c)
@@ -299,7 +80,7 @@ static bool use_stored_note(struct hps_verifier *v)
 	struct hps_digest root;
 	uint64_t size;
 
-	if (!v->store || hps_store_head(v->store, &size, &root, &note, NULL) || hps_checkpoint_open(note.data, note.len, &v->trust.log, &c, NULL))
+	if (!v->own.store || hps_store_head(v->own.store, &size, &root, &note, NULL) || hps_checkpoint_open(note.data, note.len, &v->trust.log, &c, NULL))
 		return false;
 	use_checkpoint(v, &c);
 	return true;
@@ -326,24 +107,35 @@ static bool read_checkpoint(struct hps_verifier *v, bool *ret_signed)
 	return true;
 }
 
-static void verify_all(struct hps_verifier *v)
+/* Each thread reads the database by a connection of its own. */
+static void start_threads(struct hps_verifier *v)
 {
 	uint64_t n_tiles = (v->found->size + HPS_TILE_WIDTH - 1) / HPS_TILE_WIDTH;
 
-	for (uint64_t n = 0; n < n_tiles; n++)
-		if (!check_tile(v, n))
-			break;
-	if (v->n_suspects)
-		hps_verify_orphans(v);
-	check_root(v);
-	if (v->n == v->found->size)
-		hps_verify_tiles(v);
-	if (v->store)
-		hps_verify_database(v);
-	if (v->n == v->found->size) {
-		hps_verify_attested(v);
-		hps_verify_journal(v);
+	v->n_threads = n_tiles < v->n_wanted ? (unsigned)n_tiles : v->n_wanted;
+	v->threads = hps_alloc((v->n_threads + 1) * sizeof *v->threads);
+	for (unsigned i = 0; v->n_threads > 1 && i < v->n_threads; i++) {
+		_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
+
+		if (v->own.store && hps_store_open(v->database, HPS_STORE_READ, &v->threads[i].store, &e))
+			hps_problem_add(v, -1, NULL, "ledger.db", "%s", e.message);
 	}
+}
+
+static void verify_all(struct hps_verifier *v)
+{
+	start_threads(v);
+	if (v->own.store)
+		hps_verify_database_begin(v);
+	hps_verify_leaves(v);
+	if (v->n == v->found->size) {
+		hps_verify_tiles(v);
+		hps_verify_attested(v);
+	}
+	if (v->own.store)
+		hps_verify_database(v);
+	if (v->n == v->found->size)
+		hps_verify_journal(v);
 	hps_verify_missing(v);
 	hps_authority_judge(v); /* when every entry has been read, also what is pending */
 }
@@ -355,7 +147,7 @@ static void verify_unsigned(struct hps_verifier *v)
 	size_t before = f->n_problems;
 
 	verify_all(v);
-	if (root_holds(v))
+	if (v->holds)
 		return;
 	while (f->n_problems > before)
 		free_problem(&f->problems[--f->n_problems]);
@@ -371,9 +163,10 @@ static void open_extras(struct hps_verifier *v, const char *dir, bool own)
 
 	if (own && access(database, R_OK) == 0) {
 		v->found->database_checked = true;
-		r = hps_store_open(database, HPS_STORE_READ, &v->store, &e);
+		r = hps_store_open(database, HPS_STORE_READ, &v->own.store, &e);
 		if (r)
 			hps_problem_add(v, -1, NULL, "ledger.db", "%s", e.message);
+		v->database = hps_take(database);
 	}
 	if (v->options->skip_objects || (faccessat(v->dirfd, "objects", F_OK, 0) && !v->found->database_checked))
 		return;
@@ -437,9 +230,15 @@ static void release(struct hps_verifier *v)
 	hps_authority_release(&v->authority);
 	hps_trust_release(&v->trust);
 	hps_buf_release(&v->note);
-	hps_store_close(v->store);
+	hps_verify_thread_release(&v->own);
+	for (unsigned i = 0; i < v->n_threads; i++)
+		hps_verify_thread_release(&v->threads[i]);
+	free(v->threads);
+	free(v->database);
+	hps_error_release(&v->structure_error);
+	hps_pool_free(v->object_pool);
 	hps_objects_free(v->objects);
-	hps_map_release(&v->ids);
+	hps_ids_release(&v->ids);
 	hps_map_release(&v->objects_seen);
 	for (size_t i = 0; i < v->n_batches; i++)
 		hps_batch_release(&v->batches[i]);
@@ -447,9 +246,22 @@ static void release(struct hps_verifier *v)
 	hps_map_release(&v->withdrawn);
 	free(v->missing);
 	free(v->hash);
+	for (unsigned l = 1; l < HPS_TILE_LEVELS; l++)
+		free(v->level[l]);
 	free(v->suspects);
 	hps_cleanup_fd(&v->dirfd);
 	hps_cleanup_fd(&v->tilesfd);
+}
+
+static int verify_under(struct hps_verifier *v, bool is_signed, struct hps_error *err)
+{
+	if (is_signed && v->found->size >= SIZE_MAX_HERE)
+		return hps_error_set(err, HPS_E_LIMIT, "verifying %llu entries: this program can hold together what it needs of %u", (unsigned long long)v->found->size, SIZE_MAX_HERE);
+	if (is_signed)
+		verify_all(v);
+	else
+		verify_unsigned(v);
+	return 0;
 }
 
 int hps_ledger_verify(const char *dir, const struct hps_verify_options *options, struct hps_verification *ret, struct hps_error *err)
@@ -461,17 +273,14 @@ int hps_ledger_verify(const char *dir, const struct hps_verify_options *options,
 
 	memset(ret, 0, sizeof *ret);
 	ret->bodies_checked = !v.options->skip_bodies;
+	v.n_wanted = v.options->threads ? v.options->threads : hps_processors();
 	r = open_ledger(&v, dir, &own, err);
 	if (!r)
 		r = open_trust(&v, &usable, err);
 	if (!r && usable)
 		open_extras(&v, dir, own);
-	if (!r && usable && read_checkpoint(&v, &is_signed)) {
-		if (is_signed)
-			verify_all(&v);
-		else
-			verify_unsigned(&v);
-	}
+	if (!r && usable && read_checkpoint(&v, &is_signed))
+		r = verify_under(&v, is_signed, err);
 	release(&v);
 	if (r)
 		hps_verification_release(ret);

@@ -10,61 +10,62 @@ static void problem(struct hps_verifier *v, const char *what)
 	hps_problem_add(v, -1, NULL, "ledger.db", "%s", what);
 }
 
-void hps_verify_database_row(struct hps_verifier *v, const struct hps_row *row)
+void hps_verify_database_row(struct hps_store *s, const struct hps_row *row, struct hps_problems *problems)
 {
 	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
 	char id[HPS_DIGEST_HEX];
 
-	if (!v->store || !hps_store_compare(v->store, row, &e))
+	if (!hps_store_compare(s, row, &e))
 		return;
 	hps_digest_hex(&row->id, id);
-	hps_problem_add(v, (int64_t)row->index, id, "ledger.db", "%s", e.message);
+	hps_problems_add(problems, (int64_t)row->index, id, "ledger.db", "%s", e.message);
 }
 
+/* ---- tree nodes, which come level by level ---- */
+
 struct tree {
-	struct hps_digest *level[HPS_MERKLE_LEVELS];
-	uint64_t n[HPS_MERKLE_LEVELS], expected, seen;
 	struct hps_verifier *v;
+	unsigned level;
+	uint64_t n;	/* nodes of that level, in v->hash */
+	uint64_t left;	/* of those that must be there */
 };
 
-static void build(struct hps_verifier *v, struct tree *t)
+/* The hashes of a level take the place of those below: nobody wants them any more. */
+static void climb(struct tree *t)
 {
-	t->v = v;
-	t->level[0] = v->hash;
-	t->n[0] = t->expected = v->n;
-	for (unsigned l = 1; l < HPS_MERKLE_LEVELS && t->n[l - 1] > 1; l++) {
-		t->n[l] = t->n[l - 1] / 2;
-		t->expected += t->n[l];
-		t->level[l] = hps_alloc(t->n[l] * sizeof **t->level);
-		for (uint64_t i = 0; i < t->n[l]; i++)
-			hps_merkle_node(&t->level[l - 1][2 * i], &t->level[l - 1][2 * i + 1], &t->level[l][i]);
-	}
+	struct hps_digest *hash = t->v->hash;
+
+	t->n /= 2;
+	t->level++;
+	for (uint64_t i = 0; i < t->n; i++)
+		hps_merkle_node(&hash[2 * i], &hash[2 * i + 1], &hash[i]);
 }
 
 static int check_node(void *arg, unsigned level, uint64_t n, const struct hps_digest *hash)
 {
 	struct tree *t = arg;
 
-	if (level >= HPS_MERKLE_LEVELS || n >= t->n[level])
+	while (t->level < level && t->n)
+		climb(t);
+	if (level != t->level || n >= t->n)
 		return 0;
-	t->seen++;
-	if (!hps_digest_equal(hash, &t->level[level][n]))
+	t->left--;
+	if (!hps_digest_equal(hash, &t->v->hash[n]))
 		hps_problem_add(t->v, (int64_t)(n << level), NULL, "ledger.db", "tree node %llu of level %u differs from the published entries", (unsigned long long)n, level);
 	return 0;
 }
 
 static void check_nodes(struct hps_verifier *v)
 {
-	struct tree t = { 0 };
+	struct tree t = { .v = v, .n = v->n };
 	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
 
-	build(v, &t);
-	if (hps_store_each_node(v->store, check_node, &t, &e))
+	for (uint64_t n = v->n; n; n /= 2)
+		t.left += n;
+	if (hps_store_each_node(v->own.store, check_node, &t, &e))
 		problem(v, e.message);
-	else if (t.seen != t.expected)
+	else if (t.left)
 		problem(v, "tree nodes are missing");
-	for (unsigned l = 1; l < HPS_MERKLE_LEVELS; l++)
-		free(t.level[l]);
 }
 
 /* Its checkpoint is what the next writer publishes when one was killed: it must be a good one, also when it is ahead. */
@@ -86,7 +87,7 @@ static void check_head(struct hps_verifier *v)
 	struct hps_digest root;
 	uint64_t size;
 
-	if (hps_store_head(v->store, &size, &root, &note, &e)) {
+	if (hps_store_head(v->own.store, &size, &root, &note, &e)) {
 		problem(v, e.message);
 		return;
 	}
@@ -98,12 +99,41 @@ static void check_head(struct hps_verifier *v)
 	check_note(v, size, &root, &note);
 }
 
+/* ---- the whole ---- */
+
+static void check_structure(void *arg, void *job, unsigned thread)
+{
+	struct hps_verifier *v = arg;
+	struct hps_store *s = NULL;
+
+	(void)job;
+	(void)thread;
+	if (!hps_store_open(v->database, HPS_STORE_READ, &s, &v->structure_error))
+		(void)!hps_store_check(s, &v->structure_error);
+	hps_store_close(s);
+}
+
+static void ignore(void *arg, void *job)
+{
+	(void)arg;
+	(void)job;
+}
+
+/* It takes SQLite one thread and, of a large one, as long as all signatures take the others. */
+void hps_verify_database_begin(struct hps_verifier *v)
+{
+	if (v->options->skip_bodies)
+		return;
+	v->structure = hps_pool_new(&(const struct hps_work){ check_structure, ignore, v }, v->n_threads > 1 ? 2 : 1);
+	hps_pool_add(v->structure, NULL);
+}
+
 void hps_verify_database(struct hps_verifier *v)
 {
-	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
-
-	if (!v->options->skip_bodies && hps_store_check(v->store, &e))
-		problem(v, e.message);
+	hps_pool_free(v->structure);
+	v->structure = NULL;
+	if (v->structure_error.code)
+		problem(v, v->structure_error.message);
 	check_head(v);
 	if (v->n == v->found->size)
 		check_nodes(v);

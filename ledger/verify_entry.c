@@ -1,50 +1,41 @@
-/* Verification of one entry: the envelope beside its leaf, the signature, the statement. */
+/* Verification of one entry: the envelope beside its leaf, the signature, the statement; and what the entry means for the others. */
 #include "ledger/ledger.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#define KEYS_KEPT 256 /* by each thread */
+
 struct entry_check {
-	struct hps_verifier *v;
-	uint64_t index;
+	const struct hps_verifier *v;
+	struct hps_verify_thread *t;
+	struct hps_reading *found;
 	char id[HPS_DIGEST_HEX];
 	char file[HPS_TILE_PATH + 8];
-	bool clean, counts;
 };
+
+void hps_reading_release(struct hps_reading *r)
+{
+	for (size_t i = 0; i < r->problems.n; i++) {
+		free(r->problems.items[i].id);
+		free(r->problems.items[i].file);
+		free(r->problems.items[i].what);
+	}
+	free(r->problems.items);
+	free(r->kind);
+	free(r->withdrawn);
+	json_decref(r->change);
+	hps_strv_release(&r->manifests);
+	memset(r, 0, sizeof *r);
+}
 
 static void problem(struct entry_check *c, const char *what, const char *detail)
 {
-	c->clean = false;
-	hps_problem_add(c->v, (int64_t)c->index, c->id, c->file, "%s%s%s", what, detail ? ": " : "", detail ? detail : "");
-}
-
-/* Whether it was withdrawn is only known at the end. */
-static void note_missing(struct entry_check *c)
-{
-	struct hps_verifier *v = c->v;
-
-	v->missing = hps_grow(v->missing, v->n_missing, sizeof *v->missing);
-	v->missing[v->n_missing].index = c->index;
-	memcpy(v->missing[v->n_missing++].id, c->id, sizeof c->id);
-}
-
-void hps_verify_missing(struct hps_verifier *v)
-{
-	for (size_t i = 0; i < v->n_missing; i++) {
-		const struct hps_missing *m = &v->missing[i];
-		_cleanup_free_ char *file = hps_format("tiles/envelope/%s.json", m->id);
-
-		if (!hps_map_get(&v->withdrawn, m->id)) {
-			hps_problem_add(v, (int64_t)m->index, m->id, file, "the envelope of this entry is missing: withheld or lost");
-			continue;
-		}
-		v->found->withdrawn = hps_grow(v->found->withdrawn, v->found->n_withdrawn, sizeof *v->found->withdrawn);
-		memcpy(v->found->withdrawn[v->found->n_withdrawn++], m->id, sizeof m->id);
-	}
+	c->found->clean = false;
+	hps_problems_add(&c->found->problems, (int64_t)c->found->index, c->id, c->file, "%s%s%s", what, detail ? ": " : "", detail ? detail : "");
 }
 
 static bool read_envelope(struct entry_check *c, struct hps_buf *text, struct hps_envelope *e)
@@ -53,7 +44,7 @@ static bool read_envelope(struct entry_check *c, struct hps_buf *text, struct hp
 	int r = hps_file_read(c->v->tilesfd, c->file + strlen("tiles/"), HPS_ENVELOPE_MAX, text, &error);
 
 	if (r == -ENOENT)
-		note_missing(c);
+		c->found->missing = true;
 	else if (r)
 		problem(c, "the envelope of this entry cannot be read", error.message);
 	else if (hps_envelope_read_stored(text->data, text->len, e, &error))
@@ -87,18 +78,36 @@ static bool fits_leaf(struct entry_check *c, const struct hps_envelope *e, const
 	return true;
 }
 
+static void forget_keys(struct hps_verify_thread *t)
+{
+	for (size_t i = 0; i < t->keys.n; i++)
+		hps_key_free(t->keys.items[i].value);
+	hps_map_release(&t->keys);
+}
+
+void hps_verify_thread_release(struct hps_verify_thread *t)
+{
+	forget_keys(t);
+	hps_store_close(t->store);
+	t->store = NULL;
+}
+
 /* With the key that was logged; whether that key might sign it is judged at the end, when all changes of keys are known. */
 static void check_signature(struct entry_check *c, const struct hps_envelope *e, const struct hps_leaf *leaf)
 {
 	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
-	_cleanup_key_ struct hps_key *other = NULL;
-	const struct hps_key *key = hps_trust_key(&c->v->trust, e->keyid);
+	struct hps_key *key = hps_map_get(&c->t->keys, e->keyid);
 
-	if (!key && !hps_key_from_spki(leaf->spki.data, leaf->spki.len, &other, &error))
-		key = other;
-	if (!key)
+	if (!key && hps_key_from_spki(leaf->spki.data, leaf->spki.len, &key, &error)) {
 		problem(c, "the key of this entry is not one", error.message);
-	else if (hps_envelope_verify(e, key, &error))
+		return;
+	}
+	if (!hps_map_get(&c->t->keys, e->keyid)) {
+		if (c->t->keys.n == KEYS_KEPT)
+			forget_keys(c->t);
+		*hps_map_slot(&c->t->keys, e->keyid) = key;
+	}
+	if (hps_envelope_verify(e, key, &error))
 		problem(c, "the signature of this entry does not verify", error.message);
 }
 
@@ -112,48 +121,42 @@ static json_t *read_statement(struct entry_check *c, const struct hps_envelope *
 	return statement;
 }
 
-static void claim_id(struct entry_check *c)
+/* What others need to know of it. Only a whole entry by a trusted key excuses a missing envelope. */
+static void keep(struct entry_check *c, const struct hps_envelope *e, const struct hps_entry *entry)
 {
-	void **slot = hps_map_slot(&c->v->ids, c->id);
+	const char *withdrawn = hps_json_text(json_object_get(entry->statement, "predicate"), "withdrawn");
+	struct hps_reading *r = c->found;
 
-	if (*slot)
-		hps_problem_add(c->v, (int64_t)c->index, c->id, NULL, "this entry has the same statement as entry %llu", (unsigned long long)((uintptr_t)*slot - 1));
-	else
-		*slot = (void *)((uintptr_t)c->index + 1);
+	memcpy(r->keyid, e->keyid, sizeof r->keyid);
+	r->kind = hps_strdup(entry->kind);
+	if (!strcmp(entry->kind, "key"))
+		r->change = json_incref(entry->statement);
+	if (withdrawn && r->clean && !strcmp(entry->kind, "withdraw"))
+		r->withdrawn = hps_strdup(withdrawn);
+	if (c->v->objects)
+		hps_verify_manifests(entry, &r->manifests);
 }
 
-/* Only a whole entry by a trusted key excuses a missing envelope. */
-static void note_withdrawal(struct entry_check *c, const struct hps_entry *e)
-{
-	const char *id = hps_json_text(json_object_get(e->statement, "predicate"), "withdrawn");
-
-	if (id && c->clean && !strcmp(e->kind, "withdraw"))
-		*hps_map_slot(&c->v->withdrawn, id) = c->v;
-}
-
-static void check_statement(struct entry_check *c, const struct hps_envelope *e, const struct hps_leaf *leaf, struct hps_row *row)
+static void check_statement(struct entry_check *c, const struct hps_envelope *e, struct hps_row *row)
 {
 	_cleanup_(hps_entry_release) struct hps_entry entry = { .number = -1 };
 	_cleanup_json_ json_t *statement = read_statement(c, e);
 
 	if (!statement)
 		return;
-	entry.index = c->index;
+	entry.index = c->found->index;
 	memcpy(entry.id, c->id, sizeof entry.id);
 	hps_entry_fill(&entry, statement);
 	row->entry = &entry;
-	row->id = leaf->id;
-	if (!hps_digest_parse(e->keyid, &row->keyid))
-		hps_verify_database_row(c->v, row);
-	hps_verify_objects(c->v, &entry);
-	note_withdrawal(c, &entry);
-	hps_authority_note(&c->v->authority, c->index, e->keyid, entry.kind, statement, c->counts && c->clean);
-	row->entry = NULL;
+	row->id = c->found->id;
+	if (c->t->store && !hps_digest_parse(e->keyid, &row->keyid))
+		hps_verify_database_row(c->t->store, row, &c->found->problems);
+	keep(c, e, &entry);
 }
 
-void hps_verify_entry(struct hps_verifier *v, uint64_t index, const void *data, size_t len, bool counts)
+void hps_verify_entry(const struct hps_verifier *v, struct hps_verify_thread *t, uint64_t index, const void *data, size_t len, struct hps_reading *ret)
 {
-	struct entry_check c = { .v = v, .index = index, .clean = true, .counts = counts };
+	struct entry_check c = { .v = v, .t = t, .found = ret };
 	_cleanup_(hps_leaf_release) struct hps_leaf leaf = HPS_LEAF_INIT;
 	_cleanup_(hps_envelope_release) struct hps_envelope e = HPS_ENVELOPE_INIT;
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
@@ -161,19 +164,19 @@ void hps_verify_entry(struct hps_verifier *v, uint64_t index, const void *data, 
 	struct hps_row row = { .index = index, .leaf = data, .leaf_len = len };
 	char path[HPS_TILE_PATH];
 
+	*ret = (struct hps_reading){ .index = index, .clean = true };
 	if (hps_leaf_read(data, len, &leaf, &error)) {
-		hps_problem_add(v, (int64_t)index, NULL, NULL, "%s", error.message);
+		hps_problems_add(&ret->problems, (int64_t)index, NULL, NULL, "%s", error.message);
+		ret->clean = false;
 		return;
 	}
+	ret->id = leaf.id;
+	ret->has_id = true;
 	hps_digest_hex(&leaf.id, c.id);
 	hps_envelope_path(&leaf.id, path);
 	snprintf(c.file, sizeof c.file, "tiles/%s", path);
-	claim_id(&c);
 	if (v->options->skip_bodies) {
-		if (faccessat(v->tilesfd, path, R_OK, AT_SYMLINK_NOFOLLOW))
-			note_missing(&c);
-		else
-			v->found->n_checked += counts;
+		ret->missing = faccessat(v->tilesfd, path, R_OK, AT_SYMLINK_NOFOLLOW) != 0;
 		return;
 	}
 	if (!read_envelope(&c, &text, &e) || !fits_leaf(&c, &e, &leaf))
@@ -181,11 +184,79 @@ void hps_verify_entry(struct hps_verifier *v, uint64_t index, const void *data, 
 	check_signature(&c, &e, &leaf);
 	row.envelope = text.data;
 	row.envelope_len = text.len;
-	check_statement(&c, &e, &leaf, &row);
-	v->found->n_checked += counts && c.clean;
+	check_statement(&c, &e, &row);
 }
 
-/* The same of an entry that is only in the journal so far. */
+/* ---- taken in the order of the log ---- */
+
+static void claim(struct hps_verifier *v, const struct hps_reading *r)
+{
+	char hex[HPS_DIGEST_HEX];
+	uint64_t other;
+
+	if (hps_ids_claim(v, r->index, &r->id, &other))
+		return;
+	hps_digest_hex(&r->id, hex);
+	hps_problem_add(v, (int64_t)r->index, hex, NULL, "this entry has the same statement as entry %llu", (unsigned long long)other);
+}
+
+/* Whether it was withdrawn is only known at the end. */
+static void note_missing(struct hps_verifier *v, const struct hps_reading *r)
+{
+	v->missing = hps_grow(v->missing, v->n_missing, sizeof *v->missing);
+	v->missing[v->n_missing++] = (struct hps_missing){ r->index, r->id };
+}
+
+void hps_verify_missing(struct hps_verifier *v)
+{
+	struct hps_verification *f = v->found;
+
+	for (size_t i = 0; i < v->n_missing; i++) {
+		const struct hps_missing *m = &v->missing[i];
+		_cleanup_free_ char *file = NULL;
+		char id[HPS_DIGEST_HEX];
+
+		hps_digest_hex(&m->id, id);
+		if (!hps_map_get(&v->withdrawn, id)) {
+			file = hps_format("tiles/envelope/%s.json", id);
+			hps_problem_add(v, (int64_t)m->index, id, file, "the envelope of this entry is missing: withheld or lost");
+			continue;
+		}
+		f->withdrawn = hps_grow(f->withdrawn, f->n_withdrawn, sizeof *f->withdrawn);
+		memcpy(f->withdrawn[f->n_withdrawn++], id, sizeof id);
+	}
+}
+
+static void take_problems(struct hps_verifier *v, const struct hps_problems *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const struct hps_problem *p = &list->items[i];
+
+		hps_problem_add(v, p->index, p->id, p->file, "%s", p->what);
+	}
+}
+
+void hps_verify_take(struct hps_verifier *v, struct hps_reading *r)
+{
+	bool whole = r->has_id && r->clean && !r->missing;
+
+	take_problems(v, &r->problems);
+	if (r->has_id)
+		claim(v, r);
+	if (r->missing)
+		note_missing(v, r);
+	if (r->withdrawn)
+		*hps_map_slot(&v->withdrawn, r->withdrawn) = v;
+	v->found->n_checked += r->counts && whole;
+	if (r->kind) {
+		hps_authority_note(&v->authority, r, r->counts && r->clean);
+		hps_verify_objects(v, r);
+	}
+	hps_reading_release(r);
+}
+
+/* ---- an entry that is only in the journal so far ---- */
+
 static bool read_pending(struct entry_check *c, const struct hps_journal_entry *pending, struct hps_envelope *e)
 {
 	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
@@ -196,30 +267,37 @@ static bool read_pending(struct entry_check *c, const struct hps_journal_entry *
 	return false;
 }
 
-void hps_verify_pending(struct hps_verifier *v, uint64_t index, const struct hps_journal_entry *pending)
+static void check_pending(struct entry_check *c, const struct hps_journal_entry *pending)
 {
-	struct entry_check c = { .v = v, .index = index, .file = "journal", .clean = true, .counts = true };
 	_cleanup_(hps_leaf_release) struct hps_leaf leaf = HPS_LEAF_INIT;
 	_cleanup_(hps_envelope_release) struct hps_envelope e = HPS_ENVELOPE_INIT;
 	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
-	struct hps_row row = { .index = index };
-	struct hps_store *store = v->store;
+	struct hps_row row = { .index = c->found->index };
 
 	if (hps_leaf_read(pending->leaf, pending->leaf_len, &leaf, &error)) {
-		hps_problem_add(v, (int64_t)index, NULL, c.file, "%s", error.message);
+		problem(c, error.message, NULL);
 		return;
 	}
-	hps_digest_hex(&leaf.id, c.id);
-	claim_id(&c);
-	if (!read_pending(&c, pending, &e) || !fits_leaf(&c, &e, &leaf))
+	c->found->id = leaf.id;
+	c->found->has_id = true;
+	hps_digest_hex(&leaf.id, c->id);
+	if (!read_pending(c, pending, &e) || !fits_leaf(c, &e, &leaf))
 		return;
 	if (!hps_digest_equal(&leaf.id, &pending->id))
-		problem(&c, "the journal names another statement", NULL);
-	check_signature(&c, &e, &leaf);
-	v->store = NULL; /* it has no row yet, or one that nobody relies on */
-	check_statement(&c, &e, &leaf, &row);
-	v->store = store;
-	v->found->n_checked += c.clean;
+		problem(c, "the journal names another statement", NULL);
+	check_signature(c, &e, &leaf);
+	check_statement(c, &e, &row);
+}
+
+void hps_verify_pending(struct hps_verifier *v, uint64_t index, const struct hps_journal_entry *pending)
+{
+	struct hps_reading found = { .index = index, .clean = true, .counts = true };
+	struct hps_verify_thread alone = { .store = NULL, .keys = v->own.keys }; /* it has no row yet, or one that nobody relies on */
+	struct entry_check c = { .v = v, .t = &alone, .found = &found, .file = "journal" };
+
+	check_pending(&c, pending);
+	v->own.keys = alone.keys;
+	hps_verify_take(v, &found);
 }
 
 /* ---- leaves made again from envelopes ---- */
@@ -240,42 +318,4 @@ bool hps_verify_derive(struct hps_verifier *v, const char *id, struct hps_buf *r
 	hps_envelope_id(&e, &found);
 	hps_leaf_write(&found, &e.signature, key, ret_leaf);
 	return true;
-}
-
-static void try_orphan(struct hps_verifier *v, const char *id)
-{
-	_cleanup_buf_ struct hps_buf leaf = HPS_BUF_INIT;
-	struct hps_digest hash;
-
-	if (!hps_verify_derive(v, id, &leaf))
-		return;
-	hps_merkle_leaf(leaf.data, leaf.len, &hash);
-	for (size_t i = 0; i < v->n_suspects; i++) {
-		struct hps_suspect *s = &v->suspects[i];
-
-		if (s->settled || !s->has_hash || !hps_digest_equal(&hash, &s->tile))
-			continue;
-		hps_verify_report_leaf(v, s, id);
-		s->settled = true;
-		v->hash[s->index] = s->tile;
-		hps_verify_entry(v, s->index, leaf.data, leaf.len, false);
-		return;
-	}
-}
-
-void hps_verify_orphans(struct hps_verifier *v)
-{
-	int fd = openat(v->tilesfd, "envelope", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *e;
-
-	while (d && (e = readdir(d))) {
-		_cleanup_free_ char *id = hps_strndup(e->d_name, HPS_DIGEST_HEX - 1);
-		struct hps_digest digest;
-
-		if (!hps_digest_parse(id, &digest) && !strcmp(e->d_name + HPS_DIGEST_HEX - 1, ".json") && !hps_map_get(&v->ids, id))
-			try_orphan(v, id);
-	}
-	if (d)
-		closedir(d);
 }

@@ -108,11 +108,9 @@ static bool check_batch(struct hps_verifier *v, const struct hps_batch *b, struc
 
 void hps_verify_journal(struct hps_verifier *v)
 {
-	struct hps_merkle tree = { 0 };
+	struct hps_merkle tree = v->tree;
 	bool good = true;
 
-	for (uint64_t i = 0; i < v->n; i++)
-		hps_merkle_add(&tree, &v->hash[i], NULL);
 	for (size_t i = 0; good && i < v->n_batches; i++)
 		if (v->batches[i].to > tree.size)
 			good = check_batch(v, &v->batches[i], &tree);

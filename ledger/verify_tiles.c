@@ -7,32 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LEVELS 8
-
-/* hashes[l] are the nodes of tree level 8 * l: what the tiles of level l hold. */
-struct expected {
-	struct hps_digest *hashes[LEVELS];
-	uint64_t n[LEVELS];
-};
-
-static void expect(struct hps_verifier *v, struct expected *e)
-{
-	e->hashes[0] = v->hash;
-	e->n[0] = v->n;
-	for (unsigned l = 1; l < LEVELS; l++) {
-		e->n[l] = e->n[l - 1] / HPS_TILE_WIDTH;
-		e->hashes[l] = hps_alloc((e->n[l] + 1) * sizeof **e->hashes);
-		for (uint64_t i = 0; i < e->n[l]; i++) {
-			struct hps_merkle tree = { 0 };
-
-			for (unsigned k = 0; k < HPS_TILE_WIDTH; k++)
-				hps_merkle_add(&tree, &e->hashes[l - 1][i * HPS_TILE_WIDTH + k], NULL);
-			hps_merkle_root(&tree, &e->hashes[l][i]);
-		}
-	}
-}
-
-static void check_hashes(struct hps_verifier *v, const struct expected *e, const struct hps_tile *t, const char *file, const struct hps_buf *data)
+static void check_hashes(struct hps_verifier *v, const struct hps_tile *t, const char *file, const struct hps_buf *data)
 {
 	uint64_t first = t->n * HPS_TILE_WIDTH;
 
@@ -41,7 +16,7 @@ static void check_hashes(struct hps_verifier *v, const struct expected *e, const
 		return;
 	}
 	for (unsigned i = 0; i < t->width; i++)
-		if (memcmp(data->data + i * HPS_DIGEST_LEN, e->hashes[t->level][first + i].b, HPS_DIGEST_LEN) != 0)
+		if (memcmp(data->data + i * HPS_DIGEST_LEN, v->level[t->level][first + i].b, HPS_DIGEST_LEN) != 0)
 			hps_problem_add(v, (int64_t)((first + i) << (8 * t->level)), NULL, file, "hash %u of the tile is damaged", i);
 }
 
@@ -68,13 +43,13 @@ static void check_bundle(struct hps_verifier *v, const struct hps_tile *t, const
 		hps_problem_add(v, (int64_t)(first + t->width - 1), NULL, file, "there is something behind the last entry");
 }
 
-/* Those that verify.c has read entry by entry. */
+/* Those that verify_leaves.c has read entry by entry. */
 static bool is_done(struct hps_verifier *v, const struct hps_tile *t)
 {
 	return t->level == 0 && t->width == hps_tile_width(0, t->n, v->found->size);
 }
 
-static void check_file(struct hps_verifier *v, const struct expected *e, const char *path)
+static void check_file(struct hps_verifier *v, const char *path)
 {
 	_cleanup_buf_ struct hps_buf data = HPS_BUF_INIT;
 	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
@@ -91,10 +66,10 @@ static void check_file(struct hps_verifier *v, const struct expected *e, const c
 	if (t.entries)
 		check_bundle(v, &t, file, &data);
 	else
-		check_hashes(v, e, &t, file, &data);
+		check_hashes(v, &t, file, &data);
 }
 
-static void check_files(struct hps_verifier *v, const struct expected *e)
+static void check_files(struct hps_verifier *v)
 {
 	char root[64], *roots[] = { root, NULL };
 	size_t skip;
@@ -106,16 +81,16 @@ static void check_files(struct hps_verifier *v, const struct expected *e)
 	walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
 	while (walk && (at = fts_read(walk)))
 		if (at->fts_info == FTS_F)
-			check_file(v, e, at->fts_path + skip);
+			check_file(v, at->fts_path + skip);
 	if (walk)
 		fts_close(walk);
 }
 
 /* Upper tiles that readers of the checkpoint need. */
-static void check_present(struct hps_verifier *v, const struct expected *e)
+static void check_present(struct hps_verifier *v)
 {
-	for (unsigned l = 1; l < LEVELS; l++)
-		for (uint64_t n = 0; n * HPS_TILE_WIDTH < e->n[l]; n++) {
+	for (unsigned l = 1; l < HPS_TILE_LEVELS; l++)
+		for (uint64_t n = 0; n * HPS_TILE_WIDTH < v->n_level[l]; n++) {
 			struct hps_tile t = { .level = l, .n = n, .width = hps_tile_width(l, n, v->found->size) };
 			_cleanup_buf_ struct hps_buf data = HPS_BUF_INIT;
 			_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
@@ -127,11 +102,6 @@ static void check_present(struct hps_verifier *v, const struct expected *e)
 
 void hps_verify_tiles(struct hps_verifier *v)
 {
-	struct expected e = { 0 };
-
-	expect(v, &e);
-	check_files(v, &e);
-	check_present(v, &e);
-	for (unsigned l = 1; l < LEVELS; l++)
-		free(e.hashes[l]);
+	check_files(v);
+	check_present(v);
 }

@@ -110,8 +110,9 @@ struct hps_filter {
 	const char *kind, *study, *event, *begin;
 	int64_t number;	     /* -1: any */
 	uint64_t from_index; /* 0: from the start */
+	uint64_t newest;     /* of those that fit only so many, from the end; 0: all */
 };
-#define HPS_FILTER_ANY { NULL, NULL, NULL, NULL, -1, 0 }
+#define HPS_FILTER_ANY { NULL, NULL, NULL, NULL, -1, 0, 0 }
 /* Calls fn for each entry in index order; stops when it returns non-zero and returns that (fn sets err when negative). */
 int hps_ledger_each(struct hps_ledger *l, const struct hps_filter *filter,
 		    int (*fn)(const struct hps_entry *entry, void *arg, struct hps_error *err), void *arg, struct hps_error *err)
@@ -148,6 +149,7 @@ struct hps_verify_options {
 	bool skip_bodies;  /* of envelopes look only whether they are there; statements, signatures and database rows are not checked */
 	void (*progress)(void *arg, uint64_t done, uint64_t total); /* entries; may be NULL */
 	void *progress_arg;
+	unsigned threads; /* that read entries; 0: one for each processor that may be used. What is found does not depend on it */
 };
 /* From the files alone. Returns 0 with n_problems == 0 when everything holds; 0 with n_problems > 0 when something does not;
  * negative only when nothing could be checked at all (no checkpoint, no trust file). */
