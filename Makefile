@@ -123,6 +123,11 @@ $B/tracees/%: tests/tracees/%.c $B/flags
 	@mkdir -p $(@D)
 	$Q$(CC) -std=gnu17 -O1 -pthread -w -o $@ $<
 
+$B/bench/%: tests/bench/%.c $B/libhps.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $B/libhps.a $(LDLIBS)
+
 # Libraries that no test machine has.
 $B/stubs/libnvidia-ml.so.1: tests/stubs/nvml.c $B/flags
 	$(call say,CC,$<)
@@ -162,7 +167,7 @@ demo: deps-demo ## record a real search, audit it, replay one trial (installs wh
 check: deps-check ## install what the tests need, build, run every test
 	$Q$(MAKE) --no-print-directory check-run
 
-check-run: all $(UNIT_TESTS) $(TRACEES) $(FUZZERS)
+check-run: all $(UNIT_TESTS) $(TRACEES) $(FUZZERS) $B/bench/ledger
 	$Qsh tests/run.sh $B
 
 fuzz: ## build the fuzz targets with clang and libFuzzer into build/fuzz-clang/
@@ -180,7 +185,7 @@ check-fresh: deps-fresh ## prove `make demo` and `make check` on a minimal Debia
 	$Qsh tests/fresh.sh
 
 bench: deps-bench ## measure beside the peers, in one run; writes docs/benchmarks.md
-	$Q$(MAKE) --no-print-directory all && /usr/bin/python3 tests/bench/bench.py $B/bin
+	$Q$(MAKE) --no-print-directory all $B/bench/ledger && /usr/bin/python3 tests/bench/bench.py $B/bin
 
 # ---- installing hps
 

@@ -241,6 +241,43 @@ static int visit(struct hps_ledger *l, uint64_t index, const struct hps_filter *
 	return fn(&e, arg, err);
 }
 
+/* Indexes from f->from_index on, the last n of them in a ring. */
+static int last_of(struct hps_ledger *l, struct hps_filter f, uint64_t limit, uint64_t *ring, size_t n, uint64_t *ret_seen, struct hps_error *err)
+{
+	size_t some = CHUNK;
+	int r = 0;
+
+	for (*ret_seen = 0; !r && some == CHUNK;) {
+		uint64_t indexes[CHUNK];
+
+		r = hps_store_by_filter(l->store, &f, limit, indexes, CHUNK, &some, err);
+		for (size_t i = 0; !r && i < some; i++)
+			ring[(*ret_seen)++ % n] = indexes[i];
+		f.from_index = some ? indexes[some - 1] + 1 : limit;
+	}
+	return r;
+}
+
+/* Where the newest ones begin: looked for in a window at the end that grows until it holds enough. */
+static int find_newest(struct hps_ledger *l, struct hps_filter *f, uint64_t limit, struct hps_error *err)
+{
+	uint64_t start = f->from_index, seen = 0, window = f->newest;
+	size_t n = f->newest < limit ? (size_t)f->newest : (size_t)limit;
+	_cleanup_free_ uint64_t *ring = hps_alloc(n * sizeof *ring);
+	int r = 0;
+
+	if (!n)
+		return 0;
+	do {
+		window = window > limit / 4 ? limit : 4 * window;
+		f->from_index = limit - window > start ? limit - window : start;
+		r = last_of(l, *f, limit, ring, n, &seen, err);
+	} while (!r && seen < n && f->from_index > start);
+	if (!r && seen >= n)
+		f->from_index = ring[seen % n];
+	return r;
+}
+
 int hps_ledger_each(struct hps_ledger *l, const struct hps_filter *filter, int (*fn)(const struct hps_entry *entry, void *arg, struct hps_error *err),
 		    void *arg, struct hps_error *err)
 {
@@ -251,6 +288,8 @@ int hps_ledger_each(struct hps_ledger *l, const struct hps_filter *filter, int (
 
 	if (filter)
 		f = *filter;
+	if (!r && f.newest)
+		r = find_newest(l, &f, limit, err);
 	while (!r && n == CHUNK) {
 		uint64_t indexes[CHUNK];
 
