@@ -82,6 +82,18 @@ int hps_attested_find(int tilesfd, const struct hps_trust *trust, uint64_t index
 	return hps_error_set(err, HPS_E_NOTFOUND, "looking for an attested checkpoint: there is none of more than %llu entries", (unsigned long long)index);
 }
 
+void hps_attested_widths(int tilesfd, const struct hps_tile *tile, bool ret[HPS_TILE_WIDTH + 1])
+{
+	struct sizes sizes = { NULL, 0 };
+	bool unknown = list_sizes(tilesfd, &sizes, NULL) != 0;
+
+	for (unsigned width = 0; width <= HPS_TILE_WIDTH; width++)
+		ret[width] = unknown;
+	for (size_t i = 0; i < sizes.n; i++)
+		ret[hps_tile_width(tile->level, tile->n, sizes.v[i])] = true;
+	free(sizes.v);
+}
+
 /* ---- verifying ---- */
 
 static void verify_one(struct hps_verifier *v, uint64_t size, const struct hps_digest *root)
@@ -129,4 +141,67 @@ void hps_verify_attested(struct hps_verifier *v)
 		verify_one(v, sizes.v[i], &root);
 	}
 	free(sizes.v);
+}
+
+/* The policy's witnesses that have not signed the note (all, when there is none). */
+static void name_missing(const struct hps_policy *p, const struct hps_buf *note, struct hps_buf *out)
+{
+	uint64_t times[HPS_POLICY_KEYS_MAX] = { 0 };
+	size_t text_len;
+
+	if (!note->len || hps_note_signers(note->data, note->len, p->keys, p->n_keys, times, &text_len, NULL))
+		memset(times, 0, sizeof times);
+	for (size_t i = 0; i < p->n_keys; i++)
+		if (!p->is_log[i] && !times[i])
+			hps_buf_addf(out, "%s'%s'", out->len ? ", " : "", p->keys[i].name);
+}
+
+static void not_witnessed(struct hps_verifier *v, uint64_t size)
+{
+	_cleanup_free_ char *path = hps_format(HPS_ATTESTED_DIR "/%llu" ENDING, (unsigned long long)size);
+	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT, missing = HPS_BUF_INIT;
+
+	if (hps_file_read(v->tilesfd, path, HPS_NOTE_MAX, &note, NULL))
+		hps_buf_reset(&note);
+	name_missing(&v->trust.policy, &note, &missing);
+	v->found->unwitnessed = HPS_E_UNDECIDED;
+	v->found->unwitnessed_why = hps_format("no quorum of the trust file's witnesses has cosigned the tree of %llu entries: %s missing; run 'hps-ledger attest'",
+					       (unsigned long long)size, missing.len ? missing.data : "the quorum's rule is");
+}
+
+static void check_age(struct hps_verifier *v, const struct hps_buf *note)
+{
+	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+	uint64_t now = (uint64_t)(hps_time_now_ns() / 1000000000);
+	int r = hps_policy_check(&v->trust.policy, note->data, note->len, now, v->trust.max_age, &c, &error);
+
+	if (!r)
+		return;
+	v->found->unwitnessed = r;
+	v->found->unwitnessed_why = hps_strdup(error.message);
+}
+
+/* Where the trust file says 'open', entries behind the newest cosigned checkpoint are in order: the next attestation covers them. */
+void hps_verify_witnessed(struct hps_verifier *v)
+{
+	struct sizes sizes = { NULL, 0 };
+	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT, timestamp = HPS_BUF_INIT;
+	uint64_t *witnessed = &v->found->witnessed;
+
+	if (!v->found->size)
+		return;
+	if (v->trust.policy.no_quorum) {
+		check_age(v, &v->note);
+		return;
+	}
+	(void)!list_sizes(v->tilesfd, &sizes, NULL);
+	for (size_t i = sizes.n; !*witnessed && i > 0; i--)
+		if (sizes.v[i - 1] <= v->n && take(v->tilesfd, &v->trust, sizes.v[i - 1], &note, &timestamp))
+			*witnessed = sizes.v[i - 1];
+	free(sizes.v);
+	if (!*witnessed || (v->trust.closed && *witnessed < v->found->size))
+		not_witnessed(v, v->found->size);
+	else
+		check_age(v, &note);
 }

@@ -36,6 +36,27 @@ static int append_file(struct hps_ledger *l, const char *path, json_t *appended,
 	return 0;
 }
 
+/* Where the trust file forbids to give out what no quorum has cosigned, an entry is durable before and acknowledged only after that.
+ * What earlier runs could not get cosigned is covered as well. */
+static int acknowledge(struct hps_ledger *l, struct hps_error *err)
+{
+	_cleanup_(hps_attestation_release) struct hps_attestation a = { 0 };
+	const struct hps_attest_options options = { 0 };
+	int r;
+
+	if (l->remote || !l->trust.closed || l->trust.policy.no_quorum)
+		return 0;
+	r = hps_ledger_refresh(l, err);
+	if (!r)
+		r = hps_attest(l, &options, &a, err);
+	if (r || a.quorum)
+		return r;
+	for (size_t i = 0; i < a.failures.n; i++)
+		hps_note("%s", a.failures.v[i]);
+	return hps_error_set(err, HPS_E_UNDECIDED, "the entries are durable, but only %zu of %zu witnesses have cosigned them, which is no quorum, and the trust file is "
+						   "closed; do not append them again: run 'hps-ledger attest' when the witnesses answer", a.n_cosigned, a.n_witnesses);
+}
+
 static int run_append(void *arg, int argc, char **argv, struct hps_error *err)
 {
 	const struct options *o = arg;
@@ -62,7 +83,7 @@ static int run_append(void *arg, int argc, char **argv, struct hps_error *err)
 	}
 	if (!r && o->json)
 		hps_print_json(j);
-	return r;
+	return r ? r : acknowledge(l, err);
 }
 
 static const struct hps_option options[] = { LEDGER, PASSPHRASE, JSON };

@@ -31,7 +31,7 @@ static json_t *verification_json(const struct hps_verification *v)
 		hps_json_add(problems, p);
 	}
 	hps_json_set_text(j, "schema", "hps.verification/1");
-	hps_json_set(j, "holds", json_boolean(v->n_problems == 0));
+	hps_json_set(j, "holds", json_boolean(v->n_problems == 0 && !v->unwitnessed));
 	hps_json_set_text(j, "origin", v->origin);
 	hps_json_set_int(j, "size", (int64_t)v->size);
 	hps_json_set_text(j, "root", v->root);
@@ -43,6 +43,8 @@ static json_t *verification_json(const struct hps_verification *v)
 	hps_json_set(j, "databaseChecked", json_boolean(v->database_checked));
 	hps_json_set(j, "withdrawn", withdrawn);
 	hps_json_set(j, "problems", problems);
+	hps_json_set_int(j, "witnessed", (int64_t)v->witnessed);
+	hps_json_set_text(j, "unwitnessed", v->unwitnessed_why);
 	return j;
 }
 
@@ -76,8 +78,12 @@ static void print_text(const char *dir, const struct hps_verification *v)
 	hps_print_line("database %s", v->database_checked ? "compared" : "not compared");
 	if (*v->root)
 		hps_print_line("root     %s", v->root);
+	if (v->witnessed)
+		hps_print_line("witnesses a quorum has cosigned the first %llu", (unsigned long long)v->witnessed);
 	if (v->n_problems)
 		hps_print_line("DAMAGED: %zu problem%s", v->n_problems, v->n_problems == 1 ? "" : "s");
+	else if (v->unwitnessed)
+		hps_print_line("NOT WITNESSED: every entry holds, but %s", v->unwitnessed_why);
 	else if (v->bodies_checked)
 		hps_print_line("OK: every entry is signed by a trusted key and is in the signed tree");
 	else
@@ -92,6 +98,14 @@ void hps_print_verification(const char *dir, const struct hps_verification *v, b
 		hps_print_json(j);
 	else
 		print_text(dir, v);
+}
+
+/* Damage comes before what witnesses say. */
+static int status_of(const struct hps_verification *v)
+{
+	if (v->n_problems)
+		return 3;
+	return !v->unwitnessed ? 0 : v->unwitnessed == HPS_E_FALSE ? 1 : 4;
 }
 
 static int run_verify(void *arg, int argc, char **argv, struct hps_error *err)
@@ -111,7 +125,7 @@ static int run_verify(void *arg, int argc, char **argv, struct hps_error *err)
 	if (r)
 		return r;
 	hps_print_verification(dir, &v, o->json);
-	return v.n_problems ? 3 : 0;
+	return status_of(&v);
 }
 
 static const struct hps_option options[] = {

@@ -99,6 +99,7 @@ int hps_ledger_fsck(const char *dir, const struct hps_verify_options *options, s
 		check_signed(&v, &s);
 	if (!r)
 		check_modes(&v);
+	ret->unwitnessed = 0; /* what others vouch for is no matter of these files */
 	hps_cleanup_fd(&v.tilesfd);
 	hps_cleanup_fd(&v.dirfd);
 	return r;

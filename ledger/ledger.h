@@ -388,6 +388,9 @@ struct hps_cosigner {
 };
 void *hps_cosigner_ask(void *cosigner); /* a thread's function; leaves a signature in sig, or says in error why not */
 
+/* The widths that this tile has in attested checkpoints; all, when those cannot be listed. */
+void hps_attested_widths(int tilesfd, const struct hps_tile *tile, bool ret[HPS_TILE_WIDTH + 1]);
+
 struct hps_attest_options {
 	int64_t timeout_ns;	     /* for each witness and authority; 0: 10 s */
 	const char *ca_file;	     /* PEM; NULL: the system's authorities */
@@ -821,6 +824,7 @@ void hps_authority_judge(struct hps_verifier *v);
 void hps_authority_release(struct hps_authority *a);
 
 void hps_verify_attested(struct hps_verifier *v); /* attested.c: what others have signed is of this tree */
+void hps_verify_witnessed(struct hps_verifier *v); /* attested.c: enough of them, and lately enough for the trust file */
 /* Every file of the tree under tiles/tile/ but the ones that hps_verify_leaves() itself read. */
 void hps_verify_tiles(struct hps_verifier *v);
 /* Tree nodes, head and structure of ledger.db; the rows of entries are compared with each entry. The first begins what takes long; the

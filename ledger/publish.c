@@ -1,10 +1,11 @@
 /* Publishing: writing envelopes, bundles, tiles and the checkpoint out of the store into tiles/.
  *
  * Everything is written and flushed in staging/ before the transaction commits, so that a full disk fails while nothing has
- * happened; what is left after the commit are renames. A partial tile stays until the full one is there and a checkpoint
- * that needs it is published: so every checkpoint ever published can be verified from tiles/. */
+ * happened; what is left after the commit are renames. A partial tile stays until the full one is there, and beyond that where a
+ * checkpoint in attested/ ends in it: readers who do not look for the full one in its place find what such a checkpoint needs. */
 #include "ledger/ledger.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -294,14 +295,31 @@ static int sync_parents(struct hps_ledger *l, const struct hps_publication *p, s
 	return 0;
 }
 
+/* Partial tiles of one tile, but those in which an attested checkpoint ends. */
 static void remove_partials_of(struct hps_ledger *l, const struct hps_tile *full)
 {
 	_cleanup_free_ char *dir = NULL;
+	bool needed[HPS_TILE_WIDTH + 1];
 	char path[HPS_TILE_PATH];
+	const struct dirent *e;
+	DIR *d = NULL;
+	int fd;
 
+	hps_attested_widths(l->tilesfd, full, needed);
 	hps_tile_path(full, path);
 	dir = hps_format("%s.p", path);
-	(void)!hps_dir_remove(l->tilesfd, dir, NULL);
+	fd = openat(l->tilesfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && !(d = fdopendir(fd)))
+		close(fd);
+	while (d && (e = readdir(d))) {
+		uint64_t width;
+
+		if (!hps_parse_u64(e->d_name, HPS_TILE_WIDTH, &width) && !needed[width])
+			unlinkat(fd, e->d_name, 0);
+	}
+	if (d)
+		closedir(d);
+	unlinkat(l->tilesfd, dir, AT_REMOVEDIR); /* when nothing is left in it */
 }
 
 /* Partial tiles of a tile that is full now. That of the last entry before is looked at again when a tile was just

@@ -59,6 +59,7 @@ void hps_verification_release(struct hps_verification *v)
 	free(v->problems);
 	free(v->origin);
 	free(v->withdrawn);
+	free(v->unwitnessed_why);
 	memset(v, 0, sizeof *v);
 }
 
@@ -134,8 +135,10 @@ static void verify_all(struct hps_verifier *v)
 	}
 	if (v->own.store)
 		hps_verify_database(v);
-	if (v->n == v->found->size)
+	if (v->n == v->found->size) {
 		hps_verify_journal(v);
+		hps_verify_witnessed(v);
+	}
 	hps_verify_missing(v);
 	hps_authority_judge(v); /* when every entry has been read, also what is pending */
 }

@@ -142,6 +142,9 @@ struct hps_verification {
 	bool database_checked; /* false: no ledger.db, or not readable here */
 	struct hps_problem *problems;
 	size_t n_problems;
+	uint64_t witnessed; /* entries under the newest checkpoint that the trust file's quorum has cosigned; 0 when it asks for none */
+	int unwitnessed;    /* not 0: the trust file asks for more. HPS_E_UNDECIDED: cosignatures are missing; HPS_E_FALSE: they are too old */
+	char *unwitnessed_why; /* then: which */
 };
 struct hps_verify_options {
 	const char *trust; /* path of the trust file; NULL: <dir>/trust.json */
@@ -152,7 +155,8 @@ struct hps_verify_options {
 	unsigned threads; /* that read entries; 0: one for each processor that may be used. What is found does not depend on it */
 };
 /* From the files alone. Returns 0 with n_problems == 0 when everything holds; 0 with n_problems > 0 when something does not;
- * negative only when nothing could be checked at all (no checkpoint, no trust file). */
+ * negative only when nothing could be checked at all (no checkpoint, no trust file). Whether enough witnesses vouch for it is apart:
+ * `unwitnessed`. */
 int hps_ledger_verify(const char *dir, const struct hps_verify_options *options, struct hps_verification *ret, struct hps_error *err)
 	__attribute__((warn_unused_result));
 void hps_verification_release(struct hps_verification *v);

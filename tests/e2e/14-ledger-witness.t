@@ -68,6 +68,8 @@ add 0 1 2
 status "proving before anybody has cosigned, open" 0 hps-ledger prove -o early @1
 status "… does not pass for proven" 3 hps-ledger check --trust trust.open early
 like "… and says why" "$(cat out)" "0 of the policy's 3 witnesses have cosigned it, which is not the quorum 'two'"
+status "verify asks for the quorum" 4 hps-ledger verify
+like "… and names who is missing" "$(cat out)" "NOT WITNESSED: .*'wa.example', 'wb.example', 'wc.example' missing"
 cp trust.closed led/trust.json
 status "proving before anybody has cosigned, closed" 4 hps-ledger prove -o none @1
 like "… says what to do" "$(cat err)" "run 'hps-ledger attest'"
@@ -117,13 +119,22 @@ done
 # One witness killed in the middle: two are a quorum. Two killed: none. Started again: they remember.
 kill -9 "$c_pid"
 add 3
+status "appending has asked them, and two of three are enough" 0 hps-ledger verify
+like "… for all of it" "$(cat out)" "^witnesses a quorum has cosigned the first 4$"
 status "two of three are enough" 0 hps-ledger attest
 is "… and it says who" "$(cat out)" "4 entries: 2 of 3 witnesses have cosigned, the policy holds"
 like "… and who is missing" "$(cat err)" "witness 'wc.example': asking"
 kill -9 "$a_pid"
-add 4
+statement 4 >s4.json
+status "appending when closed and one is left" 4 hps-ledger append s4.json
+like "… says that the entry is there" "$(cat err)" "durable, but only 1 of 3 witnesses .*do not append them again"
+like "… and where" "$(cat out)" "^@4 "
+status "appending it again is no second entry" 4 hps-ledger append --json s4.json
+is "… but the same" "$(json out '[e["index"] for e in j["entries"]]')" "[4]"
 status "one is not enough when closed" 4 hps-ledger attest
 is "… and it says so" "$(cat out)" "5 entries: 1 of 3 witnesses have cosigned, which is no quorum"
+status "… nor for verify" 4 hps-ledger verify
+like "… which names who is missing" "$(cat out)" "5 entries: 'wa.example', 'wc.example' missing"
 status "what is not attested is not given out" 4 hps-ledger prove -o none @4
 cp trust.open led/trust.json
 status "one is not enough, but open" 0 hps-ledger attest
@@ -145,6 +156,12 @@ like "… by name" "$(cat err)" "rollback: the newest checkpoint is of fewer ent
 sleep 2
 status "an old cosignature is a freeze" 1 hps-ledger monitor --trust trust.open --state seen --evidence ev --max-age 1 led
 like "… by name" "$(cat err)" "freeze: .*frozen.*ev/freeze-"
+/usr/bin/python3 -c 'import json; t = json.load(open("trust.open")); t["maximumAge"] = 1; json.dump(t, open("trust.aged", "w"))'
+status "verify: the quorum saw it too long ago" 1 hps-ledger verify --trust trust.aged --json
+is "… by name" "$(json out 'j["holds"], j["problems"], j["witnessed"], "frozen: no quorum" in j["unwitnessed"]')" "(False, [], 7, True)"
+sed -i 's/"maximumAge": 1/"maximumAge": 3600/' trust.aged
+status "… but not too long for another trust file" 0 hps-ledger verify --trust trust.aged
+status "fsck does not ask" 0 hps-ledger fsck
 status "and check sees it in a proof" 1 hps-ledger check --trust trust.closed --max-age 1 proof
 
 # The restored copy goes on: a fork. The witnesses refuse, the follower convicts.

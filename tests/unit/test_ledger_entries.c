@@ -297,6 +297,26 @@ static void test_tiles_grow(void **state)
 	fixture_verify(556, true);
 }
 
+/* A reader that does not look for the full tile finds what an attested checkpoint needs; nothing else stays. */
+static void test_attested_partial_tiles_stay(void **state)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND);
+
+	(void)state;
+	append_many(l, 5);
+	assert_int_equal(hps_ledger_size(l), 5);
+	fixture_shell("cd %s/tiles && mkdir attested && cp checkpoint attested/5.checkpoint", LEDGER);
+	append_many(l, 100);
+	assert_int_equal(hps_ledger_size(l), 105);
+	append_many(l, 195);
+	assert_int_equal(hps_ledger_size(l), 300);
+	assert_true(fixture_exists(LEDGER "/tiles/tile/0/000"));
+	fixture_shell("test \"$(cd %s/tiles/tile && echo */000.p/*)\" = '0/000.p/5 1/000.p/1 entries/000.p/5'", LEDGER);
+	fixture_verify(300, true);
+	fixture_flip(LEDGER "/tiles/tile/0/000.p/5", 100, 1); /* and is looked at */
+	assert_int_equal(fixture_verify(300, false), 1);
+}
+
 static void test_tile_paths(void **state)
 {
 	static const struct {
@@ -818,7 +838,7 @@ int main(void)
 		TEST(test_same_statement_once),
 		TEST(test_bad_statements),
 		TEST(test_begin_counter),
-		TEST(test_tiles_grow),
+		TEST(test_tiles_grow), TEST(test_attested_partial_tiles_stay),
 		cmocka_unit_test(test_tile_paths),
 		TEST(test_one_spelling),
 		cmocka_unit_test(test_public_key_has_one_encoding),
