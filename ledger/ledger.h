@@ -841,6 +841,29 @@ void hps_verify_read_journal(struct hps_verifier *v);
 void hps_verify_journal(struct hps_verifier *v);
 void hps_verify_pending(struct hps_verifier *v, uint64_t index, const struct hps_journal_entry *pending);
 
+/* ---- request.c, sequencer.c: what a writer asks of the holder of the lock --------------------------------------------------------------- */
+
+#define HPS_REQUEST_MAX 200 /* statements */
+#define HPS_ANSWER_LEN (HPS_DIGEST_LEN + 8) /* of each: id and index */
+enum { HPS_REQUEST_SIGNED, HPS_REQUEST_BEGIN, HPS_REQUEST_FOREIGN };
+
+/* An entry that is to be. */
+struct hps_made {
+	struct hps_journal_entry e;
+	struct hps_buf leaf, envelope;
+	const char *lease; /* of a begin entry: its file in running/ until it has an id */
+	uint64_t index;
+	bool is_old;	 /* it is in the ledger already, at `index` */
+	size_t same_as;	 /* 1 + the place in this request of the same statement */
+};
+void hps_made_release(struct hps_made *m);
+void hps_request_put(struct hps_buf *b, const void *data, size_t len);
+bool hps_request_take(const struct hps_buf *b, size_t *at, const void **ret, size_t *ret_len);
+int hps_request_check(const struct hps_buf *payload, struct hps_error *err) HPS_MUST; /* its length */
+int hps_request_sign(struct hps_ledger *l, const struct hps_buf *payload, struct hps_made *m, struct hps_error *err) HPS_MUST;
+/* With the lock, which is given back: answers this request and all that wait. */
+int hps_sequencer_serve(struct hps_ledger *l, const struct hps_buf *request, struct hps_buf *answer, struct hps_error *err) HPS_MUST;
+
 /* ---- append.c, service.c, remote.c: a ledger that several write to ------------------------------------------------------------------- */
 
 /* Appends an envelope that somebody else has signed, when its key is enrolled for that kind: HPS_E_DENIED, HPS_E_SIGNATURE, HPS_E_FORMAT.
