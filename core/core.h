@@ -237,6 +237,17 @@ struct hps_pool *hps_pool_new(const struct hps_work *work, unsigned threads);
 void hps_pool_add(struct hps_pool *p, void *job);
 void hps_pool_finish(struct hps_pool *p); /* all that was added */
 void hps_pool_free(struct hps_pool *p);	  /* the same, and the threads are gone */
+/* ---- calls.c: what a rerun may ask of the kernel ------------------------------------------------------------------------------------ */
+
+/* One table, for the sandbox that refuses and for the recorder in it, which names what was refused. Arguments as the kernel gets
+ * them. filter: a scmp_filter_ctx of libseccomp, native ABI; its functions return 0 or what libseccomp did (-errno). */
+#define HPS_CALL_LAST 512 /* no kernel has more calls yet */
+bool hps_call_allowed(int nr, const uint64_t args[6]);
+bool hps_call_conditional(int nr); /* its arguments decide */
+char *hps_call_name(int nr);
+int hps_calls_allow(void *filter) HPS_MUST; /* all that may be made */
+int hps_calls_refuse(void *filter, uint32_t action) HPS_MUST; /* arguments of allowed calls that are not */
+unsigned hps_call_capabilities(void); /* bits: over files, for a trial that root ran; all others are given up */
 
 /* ---- objects.c: content store, whole files by SHA-256 ---------------------------------------------------------------------- */
 

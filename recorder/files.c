@@ -58,23 +58,29 @@ static void first_seen(struct hps_file *file, const struct stat *s)
 	file->size = s->st_size;
 }
 
-/* A file below a directory that the trial moved is an input under the name it had before. */
-static struct hps_file *origin_of(struct hps_files *f, struct hps_file *file)
+char *hps_files_origin(const struct hps_files *f, const char *now)
 {
-	_cleanup_free_ char *path = NULL;
+	char *path = hps_strdup(now);
 
 	for (size_t i = f->moved.n; i >= 2; i -= 2) {
-		const char *from = f->moved.v[i - 2], *to = f->moved.v[i - 1], *now = path ? path : file->path;
+		const char *from = f->moved.v[i - 2], *to = f->moved.v[i - 1];
 		size_t n = strlen(to);
 
-		if (!strncmp(now, to, n) && now[n] == '/') {
-			char *before = hps_format("%s%s", from, now + n);
+		if (!strncmp(path, to, n) && path[n] == '/') {
+			char *before = hps_format("%s%s", from, path + n);
 
 			free(path);
 			path = before;
 		}
 	}
-	return path ? hps_files_get(f, path) : file;
+	return path;
+}
+
+static struct hps_file *origin_of(struct hps_files *f, struct hps_file *file)
+{
+	_cleanup_free_ char *path = f->moved.n ? hps_files_origin(f, file->path) : NULL;
+
+	return path && strcmp(path, file->path) != 0 ? hps_files_get(f, path) : file;
 }
 
 /* Did the trial itself bring this name into the directory? */
@@ -86,33 +92,68 @@ static bool is_new_name(struct hps_files *f, const char *directory, const char *
 	return file && file->product && !file->existed;
 }
 
+/* What looking at a name says, but for times that the next look changes: type and mode, links, owner, size, blocks, number, mtime;
+ * and where a symlink leads. */
+static void add_attributes(struct hps_buf *b, int dir_fd, const char *name)
+{
+	char target[HPS_PATH_CAP];
+	struct stat s;
+	ssize_t n;
+
+	if (fstatat(dir_fd, name, &s, AT_SYMLINK_NOFOLLOW))
+		memset(&s, 0, sizeof s);
+	hps_buf_addf(b, "%o %llu %u %u %lld %lld %llu %lld", s.st_mode, (unsigned long long)s.st_nlink, s.st_uid, s.st_gid, (long long)s.st_size,
+		     (long long)s.st_blocks, (unsigned long long)s.st_ino, (long long)mtime_ns(&s));
+	if (S_ISLNK(s.st_mode) && (n = readlinkat(dir_fd, name, target, sizeof target - 1)) > 0)
+		hps_buf_addf(b, " %.*s", (int)n, target);
+	hps_buf_addc(b, '\0');
+}
+
 /* The names in the order the directory gives them, from a description of our own; without those that the trial made, which may be
- * gone again when it ends. */
-static void list(struct hps_files *f, struct hps_file *file, int fd)
+ * gone again when it ends. here: where the directory is by now, file: what it was. */
+static void list(struct hps_files *f, struct hps_file *file, const char *here, int fd)
 {
 	_cleanup_fd_ int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
-	struct hps_buf names;
+	bool looks = hps_path_unpackaged(here);
+	struct hps_buf names, attributes;
 	char block[32768];
 	long n;
 
 	if (own < 0)
 		return;
 	hps_buf_init(&names, LISTING_MAX);
+	hps_buf_init(&attributes, LISTING_MAX);
+	if (looks)
+		add_attributes(&attributes, own, ".");
 	while ((n = syscall(SYS_getdents64, own, block, sizeof block)) > 0)
 		for (long at = 0; at < n;) {
 			const struct dirent64 *d = (const void *)(block + at);
 
-			if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0 && !is_new_name(f, file->path, d->d_name))
-				hps_buf_add(&names, d->d_name, strlen(d->d_name) + 1);
 			at += d->d_reclen;
+			if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") || is_new_name(f, here, d->d_name))
+				continue;
+			hps_buf_add(&names, d->d_name, strlen(d->d_name) + 1);
+			if (looks)
+				add_attributes(&attributes, own, d->d_name);
 		}
-	if (names.full) {
+	if (names.full || attributes.full) {
 		hps_gap_note(f->gaps, HPS_GAP_LISTING);
 		hps_buf_release(&names);
+		hps_buf_release(&attributes);
 		return;
 	}
 	file->listing_len = names.len;
 	file->listing = hps_buf_take(&names);
+	file->attributes_len = attributes.len;
+	file->attributes = hps_buf_take(&attributes);
+}
+
+/* A directory that the trial moved and that was there before: an input under the name that it had. */
+static struct hps_file *moved_directory(struct hps_files *f, const struct hps_file *file, const struct stat *s)
+{
+	struct hps_file *origin = S_ISDIR(s->st_mode) && file->from ? hps_files_get(f, file->from) : NULL;
+
+	return origin && origin->uses ? origin : NULL;
 }
 
 /* Directories on the way to a path, as they were when it was first of interest. */
@@ -223,8 +264,13 @@ void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const stru
 
 	hps_identity_of(s, &id);
 	file->now = id;
-	if (file->product)
-		return; /* what the trial made itself is no input */
+	if (file->product) { /* what the trial made itself is no input */
+		struct hps_file *moved = moved_directory(f, file, s);
+
+		if (moved && uses & HPS_USE_READ && !moved->listing)
+			list(f, moved, path, fd);
+		return;
+	}
 	file = origin_of(f, file);
 	if (file->product)
 		return;
@@ -245,7 +291,7 @@ void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const stru
 		take_first(f, file, inode, fd, s);
 		add_name(inode, file);
 	} else if (S_ISDIR(s->st_mode) && uses & HPS_USE_READ && !file->listing) {
-		list(f, file, fd);
+		list(f, file, path, fd);
 	}
 }
 
@@ -585,6 +631,7 @@ void hps_files_release(struct hps_files *f)
 
 		free(file->target);
 		free(file->listing);
+		free(file->attributes);
 		free(file->from);
 		if (file->final)
 			free(file->final->target);

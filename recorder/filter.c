@@ -25,8 +25,28 @@ static int add_row(scmp_filter_ctx context, const struct hps_syscall *row)
 	return row->mask || row->differs ? seccomp_rule_add_array(context, action, row->nr, 1, &condition) : seccomp_rule_add(context, action, row->nr, 0);
 }
 
+static bool has_row(int nr)
+{
+	for (size_t i = 0; i < hps_n_syscalls; i++)
+		if (hps_syscalls[i].nr == nr)
+			return true;
+	return false;
+}
+
+/* The sandbox's own filter lets these calls fail, unless one that was installed later has a listener. */
+static int add_refused(scmp_filter_ctx context)
+{
+	static const uint64_t none[6];
+	int r = hps_calls_refuse(context, SCMP_ACT_NOTIFY);
+
+	for (int nr = 0; nr <= HPS_CALL_LAST && !r; nr++)
+		if (!has_row(nr) && !hps_call_conditional(nr) && !hps_call_allowed(nr, none))
+			r = seccomp_rule_add(context, SCMP_ACT_NOTIFY, nr, 0);
+	return r;
+}
+
 /* Calls of another ABI are answered, too: a filter that let them pass would be no filter. */
-static int fill(scmp_filter_ctx context)
+static int fill(scmp_filter_ctx context, bool sandboxed, bool looks)
 {
 	int r = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_NOTIFY);
 
@@ -34,7 +54,9 @@ static int fill(scmp_filter_ctx context)
 		r = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	for (size_t i = 0; !r && i < hps_n_syscalls; i++)
 		r = add_row(context, &hps_syscalls[i]);
-	return r;
+	for (size_t i = 0; !r && looks && i < ARRAY_SIZE(hps_look_syscalls); i++)
+		r = add_row(context, &hps_look_syscalls[i]);
+	return r || !sandboxed ? r : add_refused(context);
 }
 
 static int export(scmp_filter_ctx context, struct hps_buf *ret, struct hps_error *err)
@@ -50,10 +72,10 @@ static int export(scmp_filter_ctx context, struct hps_buf *ret, struct hps_error
 	return hps_file_read_fd(fd, BPF_MAXINSNS * sizeof(struct sock_filter), ret, err);
 }
 
-static int generate(struct hps_buf *ret, struct hps_error *err)
+static int generate(bool sandboxed, bool looks, struct hps_buf *ret, struct hps_error *err)
 {
 	scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
-	int r = context ? fill(context) : -ENOMEM;
+	int r = context ? fill(context, sandboxed, looks) : -ENOMEM;
 
 	if (r)
 		hps_error_set(err, r, "making the system call filter: libseccomp refused it (%d)", r);
@@ -63,14 +85,14 @@ static int generate(struct hps_buf *ret, struct hps_error *err)
 	return r;
 }
 
-int hps_filter_install(struct hps_gaps *gaps, int *ret_listener, struct hps_error *err)
+int hps_filter_install(struct hps_gaps *gaps, bool sandboxed, bool looks, int *ret_listener, struct hps_error *err)
 {
 	unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 	_cleanup_buf_ struct hps_buf code = HPS_BUF_INIT;
 	struct sock_fprog program;
 	uint64_t wake = HPS_NOTIF_SYNC_WAKE_UP;
 	long fd;
-	int r = generate(&code, err);
+	int r = generate(sandboxed, looks, &code, err);
 
 	if (r)
 		return r;

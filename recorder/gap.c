@@ -43,6 +43,7 @@ static const struct {
 	[HPS_GAP_ENDS] = { "how a process ended was not seen", "the recorder had too few descriptors to watch it (ulimit -n)", HIDES_NOTHING, true },
 	[HPS_GAP_PRIVILEGE] = { "a program ran without the privileges that its file gives", "no_new_privs is set: set-user-ID and set-group-ID bits and file capabilities have no effect", HIDES_NOTHING, false },
 	[HPS_GAP_HELD_UP] = { "calls were let go on while the recorder was held up", "another call waited for a file system or memory that did not answer: what these did is not known", HIDES_OUTPUTS, true },
+	[HPS_GAP_REFUSED] = { "calls were refused by the sandbox", "a rerun may not make them; the program was told EPERM or ENOSYS", HIDES_NOTHING, true },
 	[HPS_GAP_LISTENER] = { "a program was refused a seccomp listener of its own", "the kernel allows one, and it is the recorder's: EBUSY", HIDES_NOTHING, false },
 };
 

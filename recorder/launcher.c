@@ -43,15 +43,21 @@ static void await(struct hps_launcher *l, enum step state)
 	pthread_mutex_unlock(&l->lock);
 }
 
-/* Under another root a capability is a way out of it. Nothing gives them back: no_new_privs is set with the filter. */
+/* Under another root a capability is a way out of it, but for root's over files. Nothing gives them back: no_new_privs is set with
+ * the filter. What is not permitted any more is not ambient either (capabilities(7)). */
 int hps_drop_capabilities(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { { 0 } };
+	struct __user_cap_data_struct of[2];
+	unsigned kept = hps_call_capabilities();
 
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) || syscall(SYS_capset, &head, none))
+	if (syscall(SYS_capget, &head, of))
 		return -errno;
-	return 0;
+	of[0].effective &= kept;
+	of[0].permitted &= kept;
+	of[0].inheritable &= kept;
+	memset(&of[1], 0, sizeof of[1]);
+	return syscall(SYS_capset, &head, of) ? -errno : 0;
 }
 
 static int enter(struct hps_launcher *l)
@@ -99,7 +105,7 @@ static void *launcher_main(void *arg)
 		return NULL;
 	}
 	l->fence = hps_fence_new();
-	if (hps_filter_install(l->gaps, &l->listener, &l->err)) {
+	if (hps_filter_install(l->gaps, l->launch->root != NULL, l->launch->looks, &l->listener, &l->err)) {
 		set_state(l, FAILED);
 		return NULL;
 	}

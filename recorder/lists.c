@@ -62,12 +62,12 @@ static json_t *uses_json(unsigned uses)
 	return list;
 }
 
-static json_t *listing_json(const struct hps_file *file)
+static json_t *strings_json(const char *strings, size_t len)
 {
 	json_t *list = json_array();
 
-	for (size_t at = 0; at < file->listing_len; at += strlen(file->listing + at) + 1)
-		hps_json_add(list, hps_path_json(file->listing + at));
+	for (size_t at = 0; at < len; at += strlen(strings + at) + 1)
+		hps_json_add(list, hps_path_json(strings + at));
 	return list;
 }
 
@@ -133,7 +133,9 @@ static json_t *material_json(const struct hps_record *r, const struct hps_file *
 	if (S_ISREG(file->mode))
 		set_content(r, item, file, owner);
 	if (file->listing)
-		hps_json_set(item, "listing", listing_json(file));
+		hps_json_set(item, "listing", strings_json(file->listing, file->listing_len));
+	if (file->attributes)
+		hps_json_set(item, "attributes", strings_json(file->attributes, file->attributes_len));
 	return item;
 }
 

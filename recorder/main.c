@@ -40,6 +40,7 @@ static const struct hps_option options[] = {
 	{ "cwd", 0, HPS_OPT_STRING, FIELD(cwd), "DIR", "start in this directory (inside --root)", 0 },
 	{ "replay-of", 0, HPS_OPT_STRING, FIELD(replay_of), "ID", "the trial that this one replays", 0 },
 	{ "metrics-path", 0, HPS_OPT_STRING, FIELD(metrics_path), "FILE", "what HPS_METRICS names, exactly", 0 },
+	{ "looks-from", 0, HPS_OPT_STRING, FIELD(looks_from), "FILE", "answer stat() as the replayed trial saw it (for hps-replay)", 0 },
 	{ "lock-fd", 0, HPS_OPT_U64, FIELD(lock_fd), "N", "keep descriptor N open while recording; the command does not get it", GIVEN(has_lock_fd) },
 };
 

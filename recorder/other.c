@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #define LONG_NS 50000000 /* a process that lived longer is asked for its peak of memory */
 
@@ -21,11 +22,46 @@ void hps_act_handle(struct hps_supervisor *s, struct hps_call *c)
 	hps_answer_error(s, c, EPERM);
 }
 
+/* Does it ask for what no rerun has: another root, another id? The kernel refuses that; it is named. */
+static bool leaves_rerun(const struct hps_call *c)
+{
+	const uint32_t own[] = { getuid(), getgid(), (uint32_t)-1 };
+	size_t n = 1;
+
+	switch (c->n->data.nr) {
+	case SYS_chroot:
+	case SYS_setgroups:
+		return true;
+	case SYS_setresuid:
+	case SYS_setresgid:
+		n++; /* fall through */
+	case SYS_setreuid:
+	case SYS_setregid:
+		n++; /* fall through */
+	case SYS_setuid:
+	case SYS_setgid:
+	case SYS_setfsuid:
+	case SYS_setfsgid:
+		break;
+	default:
+		return false;
+	}
+	for (size_t i = 0; i < n; i++)
+		if ((uint32_t)c->args[i] != own[0] && (uint32_t)c->args[i] != own[1] && (uint32_t)c->args[i] != own[2])
+			return true;
+	return false;
+}
+
 /* Root, namespaces, ids, capabilities: looked at again at the process's next call, and at each new process from now on. */
 void hps_act_identity(struct hps_supervisor *s, struct hps_call *c)
 {
 	s->foreign_possible = true;
 	c->t->recheck = true;
+	if (s->root && leaves_rerun(c)) {
+		_cleanup_free_ char *name = hps_call_name(c->n->data.nr);
+
+		hps_gap_name(s->gaps, HPS_GAP_REFUSED, name);
+	}
 	if (c->n->data.nr == SYS_unshare) /* one thread may have directories and descriptors of its own now */
 		c->t->shares = true;
 	hps_tracee_forget_cwd(c->t);

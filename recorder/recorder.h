@@ -76,6 +76,7 @@ enum hps_gap {
 	HPS_GAP_DEEP,
 	HPS_GAP_DATAGRAM,
 	HPS_GAP_OFFERED,
+	HPS_GAP_REFUSED, /* with names of calls */
 	HPS_GAP_COUNT,
 };
 #define HPS_GAP_NAMES 8
@@ -212,6 +213,8 @@ struct hps_file {
 	char *target;		   /* of a symlink */
 	char *listing;		   /* names, each with its NUL; NULL: not listed */
 	size_t listing_len;
+	char *attributes;	   /* what stat() says of the directory and then of each name, each with its NUL; NULL: of packages' directories */
+	size_t attributes_len;
 	char *from;		   /* path it was renamed from */
 	struct hps_final *final;   /* of a product, when it was looked at; NULL */
 	unsigned set;		   /* enum hps_attribute */
@@ -244,6 +247,8 @@ struct hps_files {
 	bool rerun;   /* of a recorded trial: its inputs are stored already */
 };
 struct hps_file *hps_files_get(struct hps_files *f, const char *path);
+/* What lies below a directory that the trial moved is an input under the path it had before. */
+char *hps_files_origin(const struct hps_files *f, const char *now);
 /* fd is open on path's content: notes the use, the first state, and queues what must be hashed. */
 void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s, unsigned uses);
 /* Hashes what fd is open on, unless that is known, before a change of the name moves its change time or a writer its content. */
@@ -410,6 +415,7 @@ struct hps_placement {
 struct hps_supervisor {
 	int listener, proc_fd;
 	const char *root; /* --root, or NULL */
+	struct hps_looks *looks; /* of a rerun; NULL: looks are not answered */
 	pid_t control_tid; /* a notification of this thread ends the loop */
 	pid_t root_pid;
 	struct hps_files *files;
@@ -498,9 +504,18 @@ struct hps_syscall {
 extern const struct hps_syscall hps_syscalls[];
 extern const size_t hps_n_syscalls;
 
+/* ---- look.c: what stat() says in a rerun ---- */
+
+/* {escaped path: [is it a directory? 1: 0, links, size, blocks, inode]}, as the trial saw them. */
+int hps_looks_load(const char *file, struct hps_looks **ret, struct hps_error *err) HPS_MUST;
+void hps_looks_free(struct hps_looks *l);
+void hps_act_look(struct hps_supervisor *s, struct hps_call *c);
+extern const struct hps_syscall hps_look_syscalls[5]; /* intercepted besides, when looks are answered */
+
 /* ---- filter.c ---- */
-/* The filter for this thread, from the table: returns the listener. Degrades to what the kernel can do, noting gaps. */
-int hps_filter_install(struct hps_gaps *gaps, int *ret_listener, struct hps_error *err) HPS_MUST;
+/* The filter for this thread, from the table: returns the listener. Degrades to what the kernel can do, noting gaps. sandboxed: what
+ * a rerun may not do comes to the supervisor, too (core's calls.c). looks: so do those of look.c. */
+int hps_filter_install(struct hps_gaps *gaps, bool sandboxed, bool looks, int *ret_listener, struct hps_error *err) HPS_MUST;
 /* A Landlock domain without rules: what is inside can send no signal to what is outside. A descriptor, or -errno: the kernel has
  * no signal scope. The command's first process enters it (and not the launcher: a signal for one of our threads is one for all). */
 int hps_fence_new(void);
@@ -640,13 +655,14 @@ struct hps_launch {
 	char *const *argv;
 	char *const *envp;
 	const char *root, *cwd; /* NULL: ours */
+	bool looks; /* are answered */
 	const struct hps_inherited *inherited;
 	bool fixed_places; /* of memory: no address space layout randomisation */
 };
 struct hps_launcher;
 /* Makes the thread and installs the filter; the command is not started yet. */
 int hps_launcher_new(const struct hps_launch *launch, struct hps_gaps *gaps, struct hps_launcher **ret, struct hps_error *err) HPS_MUST;
-int hps_drop_capabilities(void); /* of this thread and what it starts; 0 or -errno */
+int hps_drop_capabilities(void); /* of this thread and what it starts, but root's over files; 0 or -errno */
 int hps_launcher_listener(const struct hps_launcher *l);
 pid_t hps_launcher_tid(const struct hps_launcher *l);
 /* 0 and the child's pid, or -errno of the exec (126, 127 by hps_error_exit of the caller). */
@@ -724,7 +740,7 @@ void hps_inherited_restore(const struct hps_inherited *i);
 /* ---- trial.c: from the options to the exit status ---------------------------------------------------------------------------------------------- */
 
 struct hps_trial_options {
-	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from, *engine;
+	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from, *engine, *looks_from;
 	struct hps_strv params, metrics, datasets, allow_env;
 	uint64_t number, passphrase_fd, lock_fd;
 	bool has_number, has_passphrase_fd, has_lock_fd, quiet, wait, entropy_full, no_network, dry_run;

@@ -35,9 +35,25 @@ static void send_answer(struct hps_supervisor *s, const struct hps_call *c, int 
 	s->n_answers++;
 }
 
+/* In a rerun: what the sandbox does not allow. It leaves the answer to us, and so no answer of ours may let such a call go on. */
+static bool refused(const struct hps_supervisor *s, const struct seccomp_notif *n)
+{
+	if (!s->root || n->data.nr == -1)
+		return false;
+	return n->data.arch != AUDIT_ARCH_X86_64 || !hps_call_allowed(n->data.nr, (const uint64_t *)n->data.args);
+}
+
+static int refusal(const struct seccomp_notif *n)
+{
+	return n->data.nr == SYS_socket ? EAFNOSUPPORT : n->data.arch != AUDIT_ARCH_X86_64 || n->data.nr > SYS_set_mempolicy_home_node ? ENOSYS : EPERM;
+}
+
 void hps_answer_continue(struct hps_supervisor *s, const struct hps_call *c)
 {
-	send_answer(s, c, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+	if (refused(s, c->n))
+		hps_answer_error(s, c, refusal(c->n));
+	else
+		send_answer(s, c, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
 void hps_answer_error(struct hps_supervisor *s, const struct hps_call *c, int error)
@@ -226,6 +242,13 @@ static void act(struct hps_supervisor *s, const struct seccomp_notif *n)
 		return;
 	}
 	c.t = hps_tracee_get(s, (pid_t)n->pid);
+	if (n->data.arch == AUDIT_ARCH_X86_64 && refused(s, n) && !(row && (row->act == hps_act_handle || row->act == hps_act_io_uring))) {
+		_cleanup_free_ char *name = hps_call_name(n->data.nr);
+
+		hps_gap_name(s->gaps, HPS_GAP_REFUSED, name);
+		hps_answer_error(s, &c, refusal(n));
+		return;
+	}
 	if (n->data.arch != AUDIT_ARCH_X86_64 || !row) {
 		hps_gap_note(s->gaps, HPS_GAP_ABI);
 		hps_answer_error(s, &c, ENOSYS);
@@ -348,6 +371,8 @@ int hps_supervisor_init(struct hps_supervisor *s, struct hps_error *err)
 		return hps_error_errno(err, "making the table of processes");
 	for (size_t i = 0; i < hps_n_syscalls; i++)
 		s->rows[hps_syscalls[i].nr] = &hps_syscalls[i];
+	for (size_t i = 0; s->looks && i < ARRAY_SIZE(hps_look_syscalls); i++)
+		s->rows[hps_look_syscalls[i].nr] = &hps_look_syscalls[i];
 	return 0;
 }
 
@@ -370,6 +395,7 @@ void hps_supervisor_release(struct hps_supervisor *s)
 	free(s->executions);
 	free(s->early);
 	free(s->rights);
+	hps_looks_free(s->looks);
 	hps_programs_release(&s->programs);
 	hps_map_release(&s->sockets);
 	hps_map_release(&s->connections);

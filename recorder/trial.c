@@ -118,9 +118,10 @@ static void drop_inherited(struct trial *t)
 
 static int make_own_dir(struct trial *t, struct hps_error *err)
 {
-	const char *base = getenv("TMPDIR");
+	const char *base = t->o->root ? t->o->root : getenv("TMPDIR"); /* whoever made the root sweeps what lies beside it */
+	const char *beside = t->o->root ? "/.." : "";
 
-	t->own_dir = hps_format("%s/hps-XXXXXX", base && *base == '/' ? base : "/tmp");
+	t->own_dir = hps_format("%s%s/hps-XXXXXX", base && *base == '/' ? base : "/tmp", beside);
 	if (!mkdtemp(t->own_dir)) {
 		free(hps_take(t->own_dir));
 		return hps_error_errno(err, "making a directory for the metrics");
@@ -605,6 +606,8 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 	t->record.metrics = json_object();
 	t->supervisor.entropy = &t->entropy;
 	t->supervisor.no_network = o->no_network;
+	if (!r && o->looks_from)
+		r = hps_looks_load(o->looks_from, &t->supervisor.looks, err);
 	if (!r)
 		r = hps_entropy_init(&t->entropy, o->entropy, o->entropy_from, o->entropy_full, err);
 	if (!r)
@@ -628,6 +631,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 			.argv = argv,
 			.root = o->root,
 			.cwd = o->cwd,
+			.looks = t->supervisor.looks != NULL,
 			.inherited = &t->inherited,
 			.fixed_places = t->entropy.full,
 		};

@@ -20,11 +20,11 @@ static struct hps_unpack_options with_default(const struct hps_unpack_options *o
 	return (struct hps_unpack_options){ o->trust, o->max_bytes ? o->max_bytes : BYTES_MAX };
 }
 
-int hps_bundle_open(const char *path, const struct hps_unpack_options *options, char **ret_dir, char **ret_temporary, struct hps_error *err)
+int hps_bundle_open(const char *path, const struct hps_unpack_options *options, char **ret_dir, struct hps_temporary *ret, struct hps_error *err)
 {
 	const struct hps_unpack_options full = with_default(options);
-	const char *tmp = getenv("TMPDIR");
 	struct stat s;
+	int r;
 
 	if (stat(path, &s))
 		return hps_error_errno(err, "opening the bundle '%s'", path);
@@ -32,15 +32,10 @@ int hps_bundle_open(const char *path, const struct hps_unpack_options *options, 
 		*ret_dir = hps_path_absolute(path);
 		return 0;
 	}
-	*ret_temporary = hps_format("%s/hps-bundle.XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp");
-	if (!mkdtemp(*ret_temporary)) {
-		int r = hps_error_errno(err, "making a temporary directory '%s'", *ret_temporary);
-
-		free(*ret_temporary);
-		*ret_temporary = NULL;
+	r = hps_temporary_make("bundle", ret, err);
+	if (r)
 		return r;
-	}
-	*ret_dir = hps_format("%s/bundle", *ret_temporary);
+	*ret_dir = hps_format("%s/bundle", ret->path);
 	return hps_bundle_unpack(path, *ret_dir, &full, err);
 }
 

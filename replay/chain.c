@@ -41,7 +41,7 @@ int hps_chain_fetch(struct hps_chain *c, const struct hps_original *o, const str
 	int r = 0;
 
 	*ret_found = false;
-	if (!c->fetched.dir) {
+	if (!c->fetched.temporary.path) {
 		r = hps_fetched_open(&c->fetched, err);
 		if (r)
 			return r;

@@ -449,21 +449,14 @@ static int against_record(struct laboratory *lab, struct hps_error *err)
 
 static int explain_itself(struct laboratory *lab, struct hps_error *err)
 {
-	const char *tmp = getenv("TMPDIR");
-	char *work = hps_format("%s/hps-explain.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	_cleanup_temporary_ struct hps_temporary work = HPS_TEMPORARY_INIT;
 	bool same = false;
-	int r;
+	int r = hps_temporary_make("explain", &work, err);
 
-	if (!mkdtemp(work)) {
-		r = hps_error_set(err, -errno, "making '%s': %s", work, strerror(errno));
-	} else {
-		r = self_agreement(lab, lab->a, work, "plain", true, &same, err);
-		if (!r)
-			r = same ? against_record(lab, err) : find_control(lab, work, err);
-		(void)!hps_dir_remove(AT_FDCWD, work, NULL);
-	}
-	free(work);
-	return r;
+	r = r ? r : self_agreement(lab, lab->a, work.path, "plain", true, &same, err);
+	if (r)
+		return r;
+	return same ? against_record(lab, err) : find_control(lab, work.path, err);
 }
 
 /* ---- both ---- */

@@ -337,24 +337,20 @@ static void want(struct fetch *f, const struct hps_original *o, const struct hps
 
 int hps_fetched_open(struct hps_fetched *ret, struct hps_error *err)
 {
-	const char *tmp = getenv("TMPDIR");
 	int r;
 
-	*ret = (struct hps_fetched){ .dir = hps_format("%s/hps-fetch.XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp") };
-	if (!mkdtemp(ret->dir)) {
-		r = hps_error_errno(err, "making a temporary directory '%s'", ret->dir);
-		free(ret->dir);
-		ret->dir = NULL;
+	*ret = (struct hps_fetched){ .temporary = HPS_TEMPORARY_INIT };
+	r = hps_temporary_make("fetch", &ret->temporary, err);
+	if (r)
 		return r;
-	}
-	ret->store = hps_format("%s/objects", ret->dir);
+	ret->store = hps_format("%s/objects", ret->temporary.path);
 	return hps_objects_open(AT_FDCWD, ret->store, true, &ret->objects, err);
 }
 
 void hps_fetch(const struct hps_original *o, const struct hps_plan *p, const struct hps_holes *problems, const struct hps_fetch_options *options,
 	       struct hps_fetched *ret)
 {
-	struct fetch f = { .o = options, .notes = &ret->notes, .work = ret->dir, .into = ret->objects };
+	struct fetch f = { .o = options, .notes = &ret->notes, .work = ret->temporary.path, .into = ret->objects };
 
 	want(&f, o, p, problems);
 	for (size_t i = 0; i < ARRAY_SIZE(sources) && f.n_open; i++) {
@@ -391,9 +387,7 @@ int hps_substitute(struct hps_plan *p, const char *declared, struct hps_fetched 
 
 void hps_fetched_release(struct hps_fetched *f)
 {
-	if (f->dir)
-		(void)!hps_dir_remove(AT_FDCWD, f->dir, NULL);
-	free(f->dir);
+	hps_temporary_remove(&f->temporary);
 	free(f->store);
 	hps_objects_free(f->objects);
 	hps_holes_release(&f->files);

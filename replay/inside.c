@@ -94,7 +94,7 @@ static int become_recorder(const struct hps_inside *in, int root_fd, struct hps_
 	int r = redirect(in, root_fd, err);
 	sigset_t none;
 
-	r = r ? r : hps_sandbox_drop(err);
+	r = r ? r : hps_sandbox_drop(&in->sandbox, err);
 	if (r)
 		return r;
 	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) || (in->passphrase_fd >= 0 && fcntl(in->passphrase_fd, F_SETFD, 0)))

@@ -223,7 +223,7 @@ int hps_layout_file(struct hps_layout *l, int dir_fd, const struct hps_plan_node
 	return alone ? make_file(l, dir_fd, n, s, v, err) : make_name(l, dir_fd, n, s, v, err);
 }
 
-/* Without layers only the right to execute stays, so that whoever opens it is refused, loudly. */
+/* Without layers it opens and holds nothing: the rerun's record says that it was opened. */
 int hps_layout_ghost(struct hps_layout *l, int dir_fd, const struct hps_plan_node *n, const struct stat *s, struct hps_error *err)
 {
 	int64_t mtime_ns = (int64_t)s->st_mtim.tv_sec * 1000000000 + s->st_mtim.tv_nsec;
@@ -231,7 +231,7 @@ int hps_layout_ghost(struct hps_layout *l, int dir_fd, const struct hps_plan_nod
 
 	if (l->kind == HPS_VIEW_OVERLAY && S_ISREG(s->st_mode))
 		return make_layered(l, dir_fd, n, s->st_mode & 01777, s->st_size, mtime_ns, NOWHERE, err);
-	fd = create(dir_fd, n, S_ISREG(s->st_mode) ? s->st_mode & 0111 : 0);
+	fd = create(dir_fd, n, S_ISREG(s->st_mode) ? s->st_mode & (n->attributes ? 01777 : 0111) : 0);
 	if (fd < 0)
 		return cannot_make(err, n);
 	if (S_ISREG(s->st_mode) && !ftruncate(fd, s->st_size))

@@ -103,7 +103,7 @@ static int give_verdict(const struct options *o, struct hps_ledger *l, struct hp
 	r = hps_ledger_append(l, statement, j->id, &j->index, err);
 	if (r)
 		return hps_error_prefix(err, "appending the verdict %s", hps_verdict_name(j->verdict));
-	if (o->keep && j->rerun->work)
+	if (o->keep && j->rerun->work.path)
 		r = keep(o, l, j->rerun, err);
 	if (o->json && !r)
 		r = print_json(hps_judgement_json(j), err);
@@ -204,7 +204,7 @@ static int replay(const struct options *o, struct hps_ledger *l, struct hps_chai
 	return r;
 }
 
-static int load(const struct options *o, struct hps_ledger *l, const char *id, struct hps_original *ret, char **ret_bundle, char **ret_temporary,
+static int load(const struct options *o, struct hps_ledger *l, const char *id, struct hps_original *ret, char **ret_bundle, struct hps_temporary *ret_temporary,
 		struct hps_error *err)
 {
 	const struct hps_unpack_options unpack = { o->trust, o->max_bytes };
@@ -218,7 +218,8 @@ static int load(const struct options *o, struct hps_ledger *l, const char *id, s
 
 static int run_or_plan(const struct options *o, const char *id, bool plan_only, struct hps_error *err)
 {
-	_cleanup_free_ char *bundle = NULL, *temporary = NULL;
+	_cleanup_free_ char *bundle = NULL;
+	_cleanup_temporary_ struct hps_temporary temporary = HPS_TEMPORARY_INIT;
 	_cleanup_free_ char *dir = hps_ledger_path(o->ledger);
 	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
 	struct hps_original original = { 0 };
@@ -240,8 +241,6 @@ static int run_or_plan(const struct options *o, const char *id, bool plan_only, 
 	hps_chain_release(&chain);
 	hps_plan_release(&plan);
 	hps_original_release(&original);
-	if (temporary)
-		(void)!hps_dir_remove(AT_FDCWD, temporary, NULL);
 	hps_wipe_free(passphrase);
 	return r;
 }

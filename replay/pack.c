@@ -293,9 +293,11 @@ static int write_file(struct pack *p, const char *file, struct hps_error *err)
 int hps_bundle_pack(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *plan, struct hps_sources *sources, const struct hps_pack_options *options,
 	     const char *file, struct hps_packed *ret, struct hps_error *err)
 {
-	const char *tmp = getenv("TMPDIR");
-	struct pack p = { .original = o, .sources = sources, .objects = o->objects, .work = hps_format("%s/hps-pack.XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp") };
-	int r = mkdtemp(p.work) ? 0 : hps_error_errno(err, "making a temporary directory '%s'", p.work);
+	_cleanup_temporary_ struct hps_temporary work = HPS_TEMPORARY_INIT;
+	struct pack p = { .original = o, .sources = sources, .objects = o->objects };
+	int r = hps_temporary_make("pack", &work, err);
+
+	p.work = work.path;
 
 	r = r ? r : add_evidence(&p, l, err);
 	if (!r && options->seed && o->seed)
@@ -317,7 +319,5 @@ int hps_bundle_pack(struct hps_ledger *l, const struct hps_original *o, const st
 	ret->n_files = p.n;
 	free(p.items);
 	hps_map_release(&p.names);
-	(void)!hps_dir_remove(AT_FDCWD, p.work, NULL);
-	free(p.work);
 	return r;
 }

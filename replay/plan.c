@@ -254,7 +254,47 @@ static int add_link(struct planner *p, const char *path, const json_t *item)
 	return 0;
 }
 
-static int add_listing(struct planner *p, const char *path, const json_t *listing)
+/* Eight numbers, the first octal; then, of a symlink, where it leads. */
+static bool read_attributes(char *text, struct hps_attributes *ret, char **ret_target)
+{
+	int64_t v[8];
+	char *end;
+
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+		end = text + strcspn(text, " ");
+		*ret_target = *end ? end + 1 : NULL;
+		*end = '\0';
+		if (i ? hps_parse_i64(text, 0, INT64_MAX, &v[i]) : *text < '0' || *text > '7')
+			return false;
+		if (!i)
+			v[i] = (int64_t)strtoul(text, NULL, 8);
+		text = *ret_target ? *ret_target : end;
+	}
+	*ret = (struct hps_attributes){ (mode_t)v[0], (uid_t)v[2], (gid_t)v[3], v[1], v[4], v[5], v[6], v[7] };
+	return v[0] > 0 && v[0] <= 0177777;
+}
+
+static void set_attributes(struct hps_plan_node *node, const json_t *item)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	struct hps_attributes a;
+	char *target;
+
+	if (!json_is_string(item) || hps_path_unescape(json_string_value(item), &text, NULL) || !text.len || !read_attributes(text.data, &a, &target))
+		return;
+	if (!node->attributes)
+		node->attributes = hps_alloc(sizeof a);
+	*node->attributes = a;
+	if (node->kind != HPS_PLAN_GHOST)
+		return;
+	node->known = a.mode;
+	node->size = a.size;
+	node->mtime_ns = a.mtime_ns;
+	if (S_ISLNK(a.mode) && target && *target && !node->target)
+		node->target = hps_strdup(target);
+}
+
+static int add_listing(struct planner *p, const char *path, const json_t *listing, const json_t *attributes)
 {
 	const json_t *name;
 	size_t i;
@@ -283,6 +323,7 @@ static int add_listing(struct planner *p, const char *path, const json_t *listin
 		if (r)
 			return r;
 		node->rank = i;
+		set_attributes(node, json_array_get(attributes, i + 1));
 	}
 	return 0;
 }
@@ -349,18 +390,18 @@ static int add_material(struct planner *p, const json_t *item)
 	node->mode = read_mode(item);
 	node->mtime_ns = read_ns(item, "mtime");
 	node->listed = hps_json_at(item, "listing", NULL) != NULL;
-	return add_listing(p, path, hps_json_at(item, "listing", NULL));
+	set_attributes(node, json_array_get(hps_json_at(item, "attributes", NULL), 0));
+	return add_listing(p, path, hps_json_at(item, "listing", NULL), hps_json_at(item, "attributes", NULL));
 }
 
-/* Under its old name it was there, and is no longer. */
+/* Under its old name it was there, whatever is there by now. */
 static bool is_moved_directory(const struct planner *p, const json_t *product)
 {
 	const char *type = hps_json_text(product, "type");
 	int r = 0;
 	_cleanup_free_ char *from = hps_json_text(product, "from") ? read_item_path((struct planner *)(uintptr_t)p, product, "from", &r) : NULL;
-	const json_t *left = from ? hps_map_get(&p->products, from) : NULL;
 
-	return left && type && !strcmp(type, "directory") && is_deleted(left);
+	return from && type && !strcmp(type, "directory") && hps_map_get(&p->others, from);
 }
 
 /* What the trial changed and what was there before; and the directory that held it, unless the trial made that too. */
@@ -509,6 +550,36 @@ static int add_sources(struct planner *p)
 	return r;
 }
 
+/* Programs that show what looking at names says. Any other may; but answering costs each look a few microseconds, and a Python
+ * program looks thousands of times. */
+static bool shows_looks(const char *program)
+{
+	static const char *const names[] = { "ls", "dir", "vdir", "du", "find", "stat", "tree", "busybox" };
+	const char *slash = strrchr(program, '/');
+
+	for (size_t i = 0; slash && i < ARRAY_SIZE(names); i++)
+		if (!strcmp(slash + 1, names[i]))
+			return true;
+	return false;
+}
+
+static bool looks(const struct hps_original *o)
+{
+	_cleanup_json_ json_t *processes = NULL;
+	const json_t *item;
+	size_t i;
+
+	if (!o->objects || hps_manifest_load(o->objects, &o->trial, "processes", &processes, NULL))
+		return false;
+	json_array_foreach(processes, i, item) {
+		const char *program = hps_json_text(item, "program");
+
+		if (program && shows_looks(program))
+			return true;
+	}
+	return false;
+}
+
 int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps_error *err)
 {
 	struct planner p = { .plan = ret, .original = o, .err = err };
@@ -523,6 +594,7 @@ int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps
 	r = r ? r : add_all(&p, o->misses, add_miss);
 	r = r ? r : add_sources(&p);
 	r = r ? r : add_frame(&p);
+	ret->looks = looks(o);
 	hps_map_release(&p.products);
 	hps_map_release(&p.others);
 	return r;
@@ -542,6 +614,7 @@ int hps_plan_substitute(struct hps_plan *p, const char *path, const struct hps_d
 void hps_plan_release(struct hps_plan *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
+		free(p->nodes[i].attributes);
 		free(p->nodes[i].path);
 		free(p->nodes[i].target);
 	}

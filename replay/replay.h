@@ -9,6 +9,18 @@
 #include "hps/ledger.h"
 #include "replay/compare/compare.h"
 
+/* ---- temporary.c: folders for as long as we run ----------------------------------------------------------------------------------- */
+
+struct hps_temporary {
+	char *path; /* without a symlink in it */
+	int fd;	    /* locked while its maker lives */
+};
+#define HPS_TEMPORARY_INIT { NULL, -1 }
+/* $TMPDIR/hps-replay.WHAT.XXXXXX; removes first what killed runs of this user left there. */
+int hps_temporary_make(const char *what, struct hps_temporary *ret, struct hps_error *err) HPS_MUST;
+void hps_temporary_remove(struct hps_temporary *t); /* with all that is in it */
+#define _cleanup_temporary_ _cleanup_(hps_temporary_remove)
+
 /* ---- study.c: what a study declared before its first trial -------------------------------------------------------------------------- */
 
 /* The compiled spec that the trial's study had registered; NULL for a trial of no study. */
@@ -79,6 +91,14 @@ struct hps_plan_node {
 	bool listed;		    /* DIRECTORY: its names were recorded, all of them */
 	size_t group;		    /* FILE: number of the file that this is one of several names of; 0: of none */
 	mode_t known;		    /* GHOST: st_mode, when size and mtime_ns are known too; 0: to be looked up */
+	struct hps_attributes *attributes; /* what the trial saw when it looked at it; NULL: not recorded */
+};
+/* docs/FORMATS.md, "attributes". */
+struct hps_attributes {
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	int64_t n_links, size, blocks, ino, mtime_ns;
 };
 struct hps_plan {
 	struct hps_plan_node *nodes;
@@ -86,6 +106,7 @@ struct hps_plan {
 	struct hps_map index; /* path → number of the node + 1 */
 	struct hps_map made;  /* paths that the trial itself made: absent when it starts */
 	bool uses_sys;	      /* something below /sys was used */
+	bool looks;		/* the trial ran a program that shows what looking at names says */
 	bool moves_directories; /* one that was there before gets another name */
 	bool changes_links;	/* a file that has several names */
 	char *standard[3];    /* path of the file that was standard input, output, error when the trial started; or NULL */
@@ -163,7 +184,8 @@ struct hps_fetch_options {
 	const struct hps_strv *images;	 /* folders in OCI image layout */
 };
 struct hps_fetched {
-	char *dir, *store; /* store: a content store in dir; both go with this */
+	struct hps_temporary temporary;
+	char *store; /* a content store in it; both go with this */
 	struct hps_objects *objects;
 	struct hps_holes files; /* what = path, why = where it came from */
 	struct hps_holes notes; /* sources that did not work */
@@ -270,8 +292,9 @@ int hps_sandbox_pid(struct hps_error *err) HPS_MUST; /* a pid namespace for the 
 /* In the parent: gives the child its ids. -EPIPE: the child did not come so far. */
 int hps_sandbox_map(pid_t child, const struct hps_sandbox *s, int sync_fd, struct hps_error *err) HPS_MUST;
 json_t *hps_sandbox_layers(bool network); /* their names: they are in force whenever something ran */
-/* In the process that is about to execute the recorder: only the capability to change the root is left, and no way to gain others. */
-int hps_sandbox_drop(struct hps_error *err) HPS_MUST;
+/* In the process that is about to execute the recorder: the capability to change the root is left, to root those over files, and no way
+ * to gain others; system calls are those of core's calls.c. */
+int hps_sandbox_drop(const struct hps_sandbox *s, struct hps_error *err) HPS_MUST;
 
 /* ---- inside.c: the process that builds the view and runs the recorder in it ------------------------------------------------------------------ */
 
@@ -306,11 +329,11 @@ struct hps_rerun {
 	int root_fd;	/* of the view after the rerun; -1 when nothing was run */
 	bool network;	/* it had the machine's */
 	char id[65];	/* of the rerun's trial entry; "" when there is none */
-	char *work;	   /* private directory while it runs; gone afterwards */
+	struct hps_temporary work; /* private directory while it runs; gone afterwards */
 	int output_fds[2]; /* what the trial wrote to stdout and stderr where the original had no file there; -1 */
 	int64_t build_ns, run_ns;
 };
-#define HPS_RERUN_INIT { { 0 }, -1, false, "", NULL, { -1, -1 }, 0, 0 }
+#define HPS_RERUN_INIT { { 0 }, -1, false, "", HPS_TEMPORARY_INIT, { -1, -1 }, 0, 0 }
 /* Builds the view and runs the recorder in it. Problems in ret->view: nothing was run. HPS_E_UNDECIDED: it could not be set up. */
 int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
 		  struct hps_rerun *ret, struct hps_error *err) HPS_MUST;
@@ -332,6 +355,8 @@ enum hps_blindness {
 };
 /* Adds each gap as a hole, `whose` before its reason. *worst only rises; *ret_first (heap) names the first that may hide outputs. */
 void hps_coverage_check(const json_t *coverage, const char *whose, struct hps_holes *ret, enum hps_blindness *worst, char **ret_first);
+/* The calls that the sandbox refused to a rerun, "mount, unshare"; NULL: none. */
+char *hps_coverage_refused(const json_t *coverage);
 
 /* ---- level.c: how much of what a trial depends on was answered from its record ---------------------------------------------------------- */
 
@@ -427,8 +452,8 @@ struct hps_unpack_options {
 /* Makes dir with evidence/, objects/ and perhaps seed; it appears whole or not at all. HPS_E_DAMAGED, HPS_E_SIGNATURE, HPS_E_LIMIT. */
 int hps_bundle_unpack(const char *file, const char *dir, const struct hps_unpack_options *options, struct hps_error *err) HPS_MUST;
 bool hps_is_bundle(const char *word); /* a path, where else an id stands */
-/* What may be replayed: the folder as it is, a file unpacked into a temporary one, whose name is in *ret_temporary then. */
-int hps_bundle_open(const char *path, const struct hps_unpack_options *options, char **ret_dir, char **ret_temporary, struct hps_error *err) HPS_MUST;
+/* What may be replayed: the folder as it is, a file unpacked into a temporary one. */
+int hps_bundle_open(const char *path, const struct hps_unpack_options *options, char **ret_dir, struct hps_temporary *ret, struct hps_error *err) HPS_MUST;
 extern const struct hps_command hps_command_pack, hps_command_unpack;
 int hps_evidence_run(const char *dir, const char *trust, struct hps_error *err) HPS_MUST; /* hps-ledger check */
 

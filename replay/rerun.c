@@ -20,7 +20,7 @@
 
 /* ---- what goes inside ---- */
 
-static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, const char *work, int passphrase_fd, struct hps_strv *ret)
+static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const char *work, int passphrase_fd, struct hps_strv *ret)
 {
 	_cleanup_free_ char *ledger = hps_path_absolute(hps_ledger_dir(l));
 
@@ -39,6 +39,10 @@ static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, co
 	if (o->metrics_path) {
 		hps_strv_add(ret, "--metrics-path");
 		hps_strv_add(ret, o->metrics_path);
+	}
+	if (p->looks) {
+		hps_strv_add(ret, "--looks-from");
+		hps_strv_addf(ret, "%s/looks", work);
 	}
 	for (size_t i = 0; i < o->metrics.n; i++) {
 		hps_strv_add(ret, "--metrics");
@@ -87,18 +91,37 @@ static int passphrase_pipe(const char *passphrase, int *ret, struct hps_error *e
 	return 0;
 }
 
-static int make_work(char **ret, struct hps_error *err)
+/* For --looks-from. */
+static int write_looks(const struct hps_plan *p, const char *work, struct hps_error *err)
 {
-	const char *tmp = getenv("TMPDIR");
-	_cleanup_free_ char *path = hps_format("%s/hps-replay.XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp"), *view = NULL;
+	_cleanup_free_ char *path = hps_format("%s/looks", work);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_json_ json_t *all = json_object();
+	int r;
 
-	if (!mkdtemp(path))
-		return hps_error_errno(err, "making a temporary directory '%s'", path);
-	*ret = realpath(path, NULL); /* the recorder compares it with what /proc says */
-	if (!*ret)
-		return hps_error_errno(err, "making a temporary directory '%s'", path);
-	view = hps_format("%s/view", *ret);
-	return mkdir(view, 0700) ? hps_error_errno(err, "making '%s'", view) : 0;
+	for (size_t i = 0; i < p->n; i++) {
+		const struct hps_attributes *a = p->nodes[i].attributes;
+		_cleanup_json_ json_t *name = a ? hps_path_json(p->nodes[i].path) : NULL;
+
+		if (a)
+			hps_json_set(all, json_string_value(name), json_pack("[IIIII]", (json_int_t)S_ISDIR(a->mode), (json_int_t)a->n_links, (json_int_t)a->size,
+										(json_int_t)a->blocks, (json_int_t)a->ino));
+	}
+	r = hps_json_canonical(all, &text, err);
+	return r ? r : hps_file_write(AT_FDCWD, path, 0600, text.data, text.len, err);
+}
+
+static int make_work(const struct hps_plan *p, struct hps_temporary *ret, struct hps_error *err)
+{
+	_cleanup_free_ char *view = NULL;
+	int r = hps_temporary_make("run", ret, err);
+
+	if (r)
+		return r;
+	view = hps_format("%s/view", ret->path);
+	if (mkdir(view, 0700))
+		return hps_error_errno(err, "making '%s'", view);
+	return p->looks ? write_looks(p, ret->path, err) : 0;
 }
 
 /* ---- what comes out ---- */
@@ -118,7 +141,7 @@ static void read_holes(const json_t *list, struct hps_holes *ret)
 
 static int read_report(struct hps_rerun *run, struct hps_error *err)
 {
-	_cleanup_free_ char *path = hps_format("%s/report", run->work);
+	_cleanup_free_ char *path = hps_format("%s/report", run->work.path);
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT, why = HPS_BUF_INIT;
 	_cleanup_json_ json_t *j = NULL;
 
@@ -160,7 +183,7 @@ static int receive_root(int sock_fd)
 
 static int read_id(struct hps_rerun *run)
 {
-	_cleanup_free_ char *path = hps_format("%s/id", run->work);
+	_cleanup_free_ char *path = hps_format("%s/id", run->work.path);
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	struct hps_digest d;
 
@@ -176,7 +199,7 @@ static int read_id(struct hps_rerun *run)
 
 static void read_stderr(const struct hps_rerun *run, const struct hps_plan *p, struct hps_buf *ret)
 {
-	_cleanup_free_ char *path = hps_format("%s/stderr", run->work);
+	_cleanup_free_ char *path = hps_format("%s/stderr", run->work.path);
 	_cleanup_fd_ int fd = p->standard[2] ? hps_rerun_open(run->root_fd, p->standard[2]) : open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd >= 0)
@@ -295,10 +318,10 @@ static int run_recorder(struct hps_ledger *l, const struct hps_original *o, cons
 
 	if (r)
 		return r;
-	recorder_argv(l, o, ret->work, passphrase, &argv);
+	recorder_argv(l, o, p, ret->work.path, passphrase, &argv);
 	r = start(&(struct hps_inside){ .sandbox = { .uid = o->uid, .host = o->host, .network = options->network },
 					.plan = p,
-					.work = ret->work,
+					.work = ret->work.path,
 					.stores = options->n_stores ? options->stores : (const char *const[]){ own },
 					.n_stores = options->n_stores ? options->n_stores : 1,
 					.kind = options->kind,
@@ -323,11 +346,11 @@ static void leave_work(struct hps_rerun *run)
 	static const char *const names[] = { "stdout", "stderr" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		_cleanup_free_ char *path = hps_format("%s/%s", run->work, names[i]);
+		_cleanup_free_ char *path = hps_format("%s/%s", run->work.path, names[i]);
 
 		run->output_fds[i] = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	}
-	(void)!hps_dir_remove(AT_FDCWD, run->work, NULL);
+	(void)!hps_dir_remove(AT_FDCWD, run->work.path, NULL);
 }
 
 int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
@@ -342,9 +365,9 @@ int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const stru
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, &before);
 	ret->network = options->network;
-	r = make_work(&ret->work, err);
+	r = make_work(p, &ret->work, err);
 	r = r ? r : run_recorder(l, o, p, options, &signals, ret, err);
-	if (ret->work)
+	if (ret->work.path)
 		leave_work(ret);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return r;
@@ -368,7 +391,7 @@ int hps_rerun_open(int root_fd, const char *path)
 
 void hps_rerun_release(struct hps_rerun *r)
 {
-	free(r->work);
+	hps_temporary_remove(&r->work);
 	hps_cleanup_fd(&r->root_fd);
 	hps_cleanup_fd(&r->output_fds[0]);
 	hps_cleanup_fd(&r->output_fds[1]);

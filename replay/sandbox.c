@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <net/if.h>
 #include <sched.h>
@@ -12,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -136,55 +139,81 @@ json_t *hps_sandbox_layers(bool network)
 		if (spaces[i].flag != CLONE_NEWNET || !network)
 			hps_json_add(list, json_string(spaces[i].layer));
 	hps_json_add(list, json_string("pid namespace"));
-	hps_json_add(list, json_string("no capability but to change the root, none in the trial"));
+	hps_json_add(list, json_string("no capability; of a trial that root ran: those over the view's files"));
 	hps_json_add(list, json_string("no new privileges"));
-	hps_json_add(list, json_string("system calls of administrators refused"));
+	hps_json_add(list, json_string("system calls: those of a list, all others refused"));
 	return list;
 }
 
 /* ---- leaving privilege behind ---- */
 
-/* What neither a trial nor its recorder needs, and what holes in kernels were reached by. Refused like a kernel without them. */
-static const int refused[] = {
-	SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(setns),
-	SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(fsopen), SCMP_SYS(fsmount), SCMP_SYS(fspick), SCMP_SYS(open_tree),
-	SCMP_SYS(move_mount), SCMP_SYS(mount_setattr), SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load),
-	SCMP_SYS(kexec_file_load), SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(acct), SCMP_SYS(quotactl), SCMP_SYS(settimeofday),
-	SCMP_SYS(clock_settime), SCMP_SYS(syslog), SCMP_SYS(iopl), SCMP_SYS(ioperm), SCMP_SYS(vhangup),
-	SCMP_SYS(lookup_dcookie), SCMP_SYS(move_pages), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
-};
+/* libseccomp would ask for a listener, and there can be only one: the recorder's. */
+static int load(scmp_filter_ctx filter)
+{
+	_cleanup_fd_ int fd = memfd_create("filter", MFD_CLOEXEC);
+	_cleanup_buf_ struct hps_buf code = HPS_BUF_INIT;
+	struct sock_fprog program;
+	int r = fd < 0 ? -errno : seccomp_export_bpf(filter, fd);
 
+	if (!r && lseek(fd, 0, SEEK_SET))
+		r = -errno;
+	r = r ? r : hps_file_read_fd(fd, BPF_MAXINSNS * sizeof *program.filter, &code, NULL);
+	if (r)
+		return r;
+	program.len = (unsigned short)(code.len / sizeof *program.filter);
+	program.filter = (void *)code.data;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) ? -errno : 0;
+}
+
+/* What is refused is left to a listener that this filter does not have: the kernel answers ENOSYS. Under the recorder's filter, which
+ * is installed later and has one, the same calls come to the recorder, who names and refuses them (its hps_answer_continue()). */
 static int refuse_calls(struct hps_error *err)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-	int r = filter ? 0 : -ENOMEM;
+	scmp_filter_ctx calls = seccomp_init(SCMP_ACT_NOTIFY), arguments = seccomp_init(SCMP_ACT_ALLOW);
+	int r = calls && arguments ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < ARRAY_SIZE(refused) && !r; i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
-	r = r ? r : seccomp_load(filter);
-	seccomp_release(filter);
+	r = r ? r : seccomp_attr_set(calls, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_NOTIFY);
+	r = r ? r : seccomp_attr_set(arguments, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_NOTIFY);
+	r = r ? r : seccomp_attr_set(calls, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	r = r ? r : hps_calls_allow(calls);
+	r = r ? r : hps_calls_refuse(arguments, SCMP_ACT_NOTIFY);
+	r = r ? r : load(arguments);
+	r = r ? r : load(calls);
+	seccomp_release(calls);
+	seccomp_release(arguments);
 	errno = -r;
 	return r ? cannot(err, "refusing system calls") : 0;
 }
 
-int hps_sandbox_drop(struct hps_error *err)
+static int keep_capabilities(unsigned kept, struct hps_error *err)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct only[2] = { { 0 } };
-	const unsigned chroot_bit = 1U << CAP_SYS_CHROOT;
+	struct __user_cap_data_struct only[2] = { { .effective = kept, .permitted = kept, .inheritable = kept } };
+
+	if (syscall(SYS_capset, &head, only))
+		return cannot(err, "giving up capabilities");
+	/* With NOROOT nobody keeps a capability over execve() otherwise. */
+	for (int cap = 0; cap < 32; cap++)
+		if (kept >> cap & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0))
+			return cannot(err, "keeping a capability");
+	return 0;
+}
+
+int hps_sandbox_drop(const struct hps_sandbox *s, struct hps_error *err)
+{
+	/* hps-record changes the root for the command, and gives that up */
+	const unsigned kept = 1U << CAP_SYS_CHROOT | (s->uid == 0 ? hps_call_capabilities() : 0);
+	int r;
 
 	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
-		if (cap != CAP_SYS_CHROOT && prctl(PR_CAPBSET_READ, cap) == 1 && prctl(PR_CAPBSET_DROP, cap))
+		if ((cap >= 32 || !(kept >> cap & 1)) && prctl(PR_CAPBSET_READ, cap) == 1 && prctl(PR_CAPBSET_DROP, cap))
 			return cannot(err, "giving up a capability");
 	/* To root, execve() would offer capabilities. It would give none, but choose places in memory at random as for a setuid program. */
 	if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED))
 		return cannot(err, "making root an ordinary user");
-	only[0].effective = only[0].permitted = only[0].inheritable = chroot_bit;
-	if (syscall(SYS_capset, &head, only))
-		return cannot(err, "giving up capabilities");
-	/* hps-record changes the root for the command; an ordinary user keeps a capability over execve() only like this */
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_CHROOT, 0, 0))
-		return cannot(err, "keeping the capability to change the root");
+	r = keep_capabilities(kept, err);
+	if (r)
+		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return cannot(err, "refusing new privileges");
 	return refuse_calls(err);

@@ -55,6 +55,8 @@ static void check_materials(struct hps_judgement *j, const struct hps_plan *plan
 		const struct hps_plan_node *n = planned(plan, item);
 		struct hps_digest d;
 
+		if (n && n->kind == HPS_PLAN_GHOST && (hex || json_object_get(item, "listing")))
+			decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("the rerun read '%s', which the trial never had: its content is not known", n->path));
 		if (!n || n->kind != HPS_PLAN_FILE || !hex || hps_digest_parse(hex, &d) || hps_digest_equal(&d, &n->digest))
 			continue;
 		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("'%s' was changed while the rerun used it", n->path));
@@ -110,6 +112,16 @@ static void check_hardware(struct hps_judgement *j, const struct hps_entry *reru
 static void check_coverage(struct hps_judgement *j, const struct hps_entry *trial, const char *whose)
 {
 	hps_coverage_check(hps_json_at(trial->statement, "predicate", "coverage", NULL), whose, &j->holes, &j->blindness, &j->blind_to);
+}
+
+/* A rerun that was refused what the trial may have done proves nothing by being another. */
+static void apply_refusals(struct hps_judgement *j, const struct hps_entry *rerun)
+{
+	_cleanup_free_ char *calls = hps_coverage_refused(hps_json_at(rerun->statement, "predicate", "coverage", NULL));
+
+	if (calls && (j->verdict == HPS_VERDICT_DIVERGED || j->verdict == HPS_VERDICT_FAILED))
+		decide(j, HPS_VERDICT_INCONCLUSIVE,
+		       hps_format("the sandbox refused the rerun what the trial may have been granted (%s); %s", calls, j->reason ? j->reason : ""));
 }
 
 static void apply_coverage(struct hps_judgement *j)
@@ -203,6 +215,7 @@ static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const stru
 		check_hardware(j, &rerun);
 		check_coverage(j, &rerun, "not seen in the rerun");
 		apply_coverage(j);
+		apply_refusals(j, &rerun);
 		j->level = hps_level_reached(j->original, &rerun, j->blindness, &j->holes);
 	}
 	hps_entry_release(&rerun);

@@ -30,6 +30,7 @@ struct build {
 	atomic_size_t next;  /* unit that nobody has taken yet */
 	atomic_uint n_done;  /* files */
 	_Atomic bool open;   /* still building; false once a content is missing */
+	_Atomic bool owners; /* somebody's file could not be given to him */
 	pthread_mutex_t lock;
 	pthread_cond_t made_one;
 	bool *made;	     /* by node: the directory is there */
@@ -116,7 +117,11 @@ static int make_file(struct builder *w, int dir_fd, const struct hps_plan_node *
 static bool make_ghost_link(int dir_fd, const struct hps_plan_node *n)
 {
 	char target[4096];
-	ssize_t len = readlink(n->path, target, sizeof target - 1);
+	ssize_t len;
+
+	if (n->target)
+		return !symlinkat(n->target, dir_fd, hps_plan_base(n));
+	len = readlink(n->path, target, sizeof target - 1);
 
 	if (len <= 0)
 		return false;
@@ -136,21 +141,39 @@ static struct stat look_up(const struct hps_plan_node *n)
 	return s;
 }
 
-/* That the name was there is recorded. What it was is taken from the same path now: kind, mode, size and time, but never content,
- * which would be unproven: whoever opens it is refused. */
+/* That the name was there is recorded. What it was is recorded, too, or taken from the same path now: kind, mode, size and time, but
+ * never content, which would be unproven: whoever opens it is refused, or named in the verdict. */
 static int make_ghost(struct builder *w, int dir_fd, const struct hps_plan_node *n)
 {
+	const char *name = hps_plan_base(n);
 	struct stat s = look_up(n);
 
 	w->view.n_ghosts++;
-	if (S_ISDIR(s.st_mode) && !mkdirat(dir_fd, hps_plan_base(n), 0111))
+	if (S_ISDIR(s.st_mode) && !mkdirat(dir_fd, name, n->attributes ? s.st_mode & 07777 : 0111)) {
+		if (n->attributes)
+			hps_set_mtime(dir_fd, name, n->mtime_ns);
 		return 0;
+	}
 	if (S_ISLNK(s.st_mode) && make_ghost_link(dir_fd, n))
+		return 0;
+	if ((S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode)) && !mknodat(dir_fd, name, s.st_mode, 0))
 		return 0;
 	return hps_layout_ghost(w->b->layout, dir_fd, n, &s, &w->err);
 }
 
-static int make_node(struct builder *w, int dir_fd, const struct hps_plan_node *n)
+/* Other users' files stay theirs where their numbers mean something here: to root. */
+static void give(struct builder *w, int dir_fd, const struct hps_plan_node *n)
+{
+	const struct hps_attributes *a = n->attributes;
+
+	if (!w->b->open || !a || (a->uid == geteuid() && a->gid == getegid()) ||
+	    !fchownat(dir_fd, hps_plan_base(n), a->uid, a->gid, AT_SYMLINK_NOFOLLOW))
+		return;
+	if (!atomic_exchange(&w->b->owners, true))
+		hps_hole_add(&w->view.holes, n->path, "another user's, or of another group: here it is the replaying user's, as are all of its kind");
+}
+
+static int make_kind(struct builder *w, int dir_fd, const struct hps_plan_node *n)
 {
 	bool open = w->b->open;
 
@@ -165,6 +188,15 @@ static int make_node(struct builder *w, int dir_fd, const struct hps_plan_node *
 		return open && mkdirat(dir_fd, hps_plan_base(n), 0755) ? cannot_make(&w->err, n) : 0;
 	}
 	return 0;
+}
+
+static int make_node(struct builder *w, int dir_fd, const struct hps_plan_node *n)
+{
+	int r = make_kind(w, dir_fd, n);
+
+	if (!r)
+		give(w, dir_fd, n);
+	return r;
 }
 
 /* ---- the tree ---- */
