@@ -237,6 +237,7 @@ struct hps_pool *hps_pool_new(const struct hps_work *work, unsigned threads);
 void hps_pool_add(struct hps_pool *p, void *job);
 void hps_pool_finish(struct hps_pool *p); /* all that was added */
 void hps_pool_free(struct hps_pool *p);	  /* the same, and the threads are gone */
+
 /* ---- calls.c: what a rerun may ask of the kernel ------------------------------------------------------------------------------------ */
 
 /* One table, for the sandbox that refuses and for the recorder in it, which names what was refused. Arguments as the kernel gets
