@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct comparer {
@@ -27,63 +28,85 @@ static struct hps_output *add(struct hps_outputs *o, const char *path, const cha
 
 /* ---- contents ---- */
 
-static int read_checked(int fd, const struct hps_digest *digest, struct hps_buf *ret, struct hps_error *err)
-{
-	struct hps_digest found;
-	int r = hps_file_read_fd(fd, HPS_COMPARE_MAX, ret, err);
+/* What was hashed is what is compared: its state is looked at again afterwards. */
+struct content {
+	int fd;
+	struct stat before;
+};
 
-	if (r)
-		return r;
-	hps_digest_of(ret->data ? ret->data : "", ret->len, &found);
-	return hps_digest_equal(&found, digest) ? 0 : hps_error_set(err, HPS_E_NOTFOUND, "it is no longer what was recorded");
+static int check(struct content *c, const char *hex, struct hps_error *err)
+{
+	struct hps_digest recorded, found;
+	int r;
+
+	if (fstat(c->fd, &c->before) || !S_ISREG(c->before.st_mode))
+		return hps_error_set(err, HPS_E_NOTFOUND, "it is no file");
+	if (hps_digest_parse(hex, &recorded))
+		return hps_error_set(err, HPS_E_FORMAT, "its digest is none");
+	r = hps_digest_fd(c->fd, &found, NULL, err);
+	return r || hps_digest_equal(&found, &recorded) ? r : hps_error_set(err, HPS_E_NOTFOUND, "it is no longer what was recorded");
+}
+
+static bool has_changed(const struct content *c)
+{
+	struct stat now;
+
+	return fstat(c->fd, &now) || now.st_size != c->before.st_size || now.st_mtim.tv_sec != c->before.st_mtim.tv_sec || now.st_mtim.tv_nsec != c->before.st_mtim.tv_nsec ||
+	       now.st_ctim.tv_sec != c->before.st_ctim.tv_sec || now.st_ctim.tv_nsec != c->before.st_ctim.tv_nsec;
 }
 
 /* The original's bytes: stored, or still at their place. */
-static int read_original(struct comparer *c, const char *path, const char *hex, struct hps_buf *ret, struct hps_error *err)
+static int open_original(struct comparer *c, const char *path, const char *hex, struct content *ret, struct hps_error *err)
 {
-	_cleanup_fd_ int fd = -1;
 	struct hps_digest digest;
 	int r;
 
-	if (hps_digest_parse(hex, &digest))
-		return hps_error_set(err, HPS_E_FORMAT, "its digest is none");
-	if (c->objects && hps_objects_has(c->objects, &digest)) {
-		r = hps_objects_get(c->objects, &digest, HPS_COMPARE_MAX, ret, err);
-		if (r != HPS_E_DAMAGED && r != HPS_E_NOTFOUND)
-			return r;
+	if (c->objects && !hps_digest_parse(hex, &digest) && hps_objects_has(c->objects, &digest)) {
+		r = hps_objects_open_fd(c->objects, &digest, &ret->fd, err);
+		r = r ? r : check(ret, hex, err);
+		if (!r)
+			return 0;
 		hps_error_release(err);
-		hps_buf_reset(ret);
+		if (ret->fd >= 0)
+			close(ret->fd);
 	}
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
+	ret->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (ret->fd < 0)
 		return hps_error_set(err, HPS_E_NOTFOUND, "it was not stored");
-	r = read_checked(fd, &digest, ret, err);
+	r = check(ret, hex, err);
 	return r == HPS_E_NOTFOUND ? hps_error_set(err, r, "it was not stored, and what is at its place now is something else") : r;
 }
 
-static int read_rerun(struct comparer *c, const char *path, const char *hex, struct hps_buf *ret, struct hps_error *err)
+static int open_rerun(struct comparer *c, const char *path, const char *hex, struct content *ret, struct hps_error *err)
 {
-	_cleanup_fd_ int fd = hps_rerun_open(c->root_fd, path);
-	struct hps_digest digest;
-
-	if (fd < 0)
-		return hps_error_set(err, HPS_E_NOTFOUND, "it cannot be opened: %s", strerror(-fd));
-	return hps_digest_parse(hex, &digest) ? hps_error_set(err, HPS_E_FORMAT, "its digest is none") : read_checked(fd, &digest, ret, err);
+	ret->fd = hps_rerun_open(c->root_fd, path);
+	if (ret->fd < 0)
+		return hps_error_set(err, HPS_E_NOTFOUND, "it cannot be opened: %s", strerror(-ret->fd));
+	return check(ret, hex, err);
 }
 
-static void compare_contents(struct comparer *c, const char *path, struct hps_output *o)
+static void opaque(struct hps_output *o, const char *whose, const char *why)
 {
-	_cleanup_buf_ struct hps_buf a = HPS_BUF_INIT, b = HPS_BUF_INIT;
-	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
-	bool first = read_original(c, path, o->original, &a, &err) != 0;
+	hps_comparison_release(&o->comparison);
+	o->comparison = (struct hps_comparison){ .verdict = HPS_OUTPUT_OPAQUE, .n_different = 1, .note = hps_format("%s cannot be read: %s", whose, why) };
+}
 
-	if (!first && !read_rerun(c, path, o->rerun, &b, &err)) {
-		hps_compare_confined(path, &a, &b, c->metrics_path && !strcmp(path, c->metrics_path) ? c->of_metrics : c->tolerance, &o->comparison);
-		return;
+static void compare_contents(struct comparer *c, const char *path, const char *rerun, struct hps_output *o)
+{
+	struct content a = { .fd = -1 }, b = { .fd = -1 };
+	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+
+	if (open_original(c, path, o->original, &a, &err)) {
+		opaque(o, "the original's", err.message);
+	} else if (open_rerun(c, rerun, o->rerun, &b, &err)) {
+		opaque(o, "the rerun's", err.message);
+	} else {
+		hps_compare_confined_fds(path, a.fd, b.fd, c->metrics_path && !strcmp(path, c->metrics_path) ? c->of_metrics : c->tolerance, &o->comparison);
+		if (has_changed(&a) || has_changed(&b))
+			opaque(o, has_changed(&a) ? "the original's" : "the rerun's", "it was changed meanwhile");
 	}
-	o->comparison.verdict = HPS_OUTPUT_OPAQUE;
-	o->comparison.n_different = 1;
-	o->comparison.note = hps_format("%s cannot be read: %s", first ? "the original's" : "the rerun's", err.message);
+	hps_cleanup_fd(&a.fd);
+	hps_cleanup_fd(&b.fd);
 }
 
 /* ---- products ---- */
@@ -96,18 +119,19 @@ static bool may_open(const struct hps_output *o)
 	return o->original && o->rerun && strcmp(o->original, o->rerun) != 0 && (c->verdict == HPS_OUTPUT_OPAQUE || (c->place && (!strcmp(c->place, "mode") || !strcmp(c->place, "link"))));
 }
 
-static void compare_product(struct comparer *c, const char *escaped, const json_t *original, const json_t *rerun)
+/* Where the rerun's is at another path, that is the same but for stamps: a run named by its time. */
+static void compare_product(struct comparer *c, const char *escaped, const json_t *original, const char *other, const json_t *rerun)
 {
 	struct hps_output *o = add(c->outputs, escaped, original ? hps_product_digest(original) : NULL, rerun ? hps_product_digest(rerun) : NULL);
-	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
+	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT, there = HPS_BUF_INIT;
 	struct hps_comparison facts;
 
-	hps_product_compare(original, rerun, o);
-	if (!original || !rerun || !may_open(o) || hps_path_unescape(escaped, &path, NULL) || !path.data)
+	hps_product_compare(original, rerun, c->tolerance->unmasked, o);
+	if (!original || !rerun || !may_open(o) || hps_path_unescape(escaped, &path, NULL) || hps_path_unescape(other, &there, NULL) || !path.data || !there.data)
 		return;
 	facts = o->comparison;
 	o->comparison = (struct hps_comparison){ 0 };
-	compare_contents(c, path.data, o);
+	compare_contents(c, path.data, there.data, o);
 	if (o->comparison.verdict <= HPS_OUTPUT_WITHIN && facts.place) {
 		hps_comparison_release(&o->comparison);
 		o->comparison = facts;
@@ -129,6 +153,31 @@ static void index_products(const json_t *products, struct hps_map *ret)
 	}
 }
 
+/* What only one of them has at a path, by its name without stamps. */
+static void pair_rest(struct comparer *c, const struct hps_map *a, const struct hps_map *b)
+{
+	struct hps_map x = HPS_MAP_INIT, y = HPS_MAP_INIT;
+
+	for (size_t i = 0; i < a->n; i++)
+		if (!hps_map_get(b, a->items[i].key))
+			hps_mask_pair(&x, a->items[i].key, c->tolerance->unmasked);
+	for (size_t i = 0; i < b->n; i++)
+		if (!hps_map_get(a, b->items[i].key))
+			hps_mask_pair(&y, b->items[i].key, c->tolerance->unmasked);
+	for (size_t i = 0; i < x.n; i++) {
+		const char *own = x.items[i].value, *other = hps_map_get(&y, x.items[i].key);
+
+		compare_product(c, own, hps_map_get(a, own), other, other ? hps_map_get(b, other) : NULL);
+		if (other)
+			hps_mask_name_noted(&c->outputs->v[c->outputs->n - 1].comparison, other);
+	}
+	for (size_t i = 0; i < y.n; i++)
+		if (!hps_map_get(&x, y.items[i].key))
+			compare_product(c, y.items[i].value, NULL, y.items[i].value, hps_map_get(b, y.items[i].value));
+	hps_map_release(&x);
+	hps_map_release(&y);
+}
+
 static void compare_files(struct comparer *c, const json_t *original, const json_t *rerun)
 {
 	struct hps_map a = HPS_MAP_INIT, b = HPS_MAP_INIT;
@@ -136,10 +185,9 @@ static void compare_files(struct comparer *c, const json_t *original, const json
 	index_products(original, &a);
 	index_products(rerun, &b);
 	for (size_t i = 0; i < a.n; i++)
-		compare_product(c, a.items[i].key, a.items[i].value, hps_map_get(&b, a.items[i].key));
-	for (size_t i = 0; i < b.n; i++)
-		if (!hps_map_get(&a, b.items[i].key))
-			compare_product(c, b.items[i].key, NULL, b.items[i].value);
+		if (hps_map_get(&b, a.items[i].key))
+			compare_product(c, a.items[i].key, a.items[i].value, a.items[i].key, hps_map_get(&b, a.items[i].key));
+	pair_rest(c, &a, &b);
 	hps_map_release(&a);
 	hps_map_release(&b);
 }

@@ -113,7 +113,16 @@ static void compare_content(const json_t *product, const json_t *rerun, struct h
 		undecided(o, "neither file, directory nor link: what it is was not recorded");
 }
 
-void hps_product_compare(const json_t *original, const json_t *rerun, struct hps_output *o)
+/* A link to a run that is named by its time (runs/latest). */
+static bool is_stamp(const struct aspect *a, const json_t *original, const json_t *rerun, unsigned unmasked)
+{
+	const char *was = a->of(original), *is = a->of(rerun);
+	_cleanup_free_ char *x = was ? hps_mask_path(was) : NULL, *y = is ? hps_mask_path(is) : NULL;
+
+	return a->of == target && x && y && !strcmp(x, y) && hps_mask_names(unmasked);
+}
+
+void hps_product_compare(const json_t *original, const json_t *rerun, unsigned unmasked, struct hps_output *o)
 {
 	const json_t *only = original ? original : rerun;
 
@@ -129,6 +138,10 @@ void hps_product_compare(const json_t *original, const json_t *rerun, struct hps
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(aspects); i++)
 		if (!same(&aspects[i], original, rerun)) {
+			if (is_stamp(&aspects[i], original, rerun, unmasked)) {
+				hps_mask_name_noted(&o->comparison, target(rerun));
+				continue;
+			}
 			differ(&aspects[i], original, rerun, &o->comparison);
 			return;
 		}

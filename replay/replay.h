@@ -167,10 +167,15 @@ void hps_source_release(struct hps_source *s);
 /* ---- archive.c: files out of packages and image layers ------------------------------------------------------------------------------ */
 
 #define HPS_ARCHIVE_FILE_MAX ((uint64_t)1 << 30)
+#define HPS_ARCHIVE_MEMORY_MAX ((uint64_t)1 << 20) /* what is larger goes through a file where there is a place for it */
 struct hps_archive {
 	bool package; /* a .deb; else a tar, as it is or compressed by gzip, xz, zstd, bzip2 */
+	bool plain;   /* anything but plain files in it is an error; else it is passed over */
+	size_t memory; /* that the process which reads may have; 0: as any of its kind */
 	bool (*wants)(void *arg, const char *path); /* absolute; asked in the confined process that reads */
 	int (*take)(void *arg, const char *path, struct hps_buf *content, struct hps_error *err);
+	const char *spool; /* a folder, or NULL: all contents are taken from memory */
+	int (*take_file)(void *arg, const char *path, int fd, uint64_t size, struct hps_error *err); /* with spool: of the large ones */
 	uint64_t (*limit)(void *arg, const char *path); /* bytes that it may have at most; NULL: HPS_ARCHIVE_FILE_MAX */
 	void *arg;
 };
@@ -369,7 +374,7 @@ json_t *hps_level_uncontrolled(unsigned level); /* array: what no replay of this
 
 /* Two products of one path, NULL when that run did not touch it. Everything that a record says of a product is compared: is it
  * still there, type, target, mode, content. */
-void hps_product_compare(const json_t *original, const json_t *rerun, struct hps_output *ret);
+void hps_product_compare(const json_t *original, const json_t *rerun, unsigned unmasked, struct hps_output *ret);
 int hps_outputs_compare(const struct hps_original *o, const struct hps_entry *rerun, const json_t *products, int root_fd,
 			const struct hps_tolerance *tolerance, const struct hps_map *metric_tolerances, struct hps_outputs *ret,
 			struct hps_error *err) HPS_MUST;
@@ -430,6 +435,64 @@ void hps_judge_equivalence(struct hps_judgement *j, bool equivalent, bool enough
 json_t *hps_judgement_statement(const struct hps_judgement *j); /* docs/FORMATS.md, "Verdicts" */
 json_t *hps_judgement_json(const struct hps_judgement *j);	 /* hps.verdict/1 */
 void hps_judgement_release(struct hps_judgement *j);
+
+/* ---- agreement.c, verdicts_command.c: what several replayers say ------------------------------------------------------------------------ */
+
+enum hps_stance { HPS_STANCE_OPEN, HPS_STANCE_FOR, HPS_STANCE_AGAINST, HPS_STANCE_N };
+const char *hps_stance_name(enum hps_stance s);
+struct hps_opinion { /* one verdict */
+	uint64_t index;
+	char id[65];
+	char *key, *verdict, *level, *reason, *time, *rerun; /* all but key: NULL when it does not say */
+	enum hps_stance stance;
+};
+struct hps_replayer { /* one key */
+	char *key;
+	enum hps_stance stance; /* against as soon as one of its verdicts is */
+	size_t n;
+	bool recorded; /* signed the trial itself, too */
+};
+struct hps_agreement {
+	char trial[65], *recorder; /* recorder: the key that signed the trial */
+	struct hps_opinion *v;	   /* in the ledger's order */
+	size_t n;
+	struct hps_replayer *replayers;
+	size_t n_replayers;
+	uint64_t n_stances[HPS_STANCE_N]; /* of replayers */
+	uint64_t n_damaged;		  /* verdicts that do not verify: not counted */
+};
+enum hps_agreed { HPS_AGREED, HPS_AGREED_QUORUM /* enough, and some against */, HPS_AGREED_DISPUTED, HPS_AGREED_TOO_FEW };
+int hps_strength_parse(const char *name, unsigned *ret) HPS_MUST; /* "bits": 4 … "equivalent": 1 */
+/* Verifies the ledger first: signatures, and that each key may sign verdicts. Verdicts weaker than `strength` are open. */
+int hps_agreement_read(struct hps_ledger *l, const char *id, unsigned strength, const char *trust, struct hps_agreement *ret, struct hps_error *err) HPS_MUST;
+enum hps_agreed hps_agreement_conclude(const struct hps_agreement *a, uint64_t quorum); /* quorum 0: everybody who knows */
+void hps_agreement_release(struct hps_agreement *a);
+extern const struct hps_command hps_command_verdicts;
+
+/* ---- recipe.c, recipe_command.c: a trial as a shell script ------------------------------------------------------------------------------- */
+
+/* store: where its contents are fetched from, unless whoever runs it says otherwise. */
+void hps_recipe_write(const struct hps_original *o, const struct hps_plan *p, const char *store, struct hps_buf *out);
+extern const struct hps_command hps_command_recipe;
+
+/* ---- bundle.c: the list of one ------------------------------------------------------------------------------------------------------------ */
+
+struct hps_bundle_file {
+	uint64_t size;
+	struct hps_digest digest;
+	bool seen; /* by whoever unpacks */
+};
+struct hps_bundle_list {
+	struct hps_bundle_file *files;
+	size_t n;
+	uint64_t bytes;	      /* of all files */
+	struct hps_map names; /* struct hps_bundle_file * */
+};
+uint64_t hps_bundle_list_max(uint64_t size); /* bytes that the list of a bundle of that size may have: 1 MiB more than twice as many */
+/* From untrusted text. HPS_E_DAMAGED, or HPS_E_LIMIT when the files are more than max_bytes; release *ret then, too. */
+int hps_bundle_list_read(const char *text, size_t len, uint64_t max_bytes, struct hps_bundle_list *ret, struct hps_error *err) HPS_MUST;
+bool hps_bundle_object(const char *name, char ret_hex[HPS_DIGEST_HEX]); /* "objects/ab/cdef…" */
+void hps_bundle_list_release(struct hps_bundle_list *l);
 
 /* ---- pack.c, unpack.c: a trial as one file --------------------------------------------------------------------------------------------- */
 

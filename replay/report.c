@@ -62,7 +62,7 @@ void hps_report_print(const struct hps_judgement *j, FILE *out)
 		fprintf(out, "  rebuilt %llu files (%llu stored, %llu of this system; %s) in %.2f s, reran in %.2f s\n", (unsigned long long)v->n_files,
 			(unsigned long long)v->n_store, (unsigned long long)v->n_system, hps_view_kind_name(v->kind), seconds(j->rerun->build_ns),
 			seconds(j->rerun->run_ns));
-	hps_report_outputs(&j->outputs, out);
+	hps_report_outputs(&j->outputs, "rerun", out);
 	print_holes(out, "missing or changed:", &v->problems, false);
 	print_holes(out, "not as it was:", &j->holes, true);
 	if (*j->id)

@@ -1,4 +1,4 @@
-/* The engine: two trees, place by place, one verdict. And in front of it the choice of the decoder. */
+/* The engine: two trees, place by place, one verdict (sequences: sequence.c). And in front of it the choice of the decoder. */
 #include "replay/compare/compare.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@ const char *hps_output_verdict_name(enum hps_output_verdict v)
 	static const char *const names[] = {
 		[HPS_OUTPUT_IDENTICAL] = "IDENTICAL", [HPS_OUTPUT_SAME_VALUES] = "SAME-VALUES", [HPS_OUTPUT_WITHIN] = "WITHIN-TOLERANCE",
 		[HPS_OUTPUT_DIVERGED] = "DIVERGED",   [HPS_OUTPUT_STRUCTURE] = "STRUCTURE",	[HPS_OUTPUT_OPAQUE] = "OPAQUE",
-		[HPS_OUTPUT_MISSING] = "MISSING",     [HPS_OUTPUT_EXTRA] = "EXTRA",
+		[HPS_OUTPUT_MISSING] = "MISSING",     [HPS_OUTPUT_EXTRA] = "EXTRA",	      [HPS_OUTPUT_REORDERED] = "REORDERED",
 	};
 
 	return names[v];
@@ -55,6 +55,21 @@ static char *show_kind(const struct hps_node *n)
 	else
 		hps_buf_adds(&b, n->type == HPS_TEXT_LITERAL ? "a literal" : n->type == HPS_TEXT_BYTES ? "bytes" : "text");
 	return hps_buf_take(&b);
+}
+
+char *hps_node_show(const struct hps_node *n)
+{
+	if (n->kind == HPS_NODE_TEXT && n->type != HPS_TEXT_BYTES && n->len)
+		return show_text(n->text, n->len);
+	return n->kind == HPS_NODE_NUMBERS && n->scalar ? show_text(n->tokens[0].text, n->tokens[0].len) : show_kind(n);
+}
+
+/* What is there on one side alone: a line by its text, anything else by what it is. */
+static char *show_alone(const struct hps_node *n)
+{
+	if (!n)
+		return hps_strdup("nothing");
+	return n->kind == HPS_NODE_TEXT && n->type == HPS_TEXT_LINE && n->len ? show_text(n->text, n->len) : show_kind(n);
 }
 
 /* The verdict is the worst one; the place is the first that differs, but one within the tolerance gives way to one that is not. */
@@ -98,13 +113,6 @@ static bool judge(struct hps_comparison *c, const struct hps_distance *d, const 
 
 /* ---- stamps ---- */
 
-/* Two values at one place of two trees. */
-struct pair {
-	const struct hps_tree *a, *b;
-	const char *place;
-	unsigned unmasked;
-};
-
 static void note_masked(struct hps_comparison *c, enum hps_mask m, const char *place)
 {
 	if (!c->masked[m]++)
@@ -112,7 +120,7 @@ static void note_masked(struct hps_comparison *c, enum hps_mask m, const char *p
 }
 
 /* The name that a place ends in: "/run/pid", "row 2, column 3 'seconds'". */
-static enum hps_mask mask_of_place(const struct pair *p)
+enum hps_mask hps_pair_mask(const struct hps_pair *p)
 {
 	const char *end = p->place + strlen(p->place), *start;
 	enum hps_mask m;
@@ -125,9 +133,9 @@ static enum hps_mask mask_of_place(const struct pair *p)
 	return p->unmasked & HPS_MASK_BIT(m) ? HPS_MASK_NONE : m;
 }
 
-static enum hps_mask number_mask(const struct pair *p, double a, double b)
+static enum hps_mask number_mask(const struct hps_pair *p, double a, double b)
 {
-	enum hps_mask named = mask_of_place(p), m = hps_mask_number(named, a);
+	enum hps_mask named = hps_pair_mask(p), m = hps_mask_number(named, a);
 
 	return m == hps_mask_number(named, b) && !(p->unmasked & HPS_MASK_BIT(m)) ? m : HPS_MASK_NONE;
 }
@@ -137,7 +145,7 @@ static char *element_place(const char *place, size_t index, bool scalar)
 	return scalar ? hps_strdup(place) : hps_format("%s[%zu]", place, index);
 }
 
-static void compare_numbers(const struct pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t, struct hps_comparison *c)
+static void compare_numbers(const struct hps_pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t, struct hps_comparison *c)
 {
 	_cleanup_free_ char *where = NULL;
 	struct hps_distance d = { 0 };
@@ -189,7 +197,7 @@ static char *index_place(const char *place, const struct hps_array *a, size_t in
 	return hps_buf_take(&b);
 }
 
-static void compare_arrays(const struct pair *p, const struct hps_array *a, const struct hps_array *b, const struct hps_tolerance *t, struct hps_comparison *c)
+static void compare_arrays(const struct hps_pair *p, const struct hps_array *a, const struct hps_array *b, const struct hps_tolerance *t, struct hps_comparison *c)
 {
 	bool whole = !a->measured && a->dtype != HPS_DTYPE_FLOAT && a->dtype != HPS_DTYPE_BFLOAT && a->dtype != HPS_DTYPE_COMPLEX;
 	_cleanup_buf_ struct hps_buf x = HPS_BUF_INIT, y = HPS_BUF_INIT;
@@ -224,7 +232,7 @@ static bool word_character(char c)
 }
 
 /* Length of the number at text[at], 0 when none starts there: one inside a word or a version is none. */
-static size_t number_at(const char *text, size_t len, size_t at)
+size_t hps_line_number(const char *text, size_t len, size_t at)
 {
 	size_t n;
 
@@ -241,7 +249,7 @@ struct reading { /* two lines, side by side */
 };
 
 /* Steps over the same kind of stamp on both sides. */
-static bool skip_stamps(struct reading *r, const struct pair *p, struct hps_comparison *c)
+static bool skip_stamps(struct reading *r, const struct hps_pair *p, struct hps_comparison *c)
 {
 	enum hps_mask x, y;
 	size_t n = hps_mask_at(r->a->text, r->a->len, r->i, p->unmasked, &x), m = n ? hps_mask_at(r->b->text, r->b->len, r->j, p->unmasked, &y) : 0;
@@ -257,7 +265,7 @@ static bool skip_stamps(struct reading *r, const struct pair *p, struct hps_comp
 
 static bool skip_numbers(struct reading *r, const struct hps_tolerance *t, struct hps_comparison *c)
 {
-	struct hps_token x = { r->a->text + r->i, number_at(r->a->text, r->a->len, r->i) }, y = { r->b->text + r->j, number_at(r->b->text, r->b->len, r->j) };
+	struct hps_token x = { r->a->text + r->i, hps_line_number(r->a->text, r->a->len, r->i) }, y = { r->b->text + r->j, hps_line_number(r->b->text, r->b->len, r->j) };
 	struct hps_distance d = { 0 };
 
 	if (!t->declared || !x.len || !y.len)
@@ -275,7 +283,7 @@ static bool skip_numbers(struct reading *r, const struct hps_tolerance *t, struc
 }
 
 /* Compares two lines whose words are the same and whose numbers and stamps may differ. */
-static enum hps_output_verdict compare_line(const struct pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t,
+static enum hps_output_verdict compare_line(const struct hps_pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t,
 					    struct hps_comparison *c)
 {
 	struct reading r = { .a = a, .b = b };
@@ -292,10 +300,10 @@ static enum hps_output_verdict compare_line(const struct pair *p, const struct h
 }
 
 /* A text that is named as one: "/host", "/run_id", a number in a column "seconds". */
-static bool masked_by_name(const struct pair *p, const struct hps_node *a, const struct hps_node *b, struct hps_comparison *c)
+static bool masked_by_name(const struct hps_pair *p, const struct hps_node *a, const struct hps_node *b, struct hps_comparison *c)
 {
 	struct hps_token x = { a->text, hps_number_length(a->text, a->len) }, y = { b->text, hps_number_length(b->text, b->len) };
-	enum hps_mask m = a->len && b->len ? mask_of_place(p) : HPS_MASK_NONE;
+	enum hps_mask m = a->len && b->len ? hps_pair_mask(p) : HPS_MASK_NONE;
 
 	if (m && x.len && x.len == a->len && y.len == b->len)
 		m = number_mask(p, hps_number_value(&x), hps_number_value(&y));
@@ -307,7 +315,7 @@ static bool masked_by_name(const struct pair *p, const struct hps_node *a, const
 	return true;
 }
 
-static void compare_texts(const struct pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t, struct hps_comparison *c)
+static void compare_texts(const struct hps_pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *t, struct hps_comparison *c)
 {
 	bool line = a->type == HPS_TEXT_LINE || a->type == HPS_TEXT_STRING;
 	enum hps_output_verdict v = HPS_OUTPUT_DIVERGED;
@@ -346,11 +354,11 @@ static const struct hps_tolerance *of_name(const struct hps_map *names, const ch
 	return own || !slash ? own : hps_map_get(names, slash + 1);
 }
 
-static void compare_nodes(const struct pair *pair, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *general, struct hps_comparison *c)
+static void compare_nodes(const struct hps_pair *pair, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *general, struct hps_comparison *c)
 {
 	const struct hps_tolerance *own = of_name(general->by_place, pair->place), *t = own ? own : general;
 	bool alike = a->kind == b->kind, value = own || of_name(general->values, pair->place);
-	const struct pair named = { pair->a, pair->b, pair->place, ~0u }, *p = value ? &named : pair;
+	const struct hps_pair named = { pair->a, pair->b, pair->place, ~0u }, *p = value ? &named : pair;
 
 	c->n_values += a->kind == HPS_NODE_TEXT ? 1 : a->n;
 	if (alike && a->kind == HPS_NODE_TEXT)
@@ -370,7 +378,7 @@ static void compare_nodes(const struct pair *pair, const struct hps_node *a, con
 }
 
 /* What the decoder knows to be a stamp: the value does not matter, unless masks of its kind are off. */
-static bool skip_stamp_node(const struct pair *p, const struct hps_node *a, const struct hps_node *b, struct hps_comparison *c)
+static bool skip_stamp_node(const struct hps_pair *p, const struct hps_node *a, const struct hps_node *b, struct hps_comparison *c)
 {
 	_cleanup_comparison_ struct hps_comparison aside = { .verdict = HPS_OUTPUT_SAME_VALUES };
 
@@ -383,27 +391,34 @@ static bool skip_stamp_node(const struct pair *p, const struct hps_node *a, cons
 	return true;
 }
 
+void hps_compare_place(const struct hps_pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *tolerance,
+		       struct hps_comparison *c)
+{
+	if (skip_stamp_node(p, a ? a : b, a ? b : NULL, c))
+		return;
+	if (a && b)
+		compare_nodes(p, a, b, tolerance, c);
+	else
+		differs(c, HPS_OUTPUT_STRUCTURE, p->place, show_alone(a), show_alone(b));
+}
+
 void hps_compare_trees(const struct hps_tree *a, const struct hps_tree *b, const struct hps_tolerance *tolerance, struct hps_comparison *ret)
 {
-	struct pair p = { a, b, "", tolerance->unmasked };
+	struct hps_pair p = { a, b, "", tolerance->unmasked };
 
 	ret->verdict = HPS_OUTPUT_SAME_VALUES;
+	if (a->n_items + b->n_items > 2) {
+		hps_compare_sequences(a, b, tolerance, ret);
+		return;
+	}
 	for (size_t i = 0; i < a->n; i++) {
-		const struct hps_node *other;
-
 		p.place = hps_tree_place(a, i);
-		other = hps_tree_find(b, p.place);
-		if (skip_stamp_node(&p, &a->nodes[i], other, ret))
-			continue;
-		if (other)
-			compare_nodes(&p, &a->nodes[i], other, tolerance, ret);
-		else
-			differs(ret, HPS_OUTPUT_STRUCTURE, p.place, show_kind(&a->nodes[i]), hps_strdup("nothing"));
+		hps_compare_place(&p, &a->nodes[i], hps_tree_find(b, p.place), tolerance, ret);
 	}
 	for (size_t i = 0; i < b->n && ret->verdict < HPS_OUTPUT_STRUCTURE; i++) {
 		p.place = hps_tree_place(b, i);
-		if (!hps_tree_find(a, p.place) && !skip_stamp_node(&p, &b->nodes[i], NULL, ret))
-			differs(ret, HPS_OUTPUT_STRUCTURE, p.place, hps_strdup("nothing"), show_kind(&b->nodes[i]));
+		if (!hps_tree_find(a, p.place))
+			hps_compare_place(&p, NULL, &b->nodes[i], tolerance, ret);
 	}
 }
 
@@ -454,9 +469,9 @@ static bool try_format(const struct hps_format *f, const struct hps_buf *a, cons
 	s = f->decode(b->data ? b->data : "", b->len, &y, &err_b);
 
 	if (r)
-		give_up(c, f, "the original's", &err_a);
+		give_up(c, f, "the first", &err_a);
 	else if (s)
-		give_up(c, f, "the rerun's", &err_b);
+		give_up(c, f, "the second", &err_b);
 	if (r && s)
 		return false;
 	c->format = f->name;

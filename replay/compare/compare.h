@@ -30,6 +30,9 @@ enum hps_mask hps_mask_number(enum hps_mask named, double x);	       /* what x i
 size_t hps_mask_at(const char *text, size_t len, size_t at, unsigned unmasked, enum hps_mask *ret);
 bool hps_mask_alike(enum hps_mask m, const char *a, size_t a_len, const char *b, size_t b_len); /* two stamps may stand for each other */
 char *hps_mask_path(const char *path); /* a file's path with the stamps in it replaced by "*": to pair files of two runs */
+bool hps_mask_names(unsigned unmasked); /* files are paired so */
+/* Enters path, which the map does not copy, under its name without stamps, with a number from the second of that name on. Called in the order of names. */
+void hps_mask_pair(struct hps_map *files, const char *path, unsigned unmasked);
 
 /* ---- tree.c: what a file says, format aside ---------------------------------------------------------------------------- */
 
@@ -69,6 +72,10 @@ struct hps_node {
 	struct hps_array array;
 	enum hps_mask stamp; /* the decoder knows it to be one */
 };
+struct hps_item { /* of a sequence */
+	size_t node;   /* its first */
+	size_t prefix; /* as many bytes of its places say which item it is */
+};
 struct hps_mapping { /* of a file; start is NULL when the bytes lie elsewhere */
 	const uint8_t *start;
 	size_t len;
@@ -77,12 +84,14 @@ struct hps_mapping { /* of a file; start is NULL when the bytes lie elsewhere */
 struct hps_tree {
 	struct hps_node *nodes;
 	size_t n, n_tokens;
+	struct hps_item *items; /* when it is a sequence: lines, rows, values; each node belongs to one */
+	size_t n_items;
 	struct hps_map places;
 	void **owned;
 	size_t n_owned;
 	struct hps_mapping mapping;
 };
-#define HPS_TREE_INIT { NULL, 0, 0, HPS_MAP_INIT, NULL, 0, { NULL, 0 } }
+#define HPS_TREE_INIT { NULL, 0, 0, NULL, 0, HPS_MAP_INIT, NULL, 0, { NULL, 0 } }
 
 void *hps_tree_keep(struct hps_tree *t, void *memory); /* freed with the tree; returns it */
 int hps_tree_add_text(struct hps_tree *t, const char *place, enum hps_text_type type, const char *text, size_t len,
@@ -91,6 +100,8 @@ int hps_tree_add_numbers(struct hps_tree *t, const char *place, bool scalar, con
 			 struct hps_error *err) HPS_MUST; /* copies the list of tokens */
 int hps_tree_add_array(struct hps_tree *t, const char *place, const struct hps_array *array, struct hps_error *err) HPS_MUST;
 void hps_tree_mark(struct hps_tree *t, enum hps_mask stamp); /* the node that was added last */
+void hps_tree_item(struct hps_tree *t, size_t prefix);	       /* what is added from here on is the next item, and has at least one node */
+size_t hps_tree_item_end(const struct hps_tree *t, size_t item); /* the first node that is no longer in it */
 const struct hps_node *hps_tree_find(const struct hps_tree *t, const char *place);
 const char *hps_tree_place(const struct hps_tree *t, size_t i); /* of nodes[i] */
 void hps_tree_release(struct hps_tree *t);
@@ -138,6 +149,7 @@ enum hps_output_verdict {
 	HPS_OUTPUT_IDENTICAL,	/* the same bytes */
 	HPS_OUTPUT_SAME_VALUES, /* other bytes that say the same: order of keys, spelling of numbers, packing */
 	HPS_OUTPUT_WITHIN,	/* numbers differ, within the declared tolerance */
+	HPS_OUTPUT_REORDERED,	/* the same lines, rows or values, in another order: not reproduced, but named */
 	HPS_OUTPUT_DIVERGED,	/* a value differs */
 	HPS_OUTPUT_STRUCTURE,	/* a value is missing or of another type or shape */
 	HPS_OUTPUT_OPAQUE,	/* the bytes differ, and no decoder reads both */
@@ -166,6 +178,7 @@ struct hps_comparison {
 	char *masked_first[HPS_MASK_N];
 };
 void hps_comparison_release(struct hps_comparison *c);
+void hps_mask_name_noted(struct hps_comparison *c, const char *path); /* mask.c: the second's name has other stamps; never IDENTICAL then */
 #define _cleanup_comparison_ _cleanup_(hps_comparison_release)
 
 struct hps_format {
@@ -176,7 +189,6 @@ struct hps_format {
 const struct hps_format *hps_format_at(size_t i);	     /* in the order in which they are tried; NULL at the end */
 const struct hps_format *hps_format_named(const char *name); /* NULL: none */
 json_t *hps_masked_json(const struct hps_comparison *c);     /* [{kind, count, first}] */
-#define HPS_COMPARE_MAX ((size_t)512 << 20)
 
 void hps_compare_trees(const struct hps_tree *a, const struct hps_tree *b, const struct hps_tolerance *tolerance, struct hps_comparison *ret);
 /* Bytes first; only when they differ the decoders, each in turn that fits both. Untrusted bytes are parsed here. */
@@ -187,14 +199,31 @@ void hps_compare_data(const char *path, const struct hps_buf *a, const struct hp
 void hps_compare_mapped(const char *path, const struct hps_buf *a, const struct hps_buf *b, const struct hps_mapping *of_a,
 			const struct hps_mapping *of_b, const struct hps_tolerance *tolerance, struct hps_comparison *ret);
 
+/* ---- compare.c, for sequence.c ------------------------------------------------------------------------------------------------ */
+
+struct hps_pair { /* two trees at one place */
+	const struct hps_tree *a, *b;
+	const char *place;
+	unsigned unmasked;
+};
+enum hps_mask hps_pair_mask(const struct hps_pair *p);			    /* what the name that the place ends in says */
+size_t hps_line_number(const char *text, size_t len, size_t at);	    /* length of the number at text[at], 0: none; none inside a word or a version */
+char *hps_node_show(const struct hps_node *n);
+/* One of a, b may be NULL: there is nothing. */
+void hps_compare_place(const struct hps_pair *p, const struct hps_node *a, const struct hps_node *b, const struct hps_tolerance *tolerance,
+		       struct hps_comparison *c);
+
+/* ---- sequence.c, align.c: what was put in or left out ------------------------------------------------------------------------- */
+
+void hps_compare_sequences(const struct hps_tree *a, const struct hps_tree *b, const struct hps_tolerance *tolerance, struct hps_comparison *ret);
+/* Pairs equal keys in rising order: match[i] becomes the index in b. It holds SIZE_MAX where nothing is paired yet; what is paired stays. */
+void hps_align(const uint64_t *a, size_t n_a, const uint64_t *b, size_t n_b, size_t *match);
+
 /* ---- confine.c ---------------------------------------------------------------------------------------------------------------- */
 
 /* From here on this process can only compute, read and write what it has open; memory (beside `mapped` bytes) and time are bounded. */
 int hps_confine_self(size_t mapped) HPS_MUST;
-/* hps_compare_data() in a process that can do nothing but compute; when that dies the output is opaque. */
-void hps_compare_confined(const char *path, const struct hps_buf *a, const struct hps_buf *b, const struct hps_tolerance *tolerance,
-			  struct hps_comparison *ret);
-/* The same for two plain files of any size. */
+/* Two plain files of any size, in a process that can do nothing but compute; when that dies the output is opaque. */
 void hps_compare_confined_fds(const char *path, int a, int b, const struct hps_tolerance *tolerance, struct hps_comparison *ret);
 
 /* ---- bytes.c: untrusted bytes ------------------------------------------------------------------------------------------------ */
@@ -365,7 +394,7 @@ struct hps_outputs {
 };
 void hps_outputs_release(struct hps_outputs *o);
 json_t *hps_outputs_json(const struct hps_outputs *o); /* docs/FORMATS.md, "Outputs" */
-void hps_report_outputs(const struct hps_outputs *o, FILE *out); /* for people */
+void hps_report_outputs(const struct hps_outputs *o, const char *second, FILE *out); /* for people; second: what the other side is called */
 
 /* ---- pairs.c, compare_command.c: hps-replay compare --------------------------------------------------------------------------------- */
 

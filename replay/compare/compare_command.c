@@ -33,7 +33,7 @@ static int print(const struct options *o, const struct hps_outputs *outputs, con
 		same = same && outputs->v[i].comparison.verdict <= HPS_OUTPUT_WITHIN;
 	if (!o->json) {
 		printf("%s\n", same ? "SAME" : "DIFFERENT");
-		hps_report_outputs(outputs, stdout);
+		hps_report_outputs(outputs, "second", stdout);
 		return !same;
 	}
 	j = answer(outputs, t, same);

@@ -81,6 +81,9 @@ static int add_cell(struct reader *r, struct hps_buf *cell)
 
 static int read_row(struct reader *r)
 {
+	_cleanup_free_ char *prefix = hps_format("row %zu", r->row + 1);
+
+	hps_tree_item(r->tree, strlen(prefix));
 	for (r->column = 0;; r->column++) {
 		_cleanup_buf_ struct hps_buf cell = HPS_BUF_INIT;
 		int s = read_cell(r, &cell);

@@ -326,11 +326,15 @@ static int read_document(struct reader *r)
 static int read_documents(struct reader *r)
 {
 	size_t n = 1;
-	int s = read_document(r);
+	int s;
+
+	hps_tree_item(r->tree, 0);
+	s = read_document(r);
 
 	for (skip_space(r); !s && r->at < r->len; skip_space(r)) {
 		cut_place(r, 0);
 		hps_buf_addf(&r->place, "value %zu ", ++n);
+		hps_tree_item(r->tree, r->place.len);
 		if (n > 2 || r->at == 0 || r->text[r->at - 1] == '\n')
 			s = read_document(r);
 		else

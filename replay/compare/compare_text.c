@@ -37,8 +37,10 @@ static int decode(const char *data, size_t len, struct hps_tree *ret, struct hps
 		const char *end = memchr(data + at, '\n', len - at);
 		size_t n = end ? (size_t)(end - data) - at : len - at;
 		_cleanup_free_ char *place = hps_format("line %zu", line);
-		int r = hps_tree_add_text(ret, place, HPS_TEXT_LINE, data + at, n, err);
+		int r;
 
+		hps_tree_item(ret, strlen(place));
+		r = hps_tree_add_text(ret, place, HPS_TEXT_LINE, data + at, n, err);
 		if (r)
 			return r;
 		at += n + 1;

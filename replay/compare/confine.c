@@ -210,16 +210,6 @@ static void compare_outside(const struct sides *s, struct hps_comparison *ret)
 		gave_no_answer(ret, pid < 0 ? "no process" : WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "its process ended");
 }
 
-void hps_compare_confined(const char *path, const struct hps_buf *a, const struct hps_buf *b, const struct hps_tolerance *tolerance,
-			  struct hps_comparison *ret)
-{
-	const struct sides s = { .path = path, .a = a, .b = b, .tolerance = tolerance };
-
-	*ret = (struct hps_comparison){ .verdict = HPS_OUTPUT_IDENTICAL };
-	if (a->len != b->len || (a->len && memcmp(a->data, b->data, a->len) != 0))
-		compare_outside(&s, ret);
-}
-
 static int map(int fd, struct hps_mapping *ret)
 {
 	struct stat st;

@@ -433,30 +433,154 @@ bool hps_mask_alike(enum hps_mask m, const char *a, size_t a_len, const char *b,
 	return a_len - i == b_len - j && !memcmp(a + i, b + j, a_len - i);
 }
 
+/* ---- names of files ---- */
+
+static bool take_all(struct text *t, const char *set, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!take_char(t, set))
+			return false;
+	return true;
+}
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+
+/* 09-46-21, as a step of its own or behind a date. */
+static bool take_dashed_clock(struct text *t)
+{
+	return take_digits(t, 2, 0, 23) && take_char(t, "-") && take_digits(t, 2, 0, 59) && take_char(t, "-") && take_digits(t, 2, 0, 60);
+}
+
+/* TensorBoard's runs/Nov26_09-46-21_host. */
+static bool take_run(struct text *t)
+{
+	if (!take_month(t) || !take_digits(t, 2, 1, 31) || !take_char(t, "_") || !take_dashed_clock(t))
+		return false;
+	if (take_char(t, "_"))
+		while (t->at < t->end && (isalnum((unsigned char)*t->at) || *t->at == '-'))
+			t->at++;
+	return true;
+}
+
+/* Seconds, milli-, micro- or nanoseconds since 1970, with a fraction perhaps. */
+static bool take_epoch(struct text *t)
+{
+	const char *start = t->at;
+	struct hps_token number;
+
+	skip_digits(t);
+	number = (struct hps_token){ start, (size_t)(t->at - start) };
+	if (number.len < 9 || number.len > 19 || !is_epoch(hps_number_value(&number)))
+		return false;
+	if (t->end - t->at > 3 && t->at[0] == '.' && isdigit((unsigned char)t->at[1])) {
+		t->at++;
+		skip_digits(t);
+	}
+	return true;
+}
+
+/* run-20261126_094621-1a2b3c4d and the run-1a2b3c4d.wandb in it. */
+static bool take_wandb(struct text *t)
+{
+	static const char *const start[] = { "run-" };
+	struct text back;
+
+	if (!take_word(t, start, ARRAY_SIZE(start)))
+		return false;
+	back = *t;
+	if (take_compact(&back) && take_char(&back, "-"))
+		*t = back;
+	return take_all(t, LOWER DIGITS, 8);
+}
+
+static bool take_hash(struct text *t) /* mlruns/0/<32 digits> */
+{
+	return take_all(t, "abcdef" DIGITS, 32);
+}
+
+static bool take_process(struct text *t)
+{
+	static const char *const start[] = { "pid" };
+
+	if (!take_word(t, start, ARRAY_SIZE(start)))
+		return false;
+	take_char(t, "-_.=");
+	if (!take_char(t, DIGITS))
+		return false;
+	skip_digits(t);
+	return true;
+}
+
+static bool take_temporary(struct text *t) /* Python's tempfile */
+{
+	static const char *const start[] = { "tmp" };
+
+	return take_word(t, start, ARRAY_SIZE(start)) && take_all(t, LOWER DIGITS "_", 8);
+}
+
+static bool take_name_stamp(struct text *t)
+{
+	static bool (*const forms[])(struct text *) = { take_compact, take_date, take_run, take_dashed_clock, take_uuid, take_wandb, take_hash, take_epoch, take_process, take_temporary };
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		struct text back = *t;
+
+		if (forms[i](&back) && (back.at == back.end || !isalnum((unsigned char)*back.at))) {
+			*t = back;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* events.out.tfevents.1764139647.host.1234.0 holds time, host and process. */
 char *hps_mask_path(const char *path)
 {
 	static const char events[] = "events.out.tfevents.";
-	const char *at = strstr(path, events);
 	_cleanup_buf_ struct hps_buf b = HPS_BUF_INIT;
 	size_t len = strlen(path);
 
-	if (at) {
-		hps_buf_add(&b, path, (size_t)(at - path) + strlen(events));
-		hps_buf_adds(&b, "*");
-		return hps_buf_take(&b);
-	}
 	for (size_t i = 0; i < len;) {
 		struct text t = { path + i, path + len };
-		bool boundary = !i || !isalnum((unsigned char)path[i - 1]), found = boundary && (take_compact(&t) || (t.at = path + i, take_date(&t)) || (t.at = path + i, take_uuid(&t)));
 
-		if (found)
+		if (!strncmp(path + i, events, strlen(events))) {
+			hps_buf_addf(&b, "%s*", events);
+			i += strlen(events) + strcspn(path + i + strlen(events), "/");
+		} else if ((!i || !isalnum((unsigned char)path[i - 1])) && take_name_stamp(&t)) {
 			hps_buf_adds(&b, "*");
-		else
-			hps_buf_addc(&b, path[i]);
-		i = found ? (size_t)(t.at - path) : i + 1;
+			i = (size_t)(t.at - path);
+		} else {
+			hps_buf_addc(&b, path[i++]);
+		}
 	}
 	return hps_buf_take(&b);
+}
+
+bool hps_mask_names(unsigned unmasked)
+{
+	return !(unmasked & (HPS_MASK_BIT(HPS_MASK_TIME) | HPS_MASK_BIT(HPS_MASK_ID)));
+}
+
+void hps_mask_pair(struct hps_map *files, const char *path, unsigned unmasked)
+{
+	_cleanup_free_ char *name = hps_mask_names(unmasked) ? hps_mask_path(path) : hps_strdup(path), *numbered = NULL;
+	void **slot = hps_map_slot(files, name);
+
+	for (size_t n = 2; *slot; n++) { /* names come sorted: the n-th here is the n-th there */
+		free(numbered);
+		numbered = hps_format("%s #%zu", name, n);
+		slot = hps_map_slot(files, numbered);
+	}
+	*slot = (void *)(uintptr_t)path;
+}
+
+void hps_mask_name_noted(struct hps_comparison *c, const char *path)
+{
+	if (c->verdict == HPS_OUTPUT_IDENTICAL)
+		c->verdict = HPS_OUTPUT_SAME_VALUES;
+	if (!c->masked[HPS_MASK_PATH]++)
+		c->masked_first[HPS_MASK_PATH] = hps_format("name: %s", path);
 }
 
 json_t *hps_masked_json(const struct hps_comparison *c)

@@ -13,25 +13,11 @@
 #define FILES_MAX 100000
 #define DEPTH_MAX 64
 
-struct listing { /* of one side: the name that pairs → the file's own name */
-	struct hps_map files;
+struct listing { /* of one side */
+	struct hps_strv paths;
+	struct hps_map files; /* the name that pairs → the file's own name */
 	unsigned unmasked;
-	size_t n;
 };
-
-static void list_file(struct listing *l, const char *path)
-{
-	bool own = l->unmasked & (HPS_MASK_BIT(HPS_MASK_TIME) | HPS_MASK_BIT(HPS_MASK_ID));
-	_cleanup_free_ char *name = own ? hps_strdup(path) : hps_mask_path(path), *numbered = NULL;
-	void **slot = hps_map_slot(&l->files, name);
-
-	for (size_t n = 2; *slot; n++) { /* names come sorted: the n-th here is the n-th there */
-		free(numbered);
-		numbered = hps_format("%s #%zu", name, n);
-		slot = hps_map_slot(&l->files, numbered);
-	}
-	*slot = hps_strdup(path);
-}
 
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
@@ -56,12 +42,12 @@ static int list_below(struct listing *l, int root_fd, const char *path, unsigned
 
 		if (!r && fstatat(root_fd, below, &st, AT_SYMLINK_NOFOLLOW))
 			r = hps_error_set(err, HPS_E_NOTFOUND, "looking at '%s': %s", below, strerror(errno));
-		else if (!r && (++l->n > FILES_MAX || depth > DEPTH_MAX))
+		else if (!r && (l->paths.n >= FILES_MAX || depth > DEPTH_MAX))
 			r = hps_error_set(err, HPS_E_LIMIT, "listing '%s': more than %d files, or too deep", path, FILES_MAX);
 		else if (!r && S_ISDIR(st.st_mode))
 			r = list_below(l, root_fd, below, depth + 1, err);
 		else if (!r)
-			list_file(l, below);
+			hps_strv_add(&l->paths, below);
 		free(entries[i]);
 	}
 	free(entries);
@@ -136,33 +122,43 @@ static void compare_pair(int a_fd, const char *a_path, int b_fd, const char *b_p
 		hps_compare_confined_fds(a_path, a, b, t, c);
 }
 
-static void free_values(struct hps_map *m)
+static int list(struct listing *l, int root_fd, struct hps_error *err)
 {
-	for (size_t i = 0; i < m->n; i++)
-		free(m->items[i].value);
-	hps_map_release(m);
+	int r = list_below(l, root_fd, "", 0, err);
+
+	for (size_t i = 0; !r && i < l->paths.n; i++)
+		hps_mask_pair(&l->files, l->paths.v[i], l->unmasked);
+	return r;
+}
+
+static void release(struct listing *l)
+{
+	hps_map_release(&l->files);
+	hps_strv_release(&l->paths);
 }
 
 static int compare_directories(int a, int b, const struct hps_tolerance *t, struct hps_outputs *ret, struct hps_error *err)
 {
 	struct listing x = { .unmasked = t->unmasked }, y = { .unmasked = t->unmasked };
-	int r = list_below(&x, a, "", 0, err);
+	int r = list(&x, a, err);
 
-	r = r ? r : list_below(&y, b, "", 0, err);
+	r = r ? r : list(&y, b, err);
 	for (size_t i = 0; !r && i < x.files.n; i++) {
 		const char *own = x.files.items[i].value, *other = hps_map_get(&y.files, x.files.items[i].key);
 		struct hps_comparison *c = add(ret, own);
 
 		if (other)
 			compare_pair(a, own, b, other, t, c);
-		else
+		if (other && strcmp(own, other) != 0)
+			hps_mask_name_noted(c, other);
+		if (!other)
 			c->verdict = HPS_OUTPUT_MISSING;
 	}
 	for (size_t i = 0; !r && i < y.files.n; i++)
 		if (!hps_map_get(&x.files, y.files.items[i].key))
 			add(ret, y.files.items[i].value)->verdict = HPS_OUTPUT_EXTRA;
-	free_values(&x.files);
-	free_values(&y.files);
+	release(&x);
+	release(&y);
 	return r;
 }
 

@@ -15,13 +15,13 @@ void hps_outputs_release(struct hps_outputs *o)
 	*o = (struct hps_outputs){ NULL, 0 };
 }
 
-static char *describe(const struct hps_comparison *c)
+static char *describe(const struct hps_comparison *c, const char *second)
 {
 	if (c->place && c->verdict == HPS_OUTPUT_WITHIN)
 		return hps_format("%llu of %llu values differ, scaled maximum %.3g", (unsigned long long)c->n_different, (unsigned long long)c->n_values,
 				  c->scaled_max);
 	if (c->place)
-		return hps_format("at %s: '%s', rerun '%s'", c->place, c->original, c->rerun);
+		return hps_format("at %s: '%s', %s '%s'", c->place, c->original, second, c->rerun);
 	if (!c->note)
 		for (enum hps_mask m = 0; m < HPS_MASK_N; m++)
 			if (c->masked[m])
@@ -29,7 +29,7 @@ static char *describe(const struct hps_comparison *c)
 	return hps_strdup(c->note ? c->note : "");
 }
 
-void hps_report_outputs(const struct hps_outputs *o, FILE *out)
+void hps_report_outputs(const struct hps_outputs *o, const char *second, FILE *out)
 {
 	struct hps_table t = { .cells = HPS_STRV_INIT, .columns = 3 };
 
@@ -40,7 +40,7 @@ void hps_report_outputs(const struct hps_outputs *o, FILE *out)
 	hps_table_cell(&t, "VERDICT");
 	hps_table_cell(&t, "");
 	for (size_t i = 0; i < o->n; i++) {
-		_cleanup_free_ char *text = describe(&o->v[i].comparison);
+		_cleanup_free_ char *text = describe(&o->v[i].comparison, second);
 
 		hps_table_cell(&t, o->v[i].path);
 		hps_table_cell(&t, hps_output_verdict_name(o->v[i].comparison.verdict));

@@ -82,6 +82,17 @@ void hps_tree_mark(struct hps_tree *t, enum hps_mask stamp)
 	t->nodes[t->n - 1].stamp = stamp;
 }
 
+void hps_tree_item(struct hps_tree *t, size_t prefix)
+{
+	t->items = hps_grow(t->items, t->n_items, sizeof *t->items);
+	t->items[t->n_items++] = (struct hps_item){ t->n, prefix };
+}
+
+size_t hps_tree_item_end(const struct hps_tree *t, size_t item)
+{
+	return item + 1 < t->n_items ? t->items[item + 1].node : t->n;
+}
+
 const struct hps_node *hps_tree_find(const struct hps_tree *t, const char *place)
 {
 	size_t index = (size_t)hps_map_get(&t->places, place);
@@ -100,6 +111,7 @@ void hps_tree_release(struct hps_tree *t)
 		free(t->owned[i]);
 	free(t->owned);
 	free(t->nodes);
+	free(t->items);
 	hps_map_release(&t->places);
 	*t = (struct hps_tree)HPS_TREE_INIT;
 }

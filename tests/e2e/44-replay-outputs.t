@@ -58,6 +58,32 @@ ok "opaque: recorded" record -- sh -c 'if sh isrerun; then printf "\377\0a"; els
 replay "bytes that nobody reads" 1 DIVERGED
 is "opaque: verdict and place" "$(of blob verdict) $(of blob place)" "OPAQUE byte 2"
 
+cat >run.sh <<'S'
+d=runs/$(date +%b%d_%H-%M-%S)_box
+mkdir -p $d
+echo '{"loss": 0.5}' >$d/log_$(date +%s).json
+ln -s $(basename $d) runs/latest
+S
+ok "run named by its time: recorded" record -- sh run.sh
+sleep 1.1
+replay "a run that is named by its time" 0 REPRODUCED-VALUES
+is "named by its time: every name that differs is listed" "$(json "$T/out" "[(o['verdict'], [m['kind'] for m in o.get('masked', [])]) for o in j['outputs'] if 'Nov' in o['path'] or '20' in o['path'] or 'latest' in o['path'] or '_box' in o['path']][-1:]")" \
+	"[('SAME-VALUES', ['path'])]"
+replay "named by its time, and that counts" 1 DIVERGED --no-mask time
+
+if [ -n "${HPS_TEST_FULL:-}" ]; then
+	cat >large.py <<'S'
+import numpy as np, sys
+w = np.zeros(70_000_000)
+w[-1] = 1.0000001 if "hps-replay" in open("/proc/1/comm").read() else 1
+np.save("large.npy", w)
+S
+	ok "large: recorded" record -- /usr/bin/python3 large.py
+	replay "560 MB that differ in one value" 0 REPRODUCED-WITHIN --rtol 1e-6
+	is "large: the place" "$(of large.npy place)" "[69999999]"
+	rm -f large.npy
+fi
+
 record -- sh -c 'sh isrerun && exit 7; echo x >y; exit 3'
 replay "another exit status" 4 FAILED-REPLAY
 like "another exit status: said" "$(json "$T/out" "j['reason']")" "had ended with status 3, the rerun ended with status 7"

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <zlib.h>
 
 static const struct hps_tolerance bits = { 0, 0, false, NULL, NULL, 0 };
@@ -142,8 +143,8 @@ static void test_csv(void **state)
 	(void)state;
 	expect("a.csv", "epoch,acc\n0,0.5\n1,0.75\n", "\"epoch\",\"acc\"\r\n0,0.5\r\n1,0.75\r\n", &bits, HPS_OUTPUT_SAME_VALUES, NULL, NULL, NULL);
 	expect("a.csv", "epoch,acc\n0,0.5\n1,0.75\n", "epoch,acc\n0,0.5\n1,0.76\n", &bits, HPS_OUTPUT_DIVERGED, "row 3, column 2 'acc'", "0.75", "0.76");
-	expect("a.csv", "e,a\n0,0.5\n1,0.75\n", "e,a\n1,0.75\n0,0.5\n", &bits, HPS_OUTPUT_DIVERGED, "row 2, column 1 'e'", "0", "1");
-	expect("a.csv", "e,a\n0,0.5\n", "e,a\n0,0.5\n1,1\n", &bits, HPS_OUTPUT_STRUCTURE, "row 3, column 1 'e'", "nothing", "text");
+	expect("a.csv", "e,a\n0,0.5\n1,0.75\n", "e,a\n1,0.75\n0,0.5\n", &bits, HPS_OUTPUT_REORDERED, "row 2", "0, 0.5", "1, 0.75");
+	expect("a.csv", "e,a\n0,0.5\n", "e,a\n0,0.5\n1,1\n", &bits, HPS_OUTPUT_STRUCTURE, "row 3, column 1 'e'", "nothing", "1");
 	expect("a.csv", "e,a\n0,0.5\n", "e,a\n0,0.50000001\n", &near, HPS_OUTPUT_WITHIN, NULL, NULL, NULL);
 	expect("a.csv", "v\n1.10\n", "v\n1.1\n", &bits, HPS_OUTPUT_DIVERGED, "row 2, column 1 'v'", "1.10", "1.1");
 	expect("a.csv", "a\n\"x\"\"y\"\n", "a\nx\"y\n", &bits, HPS_OUTPUT_SAME_VALUES, NULL, NULL, NULL);
@@ -162,6 +163,103 @@ static void test_text(void **state)
 	expect("log", "a\n", "a", &bits, HPS_OUTPUT_STRUCTURE, "line 2", "text", "nothing");
 	expect("x.bin", "\xff\xfe" "a", "\xff\xfe" "b", &bits, HPS_OUTPUT_OPAQUE, "byte 2", "0x61 of 3 bytes", "0x62 of 3 bytes");
 	expect("x.bin", "\xff\xfe" "a", "\xff\xfe", &bits, HPS_OUTPUT_OPAQUE, "byte 2", "0x61 of 3 bytes", "the end (2 bytes)");
+}
+
+/* ---- sequences ---- */
+
+/* How many differ, and what the verdict is. */
+static void expect_different(const char *path, const char *a, const char *b, enum hps_output_verdict verdict, const char *place, uint64_t n_different)
+{
+	_cleanup_buf_ struct hps_buf x = bytes_of(a, strlen(a)), y = bytes_of(b, strlen(b));
+	_cleanup_comparison_ struct hps_comparison c = compare(path, &x, &y, &bits);
+
+	if (c.verdict != verdict || c.n_different != n_different || strcmp(c.place, place) != 0)
+		print_error("%s: '%s' against '%s': %s, %llu differ, first %s\n", path, a, b, hps_output_verdict_name(c.verdict), (unsigned long long)c.n_different, c.place);
+	assert_int_equal(c.verdict, verdict);
+	assert_int_equal(c.n_different, n_different);
+	assert_string_equal(c.place, place);
+}
+
+/* Once every line behind one that was put in differed. */
+static void test_a_line_put_in_is_one_difference(void **state)
+{
+	(void)state;
+	expect_different("log", "a\nb\nc\nd\n", "a\nb\nwarning\nc\nd\n", HPS_OUTPUT_STRUCTURE, "line 3", 1);
+	expect_different("log", "a\nb\nwarning\nc\nd\n", "a\nb\nc\nd\n", HPS_OUTPUT_STRUCTURE, "line 3", 1);
+	expect_different("log", "e 1 l 0.5\ne 2 l 0.25\ne 3 l 0.125\n", "start\ne 1 l 0.5\ne 2 l 0.26\ne 3 l 0.125\n", HPS_OUTPUT_STRUCTURE, "line 1", 2);
+	expect_different("log", "e 1 l 0.5\ne 2 l 0.25\ne 3 l 0.125\nend\n", "w\ne 1 l 0.6\ne 2 l 0.26\nw\ne 3 l 0.126\nend\n", HPS_OUTPUT_STRUCTURE, "line 1", 5);
+	expect_different("log", "same\nsame\nsame\n", "same\nsame\nsame\nsame\n", HPS_OUTPUT_STRUCTURE, "line 4", 1);
+	expect_different("log", "a\nb\nc\n", "a\nx\nc\n", HPS_OUTPUT_DIVERGED, "line 2", 1);
+	expect_different("a.csv", "e,a\n0,0.5\n1,0.75\n2,0.5\n", "e,a\n0,0.5\n9,9\n1,0.75\n2,0.5\n", HPS_OUTPUT_STRUCTURE, "row 3, column 1 'e'", 1);
+	expect_different("l.jsonl", "{\"e\":0}\n{\"e\":1}\n{\"e\":2}\n", "{\"e\":0}\n{\"e\":2}\n", HPS_OUTPUT_STRUCTURE, "value 2 /e", 1);
+}
+
+static void test_another_order_has_a_name(void **state)
+{
+	(void)state;
+	expect_different("log", "a\nb\nc\nd\n", "a\nc\nb\nd\n", HPS_OUTPUT_REORDERED, "line 2", 2);
+	expect_different("l.jsonl", "{\"e\":0,\"l\":1}\n{\"e\":1,\"l\":2}\n", "{\"l\":2.0,\"e\":1}\n{\"e\":0,\"l\":1}\n", HPS_OUTPUT_REORDERED, "top", 2);
+	expect_different("log", "2026-11-26 06:47:27 a\n2026-11-26 06:47:28 b\n", "2026-11-27 06:47:27 b\n2026-11-27 06:47:28 a\n", HPS_OUTPUT_REORDERED, "line 1", 2);
+	expect_different("log", "a\nb\nb\n", "b\na\na\n", HPS_OUTPUT_STRUCTURE, "line 1", 3); /* not as often */
+	expect("a.csv", "k,v\n1,2\n3,4\n", "k,v\n3,2\n1,4\n", &bits, HPS_OUTPUT_DIVERGED, NULL, NULL, NULL); /* cells are no rows */
+}
+
+static void test_align(void **state)
+{
+	static const struct {
+		const char *a, *b, *partners; /* partners: of each of a, '-' for none */
+	} cases[] = {
+		{ "abc", "abc", "abc" }, { "abc", "xabc", "abc" }, { "abcd", "abd", "ab-d" }, { "", "abc", "" },  { "abc", "", "---" },
+		{ "aaab", "aab", "aa-b" }, { "abcabc", "abc", "abc---" }, { "xaybzc", "abc", "-a-b-c" }, { "abc", "cab", "ab-" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t a[16] = { 0 }, b[16] = { 0 };
+		size_t match[16], n = strlen(cases[i].a), m = strlen(cases[i].b), last = 0;
+
+		for (size_t k = 0; k < n; k++) {
+			a[k] = (uint64_t)cases[i].a[k];
+			match[k] = SIZE_MAX;
+		}
+		for (size_t k = 0; k < m; k++)
+			b[k] = (uint64_t)cases[i].b[k];
+		hps_align(a, n, b, m, match);
+		for (size_t k = 0; k < n; k++) {
+			assert_true((match[k] == SIZE_MAX) == (cases[i].partners[k] == '-'));
+			if (match[k] == SIZE_MAX)
+				continue;
+			assert_true(match[k] >= last && match[k] < m && a[k] == b[match[k]]);
+			last = match[k] + 1;
+		}
+	}
+}
+
+static void test_names_with_stamps(void **state)
+{
+	static const char *const alike[][2] = {
+		{ "/w/runs/Nov26_09-46-21_box/events.out.tfevents.1764150381.box.4711.0", "/w/runs/Nov27_10-00-00_other/events.out.tfevents.1764236400.other.12.0" },
+		{ "outputs/2026-11-26/09-46-21/x.log", "outputs/2026-11-27/23-59-59/x.log" },
+		{ "wandb/run-20261126_094621-1a2b3c4d/run-1a2b3c4d.wandb", "wandb/run-20261127_000000-zz99yy88/run-zz99yy88.wandb" },
+		{ "mlruns/0/0123456789abcdef0123456789abcdef/metrics/loss", "mlruns/0/fedcba98765432100123456789abcdef/metrics/loss" },
+		{ "ckpt_1764150381.25.pt", "ckpt_1764150399.5.pt" },
+		{ "log.pid-12.txt", "log.pid-4711.txt" },
+		{ "/tmp/tmpab12_x9z/x", "/tmp/tmpzz00aa11/x" },
+	};
+	static const char *const other[][2] = { { "epoch-1.pt", "epoch-2.pt" }, { "fold_10.csv", "fold_11.csv" }, { "model-0001000000.pt", "model-0002000000.pt" },
+						{ "tmpfiles", "tmpfilez" }, { "seed-12345678", "seed-87654321" }, { "v1.2.3", "v1.2.4" } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(alike); i++) {
+		_cleanup_free_ char *a = hps_mask_path(alike[i][0]), *b = hps_mask_path(alike[i][1]);
+
+		assert_string_equal(a, b);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(other); i++) {
+		_cleanup_free_ char *a = hps_mask_path(other[i][0]), *b = hps_mask_path(other[i][1]);
+
+		assert_string_not_equal(a, b);
+	}
 }
 
 /* ---- npy ---- */
@@ -442,13 +540,23 @@ static void test_zip_hostile(void **state)
 
 /* ---- confined ---- */
 
+static int memory_file(const struct hps_buf *b)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	assert_true(fd >= 0 && !hps_write_all(fd, b->data, b->len));
+	return fd;
+}
+
 static void test_confined_says_the_same(void **state)
 {
 	_cleanup_buf_ struct hps_buf a = bytes_of("{\"a\":[1,2.5],\"b\":\"x\"}", 21), b = bytes_of("{\"a\":[1,2.75],\"b\":\"x\"}", 22);
 	_cleanup_comparison_ struct hps_comparison free_one = compare("m.json", &a, &b, &bits), c = { 0 };
 
+	_cleanup_fd_ int x = memory_file(&a), y = memory_file(&b);
+
 	(void)state;
-	hps_compare_confined("m.json", &a, &b, &bits, &c);
+	hps_compare_confined_fds("m.json", x, y, &bits, &c);
 	assert_int_equal(c.verdict, free_one.verdict);
 	assert_string_equal(c.format, "json");
 	assert_string_equal(c.place, "/a[1]");
@@ -642,6 +750,10 @@ int main(void)
 		cmocka_unit_test(test_json_is_bounded),
 		cmocka_unit_test(test_csv),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_a_line_put_in_is_one_difference),
+		cmocka_unit_test(test_another_order_has_a_name),
+		cmocka_unit_test(test_align),
+		cmocka_unit_test(test_names_with_stamps),
 		cmocka_unit_test(test_npy),
 		cmocka_unit_test(test_npy_objects_stay_bytes),
 		cmocka_unit_test(test_npy_hostile),
