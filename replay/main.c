@@ -302,7 +302,7 @@ static const struct hps_command command_plan = { "plan", "[options] ID|BUNDLE", 
 
 int main(int argc, char **argv)
 {
-	const struct hps_command commands[] = { command, command_plan, hps_command_pack, hps_command_unpack, hps_command_compare, hps_command_explain, hps_command_declare };
+	const struct hps_command commands[] = { command, command_plan, hps_command_pack, hps_command_unpack, hps_command_compare, hps_command_explain, hps_command_declare, hps_command_verdicts, hps_command_recipe };
 	const struct hps_program program = { "hps-replay", "rebuild, rerun and judge a recorded trial", commands, ARRAY_SIZE(commands) };
 
 	return hps_main(&program, argc, argv);
