@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -95,7 +96,11 @@ static int send_files(struct archive *a, const struct hps_archive *wanted, int o
 	while (!r && (status = archive_read_next_header(a, &e)) == ARCHIVE_OK) {
 		_cleanup_free_ char *path = archive_entry_pathname(e) ? absolute(archive_entry_pathname(e)) : NULL;
 
-		if (path && archive_entry_filetype(e) == AE_IFREG && !archive_entry_hardlink(e) && archive_entry_size_is_set(e) && wanted->wants(wanted->arg, path))
+		bool plain = path && archive_entry_filetype(e) == AE_IFREG && !archive_entry_hardlink(e) && archive_entry_size_is_set(e);
+
+		if (!plain && wanted->plain)
+			return -EBADMSG;
+		if (plain && wanted->wants(wanted->arg, path))
 			r = send_file(a, path, (uint64_t)archive_entry_size(e), out);
 	}
 	return r ? r : status == ARCHIVE_EOF ? 0 : -EBADMSG;
@@ -125,6 +130,10 @@ static int child(int fd, const struct hps_archive *wanted, int out)
 	struct input in = { .fd = fd };
 	struct archive *a;
 
+#ifndef __SANITIZE_ADDRESS__
+	if (wanted->memory)
+		(void)!setrlimit(RLIMIT_DATA, &(struct rlimit){ wanted->memory, wanted->memory });
+#endif
 	if (hps_confine_self(0))
 		return 120;
 	a = open_archive(&in, wanted->package);
@@ -152,15 +161,47 @@ static bool read_exactly(int fd, void *to, size_t len)
 	return true;
 }
 
+/* The content goes on into memory, or into a file when `to` is one. */
+static int take_content(int fd, const char *path, uint64_t size, int to, struct hps_buf *content, struct hps_error *err)
+{
+	char block[BLOCK];
+
+	for (uint64_t left = size; left;) {
+		size_t n = left < sizeof block ? left : sizeof block;
+
+		if (!read_exactly(fd, block, n))
+			return hps_error_set(err, HPS_E_FORMAT, "it ends in the middle of '%s'", path);
+		if (to < 0)
+			hps_buf_add(content, block, n);
+		else if (hps_write_all(to, block, n))
+			return hps_error_errno(err, "unpacking '%s'", path);
+		left -= n;
+	}
+	return 0;
+}
+
+static int take_frame(int fd, const struct hps_archive *wanted, const char *path, uint64_t size, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf content = HPS_BUF_INIT;
+	_cleanup_free_ char *name = wanted->spool && size > HPS_ARCHIVE_MEMORY_MAX ? hps_format("%s/.spool.XXXXXX", wanted->spool) : NULL;
+	_cleanup_fd_ int to = name ? mkostemp(name, O_CLOEXEC) : -1;
+	int r;
+
+	if (name && (to < 0 || unlink(name)))
+		return hps_error_errno(err, "making '%s'", name);
+	r = take_content(fd, path, size, to, &content, err);
+	if (!r)
+		r = to < 0 ? wanted->take(wanted->arg, path, &content, err) : wanted->take_file(wanted->arg, path, to, size, err);
+	return r;
+}
+
 static int take_frames(int fd, const struct hps_archive *wanted, struct hps_error *err)
 {
 	struct frame f;
 	int r = 0;
 
 	while (!r && read_exactly(fd, &f, sizeof f)) {
-		_cleanup_buf_ struct hps_buf content = HPS_BUF_INIT;
 		_cleanup_free_ char *path = f.path_len < 4096 ? hps_alloc(f.path_len + 1) : NULL;
-		char block[BLOCK];
 		uint64_t most;
 
 		if (!path || !read_exactly(fd, path, f.path_len))
@@ -168,15 +209,7 @@ static int take_frames(int fd, const struct hps_archive *wanted, struct hps_erro
 		most = wanted->limit ? wanted->limit(wanted->arg, path) : HPS_ARCHIVE_FILE_MAX;
 		if (f.size > most)
 			return hps_error_set(err, HPS_E_LIMIT, "'%s' in it is larger than %llu bytes", path, (unsigned long long)most);
-		for (uint64_t left = f.size; left;) {
-			size_t n = left < sizeof block ? left : sizeof block;
-
-			if (!read_exactly(fd, block, n))
-				return hps_error_set(err, HPS_E_FORMAT, "it ends in the middle of '%s'", path);
-			hps_buf_add(&content, block, n);
-			left -= n;
-		}
-		r = wanted->take(wanted->arg, path, &content, err);
+		r = take_frame(fd, wanted, path, f.size, err);
 	}
 	return r;
 }

@@ -9,21 +9,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LIST_MAX ((size_t)256 << 20)
-#define FILES_MAX 1000000
+#define READER_MEMORY ((size_t)64 << 20)
 
-struct listed {
-	uint64_t size;
-	struct hps_digest digest;
-	bool seen;
-};
 struct unpack {
 	const struct hps_unpack_options *o;
 	char *dir; /* the quarantine */
 	struct hps_objects *objects;
-	struct listed *files;
-	size_t n_files, n_seen;
-	struct hps_map names;	/* struct listed * */
+	struct hps_bundle_list list;
+	size_t n_seen;
+	uint64_t list_max;
 	struct hps_map allowed; /* hex digests that the record names; value: true for a manifest */
 	bool has_list, is_proven;
 };
@@ -33,62 +27,12 @@ static int hostile(struct hps_error *err, const char *name, const char *what)
 	return hps_error_set(err, HPS_E_DAMAGED, "unpacking: '%s' %s", name, what);
 }
 
-/* ---- the list ---- */
-
-static bool is_evidence(const char *name)
-{
-	const char *file = name + strlen("evidence/");
-
-	return !strncmp(name, "evidence/", 9) && *file && *file != '.' && strlen(file) < 100 &&
-	       !file[strspn(file, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")];
-}
-
-/* objects/ab/cdef…: ret_hex is 65 bytes. */
-static bool is_object(const char *name, char *ret_hex)
-{
-	struct hps_digest d;
-
-	if (strncmp(name, "objects/", 8) != 0 || strlen(name) != 8 + 2 + 1 + 62 || name[10] != '/')
-		return false;
-	memcpy(ret_hex, name + 8, 2);
-	memcpy(ret_hex + 2, name + 11, 63);
-	return !hps_digest_parse(ret_hex, &d);
-}
-
 static int read_list(struct unpack *u, const struct hps_buf *text, struct hps_error *err)
 {
-	_cleanup_json_ json_t *j = NULL;
-	const json_t *list, *item;
-	uint64_t total = 0;
-	size_t i;
-	int r = hps_json_parse(text->data ? text->data : "", text->len, &j, err);
+	int r = hps_bundle_list_read(text->data ? text->data : "", text->len, u->o->max_bytes, &u->list, err);
 
-	list = hps_json_at(j, "files", NULL);
-	if (r || !hps_json_text(j, "schema") || strcmp(hps_json_text(j, "schema"), "hps.bundle/1") != 0 || !json_is_array(list))
-		return hostile(err, "bundle.json", "is no list of a bundle");
-	if (json_array_size(list) > FILES_MAX)
-		return hostile(err, "bundle.json", "lists too many files");
-	u->files = hps_alloc((json_array_size(list) + 1) * sizeof *u->files);
-	json_array_foreach((json_t *)(uintptr_t)list, i, item) {
-		const char *name = hps_json_text(item, "name"), *hex = hps_json_text(item, "sha256");
-		int64_t size = hps_json_int(item, "size", -1);
-		struct listed *l = &u->files[u->n_files++];
-		char object[HPS_DIGEST_HEX];
-		void **slot;
-
-		if (!name || !hex || size < 0 || (uint64_t)size > HPS_ARCHIVE_FILE_MAX || hps_digest_parse(hex, &l->digest) ||
-		    (!is_evidence(name) && !(is_object(name, object) && !strcmp(object, hex)) && strcmp(name, "seed") != 0))
-			return hostile(err, name ? name : "bundle.json", "is no name or size that a bundle may have");
-		l->size = (uint64_t)size;
-		total += l->size;
-		slot = hps_map_slot(&u->names, name);
-		if (*slot)
-			return hostile(err, name, "is listed twice");
-		*slot = l;
-	}
-	u->has_list = true;
-	return total <= u->o->max_bytes ? 0 : hps_error_set(err, HPS_E_LIMIT, "unpacking: its %llu bytes are more than the limit of %llu (--max-bytes)",
-							    (unsigned long long)total, (unsigned long long)u->o->max_bytes);
+	u->has_list = !r;
+	return r ? hps_error_prefix(err, "unpacking") : 0;
 }
 
 /* ---- the evidence ---- */
@@ -152,8 +96,23 @@ static int allow_items(struct unpack *u, const struct hps_buf *text, struct hps_
 	return r;
 }
 
-static int take_object(struct unpack *u, const char *hex, struct hps_buf *content, struct hps_error *err)
+struct content { /* in memory, or in a file */
+	const struct hps_buf *memory;
+	int fd;
+	uint64_t size;
+};
+
+/* Its text, for what has to be in memory; `own` is room for it. */
+static int in_memory(const struct content *c, struct hps_buf *own, const struct hps_buf **ret, struct hps_error *err)
 {
+	*ret = c->memory ? c->memory : own;
+	return c->memory ? 0 : lseek(c->fd, 0, SEEK_SET) < 0 ? hps_error_errno(err, "unpacking") : hps_file_read_fd(c->fd, HPS_JSON_MAX, own, err);
+}
+
+static int take_object(struct unpack *u, const char *hex, const struct hps_digest *expected, const struct content *c, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf own = HPS_BUF_INIT;
+	const struct hps_buf *text;
 	const void *named;
 	struct hps_digest d;
 	int r = u->is_proven ? 0 : prove(u, err);
@@ -163,34 +122,69 @@ static int take_object(struct unpack *u, const char *hex, struct hps_buf *conten
 	named = hps_map_get(&u->allowed, hex);
 	if (!named)
 		return hostile(err, hex, "is an object that the record does not name");
-	r = hps_objects_put(u->objects, content->data ? content->data : "", content->len, &d, err);
-	return r || named != (const void *)u ? r : allow_items(u, content, err);
+	if (c->memory)
+		r = hps_objects_put(u->objects, c->memory->data ? c->memory->data : "", c->memory->len, &d, err);
+	else
+		r = hps_objects_put_fd(u->objects, c->fd, expected, &d, NULL, err);
+	if (r || named != (const void *)u)
+		return r;
+	r = in_memory(c, &own, &text, err);
+	return r ? r : allow_items(u, text, err);
+}
+
+static int take_content(struct unpack *u, const char *name, const struct content *c, struct hps_error *err)
+{
+	struct hps_bundle_file *l = hps_map_get(&u->list.names, name);
+	_cleanup_buf_ struct hps_buf own = HPS_BUF_INIT;
+	_cleanup_free_ char *to = NULL;
+	const struct hps_buf *text;
+	char hex[HPS_DIGEST_HEX];
+	struct hps_digest d;
+	int r = 0;
+
+	if (!l || l->seen)
+		return hostile(err, name, l ? "comes twice" : "is not in the list");
+	if (c->memory)
+		hps_digest_of(c->memory->data ? c->memory->data : "", c->memory->len, &d);
+	else
+		r = hps_digest_fd(c->fd, &d, NULL, err);
+	if (!r && (c->size != l->size || !hps_digest_equal(&d, &l->digest)))
+		return hostile(err, name, "is not what the list says");
+	l->seen = true;
+	u->n_seen++;
+	if (r || hps_bundle_object(name, hex))
+		return r ? r : take_object(u, hex, &l->digest, c, err);
+	if (u->is_proven)
+		return hostile(err, name, "comes after the first object");
+	to = hps_format("%s/%s", u->dir, name);
+	r = in_memory(c, &own, &text, err);
+	return r ? r : hps_file_write(AT_FDCWD, to, 0600, text->data, text->len, err);
 }
 
 static int take(void *arg, const char *path, struct hps_buf *content, struct hps_error *err)
 {
 	struct unpack *u = arg;
-	const char *name = path + 1;
-	struct listed *l = hps_map_get(&u->names, name);
-	char hex[HPS_DIGEST_HEX];
-	_cleanup_free_ char *to = NULL;
-	struct hps_digest d;
+	const struct content c = { content, -1, content->len };
 
-	if (!u->has_list)
-		return strcmp(name, "bundle.json") ? hostile(err, name, "comes before the list") : read_list(u, content, err);
-	if (!l || l->seen)
-		return hostile(err, name, l ? "comes twice" : "is not in the list");
-	hps_digest_of(content->data ? content->data : "", content->len, &d);
-	if (content->len != l->size || !hps_digest_equal(&d, &l->digest))
-		return hostile(err, name, "is not what the list says");
-	l->seen = true;
-	u->n_seen++;
-	if (is_object(name, hex))
-		return take_object(u, hex, content, err);
-	if (u->is_proven)
-		return hostile(err, name, "comes after the first object");
-	to = hps_format("%s/%s", u->dir, name);
-	return hps_file_write(AT_FDCWD, to, 0600, content->data, content->len, err);
+	if (u->has_list)
+		return take_content(u, path + 1, &c, err);
+	return strcmp(path + 1, "bundle.json") ? hostile(err, path + 1, "comes before the list") : read_list(u, content, err);
+}
+
+static int take_file(void *arg, const char *path, int fd, uint64_t size, struct hps_error *err)
+{
+	struct unpack *u = arg;
+	const struct content c = { NULL, fd, size };
+	_cleanup_buf_ struct hps_buf list = HPS_BUF_INIT;
+	const struct hps_buf *text;
+	int r;
+
+	if (u->has_list)
+		return take_content(u, path + 1, &c, err);
+	if (strcmp(path + 1, "bundle.json") != 0)
+		return hostile(err, path + 1, "comes before the list");
+	r = in_memory(&c, &list, &text, err);
+	return r ? r : read_list(u, text, err);
 }
 
 static bool wants(void *arg, const char *path)
@@ -203,25 +197,28 @@ static bool wants(void *arg, const char *path)
 static uint64_t limit(void *arg, const char *path)
 {
 	const struct unpack *u = arg;
-	const struct listed *l = u->has_list ? hps_map_get(&u->names, path + 1) : NULL;
+	const struct hps_bundle_file *l = u->has_list ? hps_map_get(&u->list.names, path + 1) : NULL;
 
-	return u->has_list ? l ? l->size : 0 : LIST_MAX;
+	return u->has_list ? l ? l->size : 0 : u->list_max;
 }
 
 /* ---- the whole ---- */
 
 static int fill(struct unpack *u, const char *file, struct hps_error *err)
 {
-	const struct hps_archive archive = { .wants = wants, .take = take, .limit = limit, .arg = u };
+	const struct hps_archive archive = { .plain = true, .memory = READER_MEMORY, .wants = wants, .take = take, .spool = u->dir, .take_file = take_file, .limit = limit, .arg = u };
 	_cleanup_fd_ int fd = open(file, O_RDONLY | O_CLOEXEC);
+	struct stat st;
 	_cleanup_free_ char *evidence = hps_format("%s/evidence", u->dir), *objects = hps_format("%s/objects", u->dir);
-	int r = fd < 0 ? hps_error_errno(err, "opening '%s'", file) : 0;
+	int r = fd < 0 || fstat(fd, &st) ? hps_error_errno(err, "opening '%s'", file) : 0;
 
+	if (!r)
+		u->list_max = hps_bundle_list_max((uint64_t)st.st_size);
 	if (!r && mkdir(evidence, 0700))
 		r = hps_error_errno(err, "making '%s'", evidence);
 	r = r ? r : hps_objects_open(AT_FDCWD, objects, true, &u->objects, err);
 	r = r ? r : hps_archive_read(fd, &archive, err);
-	if (!r && (!u->has_list || u->n_seen != u->n_files))
+	if (!r && (!u->has_list || u->n_seen != u->list.n))
 		r = hps_error_set(err, HPS_E_DAMAGED, "unpacking '%s': it is not whole", file);
 	if (!r && !u->is_proven)
 		r = prove(u, err);
@@ -243,9 +240,8 @@ int hps_bundle_unpack(const char *file, const char *dir, const struct hps_unpack
 	if (r)
 		(void)!hps_dir_remove(AT_FDCWD, u.dir, NULL);
 	hps_objects_free(u.objects);
-	hps_map_release(&u.names);
+	hps_bundle_list_release(&u.list);
 	hps_map_release(&u.allowed);
-	free(u.files);
 	free(u.dir);
 	return r;
 }
