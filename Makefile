@@ -27,7 +27,7 @@ PACKAGES_DEMO := $(PACKAGES_BUILD) python3 python3-sklearn
 PACKAGES_CHECK := $(PACKAGES_DEMO) g++ python3-optuna git perl strace reprozip mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm chromium softhsm2 openssh-client curl \
 	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
 PACKAGES_CHECK += python3-torch python3-joblib python3-xgboost python3-h5py python3-pil python3-onnx python3-snappy python3-zstandard # real writers of the formats of outputs
-PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost cde proot
+PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost cde proot reprounzip
 PACKAGES_FRESH := mmdebstrap
 
 HDF5_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I hdf5-serial 2>/dev/null))
@@ -54,13 +54,14 @@ files = $(wildcard $(1)/*.c $(1)/*/*.c)
 TOOL_SOURCES := $(foreach f,recorder search replay audit,$(call files,$f)) $(LEDGER_TOOL)
 OBJECTS := $(patsubst %.c,$B/%.o,$(LIB_SOURCES) $(TOOL_SOURCES))
 PROGRAM_FILES := $(PROGRAMS:%=$B/bin/%)
+SHIM := $B/libexec/hps/hps-shim.so
 UNIT_TESTS := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 TRACEES := $(patsubst tests/tracees/%.c,$B/tracees/%,$(wildcard tests/tracees/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 MANUALS := $(wildcard docs/man/*.1)
 MANUALS_5 := $(wildcard docs/man/*.5)
 
-all: $(PROGRAM_FILES) ## build the five programs into build/bin/
+all: $(PROGRAM_FILES) $(SHIM) ## build the five programs into build/bin/
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -99,6 +100,13 @@ $B/bin/$(1): $(patsubst %.c,$B/%.o,$(if $(filter ledger,$(FOLDER_$(1))),$(LEDGER
 	$$Q$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LDLIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+# What is preloaded into the programs of trials: nothing of ours in it, no sanitizer, which would want to be there first.
+$(SHIM): $(wildcard core/shim/*.[ch]) $B/flags
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$Q$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -fvisibility=hidden -fno-common -ffile-prefix-map=$(CURDIR)/= -pthread -I. -O2 -g \
+		-Wl,-z,relro,-z,now -o $@ $(filter %.c,$^)
 
 # A unit test may call the inside of one tool; which one its name says (test_recorder_elf.c: recorder/).
 define unit_test
@@ -192,6 +200,8 @@ bench: deps-bench ## measure beside the peers, in one run; writes docs/benchmark
 install: all ## install into $(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 755 $(PROGRAM_FILES) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/libexec/hps
+	install -m 755 $(SHIM) $(DESTDIR)$(PREFIX)/libexec/hps
 	install -m 644 $(MANUALS) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -d $(DESTDIR)$(PREFIX)/share/hps/python
 	install -m 644 share/python/hps.py $(DESTDIR)$(PREFIX)/share/hps/python
@@ -200,8 +210,8 @@ install: all ## install into $(PREFIX)
 uninstall: ## remove what install put there
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(MANUALS:docs/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%) \
 		$(MANUALS_5:docs/man/%=$(DESTDIR)$(PREFIX)/share/man/man5/%)
-	rm -f $(DESTDIR)$(PREFIX)/share/hps/python/hps.py
-	cd $(DESTDIR)/ && for d in share/hps/python share/man/man1 share/man/man5 bin; do \
+	rm -f $(DESTDIR)$(PREFIX)/share/hps/python/hps.py $(DESTDIR)$(PREFIX)/libexec/hps/hps-shim.so
+	cd $(DESTDIR)/ && for d in share/hps/python libexec/hps share/man/man1 share/man/man5 bin; do \
 		rmdir -p --ignore-fail-on-non-empty .$(abspath $(PREFIX))/$$d 2>/dev/null || true; done
 
 clean: ## remove build/

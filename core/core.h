@@ -389,6 +389,28 @@ int hps_run(const struct hps_run *run, struct hps_buf *ret_output, int *ret_stat
 void hps_spawn_attributes(posix_spawnattr_t *ret, short flags);
 /* The program `name` beside ours (its directory from /proc/self/exe), or else `name` for a search in PATH. */
 char *hps_sibling_program(const char *name);
+/* The library of core/shim/, installed or built beside the folder of the programs; heap, NULL: it is not there. */
+char *hps_shim_path(void);
+
+/* ---- pins.c: numeric knobs ------------------------------------------------------------------------------------------------------ */
+
+bool hps_cpu_has(const char *flags, const char *flag); /* flags: as in /proc/cpuinfo, apart by blanks */
+/* The highest x86-64 psABI level of which all flags are there, and of those below: "x86-64-v3"; NULL: not even the first. */
+const char *hps_cpu_level(const char *flags);
+const char *hps_cpu_level_here(void);
+unsigned hps_cpu_level_number(const char *name); /* 1 to 4; 0: none */
+/* Add "NAME=value": variables that make libraries choose the instructions of a processor of this level, that many threads; all that makes
+ * results the same on other machines (hps-record --portable). */
+void hps_pins_instructions(unsigned level, struct hps_strv *ret);
+void hps_pins_threads(size_t n, struct hps_strv *ret);
+void hps_pins_portable(struct hps_strv *ret);
+
+/* ---- surroundings.c: limits, niceness, processors ----------------------------------------------------------------------------------- */
+
+json_t *hps_surroundings(void); /* of this process: docs/FORMATS.md, "Surroundings" */
+typedef void hps_cannot(void *arg, const char *what, const char *why);
+/* Makes them this process's; tells `cannot` of each that it may not have or that does not exist here. */
+void hps_surroundings_apply(const json_t *s, hps_cannot *cannot, void *arg);
 
 /* ---- cli.c: options, help and exit codes from one table ------------------------------------------------------------------------ */
 

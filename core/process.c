@@ -126,6 +126,17 @@ int hps_run(const struct hps_run *run, struct hps_buf *ret_output, int *ret_stat
 	return 0;
 }
 
+char *hps_shim_path(void)
+{
+	_cleanup_free_ char *program = hps_sibling_program("hps-record"), *real = realpath(program, NULL), *path = NULL;
+	char *slash = real ? strrchr(real, '/') : NULL;
+
+	if (!slash)
+		return NULL;
+	path = hps_format("%.*s/../libexec/hps/hps-shim.so", (int)(slash - real), real);
+	return realpath(path, NULL);
+}
+
 char *hps_sibling_program(const char *name)
 {
 	_cleanup_free_ char *path = NULL;

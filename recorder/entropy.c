@@ -131,7 +131,7 @@ static void descend(struct hps_entropy *e, const uint8_t key[32], const struct h
 	memcpy(ret, d.b, 32);
 }
 
-static void label_of(const struct hps_execution *x, struct hps_digest *ret)
+void hps_execution_label(const struct hps_execution *x, struct hps_digest *ret)
 {
 	struct hps_sha256 *h = hps_sha256_new();
 
@@ -155,7 +155,7 @@ static const uint8_t *execution_key(struct hps_supervisor *s, int index)
 		struct hps_execution *x = &s->executions[line[--n]];
 		struct hps_digest label;
 
-		label_of(x, &label);
+		hps_execution_label(x, &label);
 		descend(s->entropy, x->parent >= 0 ? s->executions[x->parent].key : s->entropy->seed, &label, x->key);
 		x->keyed = true;
 	}

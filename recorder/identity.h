@@ -31,7 +31,6 @@ char *hps_field_next(const char **at, const char *key);
 
 /* ---- identity_cpu.c: cpu.* ---- */
 void hps_identity_cpu(json_t *rows, const char *root);
-const char *hps_cpu_level(const char *flags); /* "x86-64-v1" … "x86-64-v4" by the flags of /proc/cpuinfo, or NULL */
 size_t hps_list_count(const char *list);      /* of a list as the kernel writes it: "0-3,8" is 5; 0: no list */
 
 /* ---- identity_limits.c: limits.*, numa.* ---- */

@@ -6,40 +6,6 @@
 
 #define CPUINFO_MAX ((size_t)4 << 20)
 
-/* The x86-64 psABI micro-architecture levels, by the flags that each needs besides those of the one below. */
-static const struct {
-	const char *name, *flags[10];
-} isa_levels[] = {
-	{ "x86-64-v1", { "cmov", "cx8", "fpu", "fxsr", "mmx", "syscall", "sse", "sse2" } },
-	{ "x86-64-v2", { "cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3" } },
-	{ "x86-64-v3", { "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave" } },
-	{ "x86-64-v4", { "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl" } },
-};
-
-static bool has_flag(const char *flags, const char *flag)
-{
-	size_t len = strlen(flag);
-
-	for (const char *at = strstr(flags, flag); at; at = strstr(at + 1, flag))
-		if ((at == flags || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
-			return true;
-	return false;
-}
-
-/* The highest level of which all flags are there, and of those below; NULL: not even the first. */
-const char *hps_cpu_level(const char *flags)
-{
-	const char *level = NULL;
-
-	for (size_t i = 0; i < ARRAY_SIZE(isa_levels); i++) {
-		for (size_t k = 0; k < ARRAY_SIZE(isa_levels[i].flags) && isa_levels[i].flags[k]; k++)
-			if (!has_flag(flags, isa_levels[i].flags[k]))
-				return level;
-		level = isa_levels[i].name;
-	}
-	return level;
-}
-
 /* The value of each "key<blanks>: value" line, when all agree; else the different ones, joined by " | ". Heap, or NULL. */
 static char *agreed(const char *cpuinfo, const char *key)
 {
@@ -146,7 +112,7 @@ void hps_identity_cpu(json_t *rows, const char *root)
 	}
 	at = text.data;
 	flags = hps_field_next(&at, "flags");
-	guest = flags && has_flag(flags, "hypervisor");
+	guest = flags && hps_cpu_has(flags, "hypervisor");
 	family = agreed(text.data, "cpu family");
 	model = agreed(text.data, "model");
 	step = agreed(text.data, "stepping");

@@ -11,7 +11,10 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define PID_ATTEMPTS 40
 
 struct hps_launcher {
 	const struct hps_launch *launch;
@@ -20,9 +23,10 @@ struct hps_launcher {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t step;
-	enum step { STARTING, READY, FAILED, GO, GONE, END } state; /* under the lock */
+	enum step { STARTING, READY, FAILED, GO, AGAIN, GONE, END } state; /* under the lock */
 	int listener, fence; /* -1: none */
 	pid_t tid, child;
+	int attempts; /* to get the number that the command is to have */
 	volatile int error;   /* of the exec; set by the child, in our memory */
 	volatile bool fenced; /* so is this */
 };
@@ -39,6 +43,14 @@ static void await(struct hps_launcher *l, enum step state)
 {
 	pthread_mutex_lock(&l->lock);
 	while (l->state < state)
+		pthread_cond_wait(&l->step, &l->lock);
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void await_again(struct hps_launcher *l)
+{
+	pthread_mutex_lock(&l->lock);
+	while (l->state == AGAIN)
 		pthread_cond_wait(&l->step, &l->lock);
 	pthread_mutex_unlock(&l->lock);
 }
@@ -83,6 +95,9 @@ static void become(struct hps_launcher *l)
 {
 	const struct hps_launch *launch = l->launch;
 
+	/* Another process was quicker to take the number. No exit_group: that one is intercepted. */
+	if (launch->pid && getpid() != launch->pid && l->attempts < PID_ATTEMPTS)
+		syscall(SYS_exit, 0);
 	/* Without its recorder the command could open nothing any more and would not be on record. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	l->fenced = l->fence >= 0 && hps_fence_enter(l->fence) == 0;
@@ -92,6 +107,24 @@ static void become(struct hps_launcher *l)
 	execvpe(launch->argv[0], launch->argv, launch->envp);
 	l->error = errno;
 	_exit(127);
+}
+
+/* True: it has the wrong number and is gone; the next one shall be told again. */
+static bool start_child(struct hps_launcher *l)
+{
+	l->attempts++;
+	l->child = vfork();
+	if (l->child == 0)
+		become(l);
+	if (l->child < 0)
+		l->error = errno;
+	if (l->child <= 0 || !l->launch->pid || l->child == l->launch->pid || l->attempts >= PID_ATTEMPTS)
+		return false;
+	while (waitpid(l->child, NULL, 0) < 0 && errno == EINTR)
+		;
+	set_state(l, AGAIN);
+	await_again(l);
+	return true;
 }
 
 static void *launcher_main(void *arg)
@@ -112,11 +145,8 @@ static void *launcher_main(void *arg)
 	set_state(l, READY);
 	await(l, GO);
 	if (l->state == GO) {
-		l->child = vfork();
-		if (l->child == 0)
-			become(l);
-		if (l->child < 0)
-			l->error = errno;
+		while (start_child(l))
+			;
 		if (!l->fenced)
 			hps_gap_note(l->gaps, HPS_GAP_FENCE);
 		set_state(l, GONE);
@@ -166,10 +196,25 @@ pid_t hps_launcher_tid(const struct hps_launcher *l)
 	return l->tid;
 }
 
+/* The kernel counts on from what stands there. Only this thread still may write it. */
+static void count_on(pid_t pid)
+{
+	_cleanup_fd_ int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+	char text[16];
+	int n = snprintf(text, sizeof text, "%d", pid - 1);
+
+	if (fd >= 0)
+		(void)!write(fd, text, (size_t)n);
+}
+
 int hps_launcher_start(struct hps_launcher *l, pid_t *ret_pid)
 {
-	set_state(l, GO);
-	await(l, GONE);
+	do {
+		if (l->launch->pid)
+			count_on(l->launch->pid);
+		set_state(l, GO);
+		await(l, AGAIN);
+	} while (l->state == AGAIN);
 	*ret_pid = l->child;
 	return -l->error;
 }

@@ -386,6 +386,7 @@ static json_t *process_json(const struct hps_record *r, size_t i, const struct h
 	hps_json_set(item, "program", hps_path_json(e->program));
 	hps_json_set(item, "argv", packed_arguments(r, e));
 	hps_json_set(item, "cwd", hps_shape_text(r, e->cwd));
+	hps_json_set_int(item, "pid", e->pid);
 	if (!e->replaced && e->pid == r->supervisor->root_pid)
 		hps_json_set(item, "exit", hps_shape_exit(r->status));
 	else if (!e->replaced && end && end->status >= 0)
@@ -493,7 +494,7 @@ int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies,
 	size_t n;
 	_cleanup_free_ struct hps_file **list = sorted(r->files, &n);
 	_cleanup_json_ json_t *answer = ask_about_files(r, list, n);
-	json_t *d[6] = { NULL };
+	json_t *d[7] = { NULL };
 	int error = write_products(r, list, n, subject, err);
 
 	find_drawing(r, list, n);
@@ -509,6 +510,8 @@ int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies,
 		error = write_python(r, answer, &d[4], err);
 	if (!error)
 		error = hps_network_write(r, &d[5], err);
+	if (!error)
+		error = hps_clocks_write(r, &d[6], err);
 	hps_datasets_found(list, n, json_object_get(answer, "packages"), dependencies);
 	json_array_extend(rows, json_object_get(answer, "identities"));
 	for (size_t i = 0; i < ARRAY_SIZE(d); i++)

@@ -34,6 +34,8 @@ static const struct hps_option options[] = {
 	{ "entropy", 0, HPS_OPT_STRING, FIELD(entropy), "MODE", "random numbers from a kept seed: 'record' (default), 'seed:N', or 'off'", 0 },
 	{ "entropy-from", 0, HPS_OPT_STRING, FIELD(entropy_from), "FILE", "random numbers from the seed that another recording kept", 0 },
 	{ "entropy-full", 0, HPS_OPT_FLAG, FIELD(entropy_full), NULL, "those of /dev/urandom, too, and fixed places in memory", 0 },
+	{ "level", 0, HPS_OPT_U64, FIELD(level), "N", "what a rerun can be given: 1 files, 2 random numbers, too (default), 3 clocks, too", GIVEN(has_level) },
+	{ "portable", 0, HPS_OPT_FLAG, FIELD(portable), NULL, "choose instructions and threads that other machines have, too", 0 },
 	{ "no-network", 0, HPS_OPT_FLAG, FIELD(no_network), NULL, "refuse the command every socket of a network", 0 },
 	{ "wait", 0, HPS_OPT_FLAG, FIELD(wait), NULL, "wait for processes that outlive the command", 0 },
 	{ "root", 0, HPS_OPT_STRING, FIELD(root), "DIR", "run with DIR as the root directory (for hps-replay)", 0 },
@@ -41,6 +43,9 @@ static const struct hps_option options[] = {
 	{ "replay-of", 0, HPS_OPT_STRING, FIELD(replay_of), "ID", "the trial that this one replays", 0 },
 	{ "metrics-path", 0, HPS_OPT_STRING, FIELD(metrics_path), "FILE", "what HPS_METRICS names, exactly", 0 },
 	{ "looks-from", 0, HPS_OPT_STRING, FIELD(looks_from), "FILE", "answer stat() as the replayed trial saw it (for hps-replay)", 0 },
+	{ "clocks-from", 0, HPS_OPT_STRING, FIELD(clocks_from), "FILE", "clocks as another recording saw them (for hps-replay)", 0 },
+	{ "shim", 0, HPS_OPT_STRING, FIELD(shim), "FILE", "the library that answers clocks (inside --root)", 0 },
+	{ "pid", 0, HPS_OPT_U64, FIELD(pid), "N", "the command's process id (in a pid namespace of hps-replay)", 0 },
 	{ "lock-fd", 0, HPS_OPT_U64, FIELD(lock_fd), "N", "keep descriptor N open while recording; the command does not get it", GIVEN(has_lock_fd) },
 };
 

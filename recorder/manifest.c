@@ -16,15 +16,20 @@ void hps_manifest_begin(struct hps_manifest *m, const struct hps_record *r, cons
 	hps_buf_adds(&m->text, "{\"items\":[");
 }
 
-void hps_manifest_add(struct hps_manifest *m, json_t *item)
+void hps_manifest_add_plain(struct hps_manifest *m, json_t *item)
 {
 	_cleanup_json_ json_t *own = item;
 
 	if (m->n++)
 		hps_buf_addc(&m->text, ',');
-	hps_redact_json(m->redactor, own);
 	if (!m->error)
 		m->error = hps_json_canonical(own, &m->text, NULL);
+}
+
+void hps_manifest_add(struct hps_manifest *m, json_t *item)
+{
+	hps_redact_json(m->redactor, item);
+	hps_manifest_add_plain(m, item);
 }
 
 static int keep(struct hps_manifest *m, struct hps_record *r, struct hps_digest *ret, struct hps_error *err)

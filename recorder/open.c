@@ -376,6 +376,11 @@ static void open_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 		hps_target_name(&r.target, &r.joined);
 		r.name = r.joined.data;
 	}
+	if (hps_clocks_open(s, c, r.target.given)) {
+		hps_buf_release(&r.joined);
+		hps_target_release(&r.target);
+		return;
+	}
 	r.stable = !c->t->foreign && hps_memory_stable(s, c->t, at, r.target.len + 1);
 	if (c->t->foreign)
 		hps_foreign_open(s, c, &r.target, how->flags, writes(how));

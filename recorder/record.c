@@ -108,6 +108,16 @@ static json_t *standard_json(const struct hps_record *r)
 	return list;
 }
 
+/* The number of its first process, too: some programs draw their seed from it. */
+static json_t *surroundings_json(const struct hps_record *r)
+{
+	json_t *s = json_incref(r->surroundings);
+
+	if (r->supervisor->root_pid > 0)
+		hps_json_set_int(s, "pid", r->supervisor->root_pid);
+	return s;
+}
+
 json_t *hps_record_external(const struct hps_record *r)
 {
 	json_t *external = json_object(), *clear = json_object(), *tags = json_object();
@@ -121,6 +131,8 @@ json_t *hps_record_external(const struct hps_record *r)
 	hps_json_set(external, "environmentDigests", tags);
 	hps_shape_octal(external, "umask", r->umask);
 	hps_json_set(external, "standard", standard_json(r));
+	if (r->surroundings)
+		hps_json_set(external, "surroundings", surroundings_json(r));
 	return external;
 }
 
@@ -141,6 +153,9 @@ static json_t *options_json(const struct hps_record *r)
 	hps_json_set(options, "noNetwork", json_boolean(r->o->no_network));
 	hps_json_set(options, "wait", json_boolean(r->o->wait));
 	hps_json_set(options, "root", json_boolean(r->o->root != NULL));
+	hps_json_set_int(options, "level", (int64_t)hps_trial_level(r->o));
+	if (r->portable)
+		hps_json_set(options, "portable", json_incref(r->portable));
 	if (r->o->metrics.n)
 		hps_json_set(options, "metrics", metrics_json(r));
 	hps_json_set(internal, "options", options);
@@ -201,7 +216,7 @@ static json_t *switches_json(const struct hps_record *r)
 
 int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 {
-	_cleanup_json_ json_t *statement = hps_statement_new(HPS_PREDICATE_TRIAL), *facts = NULL;
+	_cleanup_json_ json_t *statement = hps_statement_new(HPS_PREDICATE_TRIAL), *facts = NULL, *clocks = NULL;
 	json_t *predicate = json_object_get(statement, "predicate"), *definition = json_object(), *dependencies = json_array(), *rows;
 	int error;
 
@@ -221,6 +236,7 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 	hps_json_set(definition, "internalParameters", options_json(r));
 	hps_json_set(definition, "resolvedDependencies", dependencies);
 	hps_record_selftest(rows);
+	clocks = hps_clocks_json(r);
 
 	hps_json_set_text(predicate, "begin", r->begin_id);
 	set_trial(r, predicate);
@@ -234,6 +250,8 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 	hps_json_set(predicate, "seeds", hps_seeds(r->argv, r->envp, r->o->seed, r->parameters));
 	hps_json_set(predicate, "switches", switches_json(r));
 	hps_json_set(predicate, "entropy", hps_entropy_json(r->supervisor->entropy));
+	if (clocks)
+		hps_json_set(predicate, "clocks", json_incref(clocks));
 	hps_json_set(predicate, "identities", rows);
 	hps_json_set(predicate, "coverage", hps_coverage_json(r));
 	hps_json_set(predicate, "resources", resources_json(r));

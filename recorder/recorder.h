@@ -389,6 +389,8 @@ struct hps_execution {
 	int64_t forks_cpu_ns;
 	bool keyed;
 	uint8_t key[32]; /* of its random numbers */
+	bool clocked;	     /* it loaded the library that answers clocks */
+	uint64_t clock_name; /* 0: none yet */
 };
 
 struct hps_reaper;
@@ -444,6 +446,7 @@ struct hps_supervisor {
 	struct hps_environ_change environ_change;
 	struct hps_map programs; /* exec.c: what executing a name means, while nothing has changed there */
 	struct hps_entropy *entropy;
+	struct hps_clocks *clocks;
 	bool no_network;
 	bool bound;		/* a process of the tree listens on a network address */
 	struct hps_map sockets; /* names (network.c) of sockets bound in the tree */
@@ -602,7 +605,7 @@ void hps_act_seccomp(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_chdir(struct hps_supervisor *s, struct hps_call *c);
 
 /* ---- standby.c: when the supervisor is held up ---- */
-void hps_standby_start(struct hps_supervisor *s);
+void hps_standby_start(struct hps_supervisor *s); /* before hps_supervisor_run(), which ends it */
 void hps_standby_end(struct hps_supervisor *s);
 
 /* ---- environ.c: environments from program to program ---- */
@@ -612,6 +615,8 @@ void hps_environ_change_release(struct hps_environ_change *l);
 void hps_environ_note(struct hps_supervisor *s, struct hps_tracee *t, struct hps_execution *x); /* x runs now */
 struct hps_record;
 void hps_environ_json(const struct hps_record *r, const struct hps_execution *x, json_t *item);
+
+struct hps_trial_options;
 
 /* ---- network.c: sockets ---- */
 void hps_act_socket(struct hps_supervisor *s, struct hps_call *c);
@@ -648,6 +653,26 @@ void hps_entropy_places(struct hps_entropy *e, int task_fd);
 /* An open of something special: true when it was one of the random devices and has been answered. */
 bool hps_entropy_open(struct hps_supervisor *s, struct hps_call *c, const struct stat *st, uint64_t flags);
 
+void hps_execution_label(const struct hps_execution *x, struct hps_digest *ret); /* of its program and arguments */
+
+/* ---- clocks.c: what programs read without a call, through the preloaded library (core/shim/) ---- */
+struct hps_clocks {
+	char *library;	  /* its path, as the command finds it */
+	const char *from; /* a manifest `clocks` that is answered; NULL: they are recorded */
+	int fd;		  /* the memory; -1: neither */
+	char log[65];	  /* digest of what is answered */
+	bool started, whole;
+	size_t n_streams;
+	struct hps_map ordinals;
+};
+int hps_clocks_init(struct hps_clocks *c, const struct hps_trial_options *o, struct hps_error *err) HPS_MUST;
+void hps_clocks_start(struct hps_clocks *c); /* the command is about to */
+char *hps_clocks_preload(const struct hps_clocks *c, const char *before); /* "LD_PRELOAD=…", with what was preloaded before; NULL: nothing is */
+bool hps_clocks_open(struct hps_supervisor *s, struct hps_call *c, const char *name); /* was it the library that asked? Then it is answered */
+int hps_clocks_write(struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST; /* the manifest `clocks`; *ret stays NULL when there is none */
+json_t *hps_clocks_json(const struct hps_record *r); /* predicate.clocks, or NULL */
+void hps_clocks_release(struct hps_clocks *c);
+
 /* ---- launcher.c: the thread that carries the filter, and the command's first process ------------------------------------------------------ */
 
 struct hps_inherited;
@@ -658,6 +683,7 @@ struct hps_launch {
 	bool looks; /* are answered */
 	const struct hps_inherited *inherited;
 	bool fixed_places; /* of memory: no address space layout randomisation */
+	pid_t pid;	   /* that the command is to have; 0: any. Needs a pid namespace that is ours to count in */
 };
 struct hps_launcher;
 /* Makes the thread and installs the filter; the command is not started yet. */
@@ -740,11 +766,12 @@ void hps_inherited_restore(const struct hps_inherited *i);
 /* ---- trial.c: from the options to the exit status ---------------------------------------------------------------------------------------------- */
 
 struct hps_trial_options {
-	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from, *engine, *looks_from;
+	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from, *engine, *looks_from, *clocks_from, *shim;
 	struct hps_strv params, metrics, datasets, allow_env;
-	uint64_t number, passphrase_fd, lock_fd;
-	bool has_number, has_passphrase_fd, has_lock_fd, quiet, wait, entropy_full, no_network, dry_run;
+	uint64_t number, passphrase_fd, lock_fd, level, pid;
+	bool portable, has_level, has_number, has_passphrase_fd, has_lock_fd, quiet, wait, entropy_full, no_network, dry_run;
 };
+unsigned hps_trial_level(const struct hps_trial_options *o); /* that a rerun is to reach */
 struct hps_outcome {
 	bool started; /* the command ran: its status is ours */
 	int status;   /* to exit with when it ran, or when there is no such command (126, 127) */
@@ -772,6 +799,7 @@ struct hps_record {
 	const struct hps_redactor *redactor;
 	char *cwd;
 	mode_t umask;
+	json_t *surroundings, *portable; /* portable: names of the variables that --portable set; NULL without */
 	const char *standard[3]; /* what descriptors 0 to 2 are: hps_inherited_kind() */
 	char begin_id[65];
 	char *metrics_path;
@@ -860,6 +888,7 @@ struct hps_manifest {
 };
 void hps_manifest_begin(struct hps_manifest *m, const struct hps_record *r, const char *name);
 void hps_manifest_add(struct hps_manifest *m, json_t *item); /* takes item and redacts it; items come sorted */
+void hps_manifest_add_plain(struct hps_manifest *m, json_t *item); /* the same of one without words */
 /* Stores it and gives its resource descriptor {name, digest, mediaType}. */
 int hps_manifest_end(struct hps_manifest *m, struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST;
 

@@ -293,7 +293,6 @@ void hps_supervisor_run(struct hps_supervisor *s)
 {
 	struct seccomp_notif n;
 
-	hps_standby_start(s);
 	while (!s->ended && next_event(s, &n)) {
 		atomic_fetch_add(&s->turn, 1);
 		s->n_notices++;

@@ -35,6 +35,8 @@ struct trial {
 	struct hps_supervisor supervisor;
 	struct hps_facts *facts;
 	struct hps_entropy entropy;
+	struct hps_clocks clocks;
+	struct hps_strv pins; /* variables that --portable set */
 	struct hps_launch launch;
 	struct hps_launcher *launcher;
 	pthread_t thread;
@@ -43,7 +45,7 @@ struct trial {
 	char *own_dir; /* for the metrics and the socket, removed at the end */
 	struct hps_marks *marks; /* NULL: no socket */
 	char **envp;	   /* of the command: ours, and own_env */
-	char *own_env[3];
+	char *own_env[4];
 };
 
 /* ---- what the command inherits ---- */
@@ -145,14 +147,14 @@ static void start_marks(struct trial *t)
 }
 
 /* Those that we set: an outer recorder's would mislead. */
-static bool is_own(const char *variable)
+static bool is_own(const struct trial *t, const char *variable)
 {
 	static const char *const names[] = { "HPS_RECORD_ID=", "HPS_METRICS=", "HPS_SOCKET=" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strncmp(variable, names[i], strlen(names[i])))
 			return true;
-	return false;
+	return t->own_env[3] && !strncmp(variable, "LD_PRELOAD=", strlen("LD_PRELOAD="));
 }
 
 static void make_environment(struct trial *t)
@@ -161,14 +163,17 @@ static void make_environment(struct trial *t)
 
 	while (environ[n])
 		n++;
-	t->envp = hps_alloc((n + 4) * sizeof *t->envp);
+	t->envp = hps_alloc((n + 5) * sizeof *t->envp);
+	t->own_env[3] = hps_clocks_preload(&t->clocks, getenv("LD_PRELOAD"));
 	for (size_t i = 0; i < n; i++)
-		if (!is_own(environ[i]))
+		if (!is_own(t, environ[i]))
 			t->envp[out++] = environ[i];
 	t->envp[out++] = t->own_env[0] = hps_format("HPS_RECORD_ID=%s", t->record.begin_id);
 	t->envp[out++] = t->own_env[1] = hps_format("HPS_METRICS=%s", t->record.metrics_path);
 	if (t->marks)
 		t->envp[out++] = t->own_env[2] = hps_format("HPS_SOCKET=%s", hps_marks_path(t->marks));
+	if (t->own_env[3])
+		t->envp[out++] = t->own_env[3];
 }
 
 /* Is there such a program at all? 0, or the status that env(1) and the shells give: 126, 127. */
@@ -346,10 +351,13 @@ static int run_command(struct trial *t, struct hps_error *err)
 
 	use_inherited(t);
 	hps_ending_begin(&t->reaper.ending);
+	hps_clocks_start(&t->clocks);
 	t->record.started_ns = hps_time_now_ns();
 	t->record.started_boot_ns = hps_time_monotonic_ns();
+	hps_standby_start(&t->supervisor); /* here, so that all threads have their numbers before the command gets one */
 	r = pthread_create(&t->thread, NULL, supervisor_main, t);
 	if (r) {
+		hps_standby_end(&t->supervisor);
 		errno = r;
 		return hps_error_errno(err, "starting a thread");
 	}
@@ -483,6 +491,8 @@ static void release(struct trial *t)
 	hps_reaper_release(&t->reaper);
 	hps_supervisor_release(&t->supervisor);
 	hps_entropy_release(&t->entropy);
+	hps_clocks_release(&t->clocks);
+	hps_strv_release(&t->pins);
 	hps_gaps_release(&t->gaps);
 	hps_ledger_close(t->ledger);
 	hps_redactor_release(&t->redactor);
@@ -492,6 +502,7 @@ static void release(struct trial *t)
 	free(t->own_env[0]);
 	free(t->own_env[1]);
 	free(t->own_env[2]);
+	free(t->own_env[3]);
 	free(t->envp);
 	free(t->record.cwd);
 	free(t->record.metrics_path);
@@ -500,6 +511,8 @@ static void release(struct trial *t)
 	json_decref(t->record.metrics);
 	json_decref(t->record.spooled);
 	json_decref(t->record.drawing);
+	json_decref(t->record.surroundings);
+	json_decref(t->record.portable);
 }
 
 /* An outer recorder sees all that the command does, and the kernel allows one listener: the command runs as part of the
@@ -554,10 +567,19 @@ static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *out
 	return 0;
 }
 
+unsigned hps_trial_level(const struct hps_trial_options *o)
+{
+	return o->has_level ? (unsigned)o->level : 2;
+}
+
 int hps_trial_check(const struct hps_trial_options *o, struct hps_error *err)
 {
 	if (o->capture && strcmp(o->capture, "closure") != 0 && strcmp(o->capture, "none") != 0)
 		return hps_error_set(err, HPS_E_USAGE, "--capture '%s': it is 'closure' or 'none'", o->capture);
+	if (o->has_level && (o->level < 1 || o->level > 3))
+		return hps_error_set(err, HPS_E_USAGE, "--level %llu: there are 1, 2 and 3", (unsigned long long)o->level);
+	if (o->pid > INT32_MAX)
+		return hps_error_set(err, HPS_E_USAGE, "--pid %llu: no process has such a number", (unsigned long long)o->pid);
 	if (o->root && *o->root != '/')
 		return hps_error_set(err, HPS_E_USAGE, "--root '%s': give an absolute path", o->root);
 	for (size_t i = 0; i < o->datasets.n; i++) {
@@ -584,6 +606,27 @@ static bool is_closed(const int closed[4], int fd)
 	return false;
 }
 
+/* Before anything looks at the environment: what the user has set stays. */
+static void set_portable(struct trial *t)
+{
+	if (!t->o->portable)
+		return;
+	hps_pins_portable(&t->pins);
+	t->record.portable = json_array();
+	for (size_t i = 0; i < t->pins.n; i++) {
+		char *equals = strchr(t->pins.v[i], '=');
+
+		*equals = '\0';
+		if (!getenv(t->pins.v[i]) && !setenv(t->pins.v[i], equals + 1, 1))
+			hps_json_add(t->record.portable, json_string(t->pins.v[i]));
+	}
+}
+
+static const char *entropy_mode(const struct hps_trial_options *o)
+{
+	return !o->entropy && hps_trial_level(o) < 2 ? "off" : o->entropy;
+}
+
 int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const int closed[4], struct hps_outcome *outcome, struct hps_error *err)
 {
 	struct trial *t = hps_alloc(sizeof *t);
@@ -601,6 +644,9 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 	t->supervisor.root = o->root;
 	t->record.supervisor = &t->supervisor;
 	t->record.redactor = &t->redactor;
+	t->supervisor.clocks = &t->clocks;
+	t->clocks.fd = -1;
+	set_portable(t);
 	t->record.argv = argv;
 	t->record.envp = environ;
 	t->record.metrics = json_object();
@@ -609,7 +655,9 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 	if (!r && o->looks_from)
 		r = hps_looks_load(o->looks_from, &t->supervisor.looks, err);
 	if (!r)
-		r = hps_entropy_init(&t->entropy, o->entropy, o->entropy_from, o->entropy_full, err);
+		r = hps_entropy_init(&t->entropy, entropy_mode(o), o->entropy_from, o->entropy_full || hps_trial_level(o) > 2, err);
+	if (!r)
+		r = hps_clocks_init(&t->clocks, o, err);
 	if (!r)
 		r = hps_parameters_parse(&o->params, &t->record.params, err);
 	if (!r) {
@@ -624,6 +672,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 		for (int fd = 0; fd <= 2; fd++)
 			t->record.standard[fd] = is_closed(closed, fd) ? "closed" : hps_inherited_kind(fd);
 		hps_inherited_block_signals(&t->inherited, &watched);
+		t->record.surroundings = hps_surroundings();
 		hps_inherited_take_limits(&t->inherited);
 		prctl(PR_SET_DUMPABLE, 0);
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -634,6 +683,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 			.looks = t->supervisor.looks != NULL,
 			.inherited = &t->inherited,
 			.fixed_places = t->entropy.full,
+			.pid = (pid_t)o->pid,
 		};
 		r = run(t, &watched, outcome, err);
 	}

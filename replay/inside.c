@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define SHIM_MAX ((size_t)4 << 20)
 #define STATUS_FAILED 121 /* the report says why */
 
 static json_t *holes_json(const struct hps_holes *h)
@@ -58,27 +60,33 @@ static void report(const struct hps_inside *in, const struct hps_view *v, const 
 
 /* ---- the recorder ---- */
 
+static int open_work(const struct hps_inside *in, const char *name)
+{
+	_cleanup_free_ char *path = hps_format("%s/%s", in->work, name);
+
+	return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+}
+
 /* The file in the view that was the trial's standard input, output or error; else nothing to read, and a file of the machine to
  * write to, or our own standard error. */
 static int open_standard(const struct hps_inside *in, int root_fd, int fd)
 {
 	static const char *const names[] = { NULL, "stdout", "stderr" };
 	struct open_how how = { .flags = fd ? O_WRONLY | O_APPEND : O_RDONLY, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
-	_cleanup_free_ char *path = fd ? hps_format("%s/%s", in->work, names[fd]) : NULL;
 
 	if (in->plan->standard[fd])
 		return (int)syscall(SYS_openat2, root_fd, in->plan->standard[fd] + 1, &how, sizeof how);
 	if (!fd)
 		return open("/dev/null", O_RDONLY);
-	return in->verbose ? dup(STDERR_FILENO) : open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	return in->verbose ? dup(STDERR_FILENO) : open_work(in, names[fd]);
 }
 
-static int redirect(const struct hps_inside *in, int root_fd, struct hps_error *err)
+static int redirect(const struct hps_inside *in, int root_fd, const struct hps_terminal *terminal, struct hps_error *err)
 {
 	int files[3];
 
 	for (int fd = 0; fd <= 2; fd++) {
-		files[fd] = open_standard(in, root_fd, fd);
+		files[fd] = in->terminal[fd] ? dup(terminal->slave_fd) : open_standard(in, root_fd, fd);
 		if (files[fd] < 0)
 			return hps_error_errno(err, "opening what was descriptor %d of the trial", fd);
 	}
@@ -88,12 +96,35 @@ static int redirect(const struct hps_inside *in, int root_fd, struct hps_error *
 	return 0;
 }
 
-/* The trial must find no descriptor of ours (runc's CVE-2024-21626 was one), no terminal, no capability, no signal state. */
-static int become_recorder(const struct hps_inside *in, int root_fd, struct hps_error *err)
+static void note_cannot(void *arg, const char *what, const char *why)
 {
-	int r = redirect(in, root_fd, err);
+	hps_hole_add(&((struct hps_view *)arg)->holes, what, why);
+}
+
+/* What cannot be had is a hole of the view, which has been reported: it is said again. */
+static void apply_surroundings(const struct hps_inside *in, const struct hps_view *built)
+{
+	struct hps_view v = *built;
+	size_t n = v.holes.n;
+
+	if (!in->surroundings)
+		return;
+	v.holes = (struct hps_holes){ NULL, 0 };
+	for (size_t i = 0; i < n; i++)
+		hps_hole_add(&v.holes, built->holes.v[i].what, built->holes.v[i].why);
+	hps_surroundings_apply(in->surroundings, note_cannot, &v);
+	if (v.holes.n > n)
+		report(in, &v, NULL);
+	hps_holes_release(&v.holes);
+}
+
+/* The trial must find no descriptor of ours (runc's CVE-2024-21626 was one), no terminal, no capability, no signal state. */
+static int become_recorder(const struct hps_inside *in, const struct hps_view *v, int root_fd, const struct hps_terminal *terminal, struct hps_error *err)
+{
+	int r = redirect(in, root_fd, terminal, err);
 	sigset_t none;
 
+	apply_surroundings(in, v);
 	r = r ? r : hps_sandbox_drop(&in->sandbox, err);
 	if (r)
 		return r;
@@ -101,6 +132,8 @@ static int become_recorder(const struct hps_inside *in, int root_fd, struct hps_
 		return hps_error_errno(err, "closing descriptors");
 	if (setsid() < 0)
 		return hps_error_errno(err, "leaving the terminal");
+	if (terminal->slave_fd >= 0 && ioctl(terminal->slave_fd, TIOCSCTTY, 0))
+		return hps_error_errno(err, "taking a terminal");
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int s = 1; s < NSIG; s++)
@@ -138,10 +171,33 @@ static int mount_proc(const struct hps_inside *in, int root_fd, struct hps_error
 	return r ? hps_error_prefix(err, "the sandbox cannot be set up") : 0;
 }
 
+/* What is written to it goes where it would without one, by a process that ends when nobody has it open any more. */
+static int start_terminal(const struct hps_inside *in, int root_fd, struct hps_terminal *ret, pid_t *ret_drain, struct hps_error *err)
+{
+	_cleanup_fd_ int to = -1;
+	int r;
+
+	if (!in->terminal[0] && !in->terminal[1] && !in->terminal[2])
+		return 0;
+	r = hps_terminal_open(root_fd, hps_json_at(in->surroundings, "terminal", NULL), ret, err);
+	if (r)
+		return r;
+	to = in->verbose ? dup(STDERR_FILENO) : open_work(in, "stdout");
+	*ret_drain = fork();
+	if (*ret_drain == 0) {
+		hps_cleanup_fd(&ret->slave_fd);
+		hps_terminal_drain(ret->master_fd, to);
+		_exit(0);
+	}
+	hps_cleanup_fd(&ret->master_fd);
+	return *ret_drain < 0 ? hps_error_errno(err, "making a terminal") : 0;
+}
+
 static int init_process(const struct hps_inside *in, const struct hps_view *v, int root_fd)
 {
 	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
-	pid_t pid;
+	struct hps_terminal terminal = { -1, -1 };
+	pid_t pid, drain = 0;
 	int status;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -150,13 +206,20 @@ static int init_process(const struct hps_inside *in, const struct hps_view *v, i
 		return STATUS_FAILED;
 	}
 	prctl(PR_SET_DUMPABLE, 0); /* what we hold open leads out of the view; the trial could reach it through /proc/1 */
+	if (start_terminal(in, root_fd, &terminal, &drain, &err)) {
+		report(in, v, &err);
+		return STATUS_FAILED;
+	}
 	pid = fork();
 	if (pid == 0) {
-		(void)!become_recorder(in, root_fd, &err);
+		(void)!become_recorder(in, v, root_fd, &terminal, &err);
 		report(in, v, &err);
 		_exit(STATUS_FAILED);
 	}
+	hps_cleanup_fd(&terminal.slave_fd);
 	status = pid < 0 ? STATUS_FAILED : wait_for(pid);
+	if (drain > 0)
+		wait_for(drain);
 	return status;
 }
 
@@ -196,6 +259,19 @@ static int make_view(const struct hps_inside *in, struct hps_view *v, int *ret_r
 	return r;
 }
 
+/* In a directory that is ours in every view. */
+static int place_shim(const struct hps_inside *in, int root_fd, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf library = HPS_BUF_INIT;
+	int r;
+
+	if (in->shim_fd < 0)
+		return 0;
+	r = hps_file_read_fd(in->shim_fd, SHIM_MAX, &library, err);
+	r = r ? r : hps_file_write(root_fd, HPS_SHIM_PLACE + 1, 0755, library.data, library.len, err);
+	return r ? hps_error_prefix(err, "making '%s' in the view", HPS_SHIM_PLACE) : 0;
+}
+
 static int run(const struct hps_inside *in, int sock_fd, struct hps_view *v, struct hps_error *err)
 {
 	_cleanup_fd_ int root = -1;
@@ -203,6 +279,7 @@ static int run(const struct hps_inside *in, int sock_fd, struct hps_view *v, str
 	pid_t init;
 
 	r = r ? r : make_view(in, v, &root, err);
+	r = r || v->problems.n ? r : place_shim(in, root, err);
 	r = r ? r : hps_sandbox_pid(err);
 	if (r)
 		return r;

@@ -12,10 +12,13 @@ static const struct {
 } uncontrolled[] = {
 	{ 1, "files, environment, names and ids" },
 	{ 2, "random numbers that the kernel gives" },
-	{ 3, "clocks, timers and what depends on speed" },
+	{ 3, "clocks" },
+	{ N_ALWAYS, "timers that interrupt, and what else depends on speed" },
+	{ N_ALWAYS, "times that the kernel gives to files" },
 	{ 4, "the order in which threads and processes run" },
 	{ N_ALWAYS, "the random key that the kernel gives each program (AT_RANDOM)" },
-	{ N_ALWAYS, "random numbers and clocks of the processor (RDRAND, RDSEED, RDTSC)" },
+	{ N_ALWAYS, "random numbers and clocks that a program takes from the processor itself (RDRAND, RDSEED, RDTSC)" },
+	{ N_ALWAYS, "process ids but the first" },
 	{ N_ALWAYS, "what a GPU computes in parallel" },
 };
 
@@ -85,12 +88,67 @@ static bool entropy_answered(const struct hps_original *o, const struct hps_entr
 	return !why;
 }
 
+/* ---- clocks ---- */
+
+static const json_t *clocks_of(const struct hps_entry *trial)
+{
+	return hps_json_at(trial->statement, "predicate", "clocks", NULL);
+}
+
+/* Programs that read their clocks themselves; "" when there are none. */
+static char *without(const json_t *was, const json_t *is)
+{
+	int64_t n = hps_json_int(was, "without", 0), m = hps_json_int(is, "without", 0);
+	const json_t *names = hps_json_at(n ? was : is, "withoutNames", NULL);
+	const char *first = json_string_value(json_array_get(names, 0));
+
+	if (!n && !m)
+		return hps_strdup("");
+	return hps_format("%" PRId64 " programs of the trial and %" PRId64 " of the rerun did not load the library that answers them (static, privileged, or started without its "
+			  "environment), first '%s'", n, m, first ? first : "?");
+}
+
+static bool clocks_answered(const struct hps_original *o, const struct hps_entry *rerun, struct hps_holes *holes)
+{
+	const json_t *was = clocks_of(&o->trial), *is = clocks_of(rerun);
+	const char *log = hps_json_text(is, "log");
+	_cleanup_free_ char *programs = without(was, is), *why = NULL;
+
+	if (!is)
+		return false; /* nobody asked for them */
+	if (!*o->clocks)
+		why = hps_strdup("they went on from when the trial started; what it read was not recorded (hps-record --level 3)");
+	else if (!log || strcmp(log, o->clocks) != 0)
+		why = hps_strdup("the rerun was given others than the trial read");
+	else if (!json_is_true(hps_json_at(was, "whole", NULL)))
+		why = hps_strdup("the trial read them more often than the recorder had room for");
+	else if (*programs)
+		why = hps_take(programs);
+	else if (hps_json_int(is, "unanswered", 0))
+		why = hps_format("the rerun read them %" PRId64 " times more than the trial had", hps_json_int(is, "unanswered", 0));
+	else if (hps_json_int(was, "other", 0) + hps_json_int(is, "other", 0))
+		why = hps_format("%" PRId64 " readings were of clocks that the library does not know", hps_json_int(was, "other", 0) + hps_json_int(is, "other", 0));
+	if (why)
+		hps_hole_add(holes, "clocks", why);
+	return !why;
+}
+
+static void name_pid(const struct hps_original *o, const struct hps_entry *rerun, struct hps_holes *holes)
+{
+	int64_t is = hps_json_int(hps_json_at(rerun->statement, "predicate", "buildDefinition", "externalParameters", "surroundings", NULL), "pid", 0);
+	_cleanup_free_ char *why = hps_format("the first was %d, in the rerun it is %" PRId64, o->pid, is);
+
+	if (o->pid && is != o->pid)
+		hps_hole_add(holes, "process ids", why);
+}
+
 unsigned hps_level_reached(const struct hps_original *o, const struct hps_entry *rerun, enum hps_blindness blindness, struct hps_holes *holes)
 {
-	bool answered = entropy_answered(o, rerun, holes);
+	bool answered = entropy_answered(o, rerun, holes), timed = clocks_answered(o, rerun, holes);
 
 	name_places(o, rerun, holes);
+	name_pid(o, rerun, holes);
 	if (blindness > HPS_BLIND_NOTHING)
 		return 0;
-	return answered ? 2 : 1;
+	return !answered ? 1 : timed ? 3 : 2;
 }

@@ -28,6 +28,20 @@ static const json_t *predicate(const struct hps_entry *e)
 	return hps_json_at(e->statement, "predicate", NULL);
 }
 
+const json_t *hps_identity_find(const struct hps_entry *trial, const char *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)hps_json_at(trial->statement, "predicate", "identities", NULL), i, item) {
+		const char *is = hps_json_text(item, "name");
+
+		if (is && !strcmp(is, name))
+			return item;
+	}
+	return NULL;
+}
+
 static const char *find_manifest(const struct hps_entry *trial, const char *name)
 {
 	const json_t *lists[] = { hps_json_at(trial->statement, "subject", NULL),
@@ -180,8 +194,14 @@ static void read_standard(const json_t *parameters, struct hps_original *o)
 		{ "other", "it was a device: what came from it was not recorded; the rerun has nothing to read there" },
 		{ "closed", "it was closed; in the rerun it is open and empty" },
 	};
-	const char *kind = json_string_value(json_array_get(hps_json_at(parameters, "standard", NULL), 0));
+	const json_t *standard = hps_json_at(parameters, "standard", NULL);
+	const char *kind = json_string_value(json_array_get(standard, 0));
 
+	for (size_t i = 0; i < ARRAY_SIZE(o->terminal); i++) {
+		const char *is = json_string_value(json_array_get(standard, i));
+
+		o->terminal[i] = is && !strcmp(is, "terminal");
+	}
 	for (size_t i = 0; kind && i < ARRAY_SIZE(unknown); i++)
 		if (!strcmp(kind, unknown[i].kind))
 			hps_hole_add(&o->holes, "standard input", unknown[i].why);
@@ -199,6 +219,20 @@ static void read_entropy(char *seed, const json_t *p, struct hps_original *o)
 		o->seed = seed;
 	else
 		free(seed);
+}
+
+/* Its manifest is one of many; the library that wrote it must be in the view when it is answered. */
+static int read_clocks(const json_t *p, struct hps_original *o, struct hps_error *err)
+{
+	const json_t *clocks = hps_json_at(p, "clocks", NULL);
+	const char *mode = hps_json_text(clocks, "mode"), *hex = find_manifest(&o->trial, "clocks");
+	struct hps_digest d;
+
+	o->recorded_level = (unsigned)hps_json_int(hps_json_at(p, "buildDefinition", "internalParameters", "options", NULL), "level", 2);
+	if (!mode || strcmp(mode, "record") != 0 || !hex || hps_digest_parse(hex, &d))
+		return 0;
+	memcpy(o->clocks, hex, sizeof o->clocks);
+	return read_path(clocks, "library", &o->shim, err);
 }
 
 static void read_host(const struct hps_original *o, char **ret)
@@ -224,7 +258,7 @@ static int read_predicate(char *seed, struct hps_original *o, struct hps_error *
 	const json_t *p = predicate(&o->trial), *parameters = hps_json_at(p, "buildDefinition", "externalParameters", NULL);
 	const char *wall = hps_json_text(hps_json_at(p, "resources", NULL), "wallSeconds");
 	const char *started = hps_json_text(hps_json_at(p, "runDetails", "metadata", NULL), "startedOn");
-	int64_t uid = hps_json_int(hps_json_at(predicate(&o->begin), "recorder", NULL), "uid", -1);
+	int64_t pid, uid = hps_json_int(hps_json_at(predicate(&o->begin), "recorder", NULL), "uid", -1);
 	const json_t *options = hps_json_at(p, "buildDefinition", "internalParameters", "options", NULL);
 	int r = read_words(hps_json_at(parameters, "command", NULL), "command", &o->argv, err);
 
@@ -236,6 +270,7 @@ static int read_predicate(char *seed, struct hps_original *o, struct hps_error *
 	r = r ? r : read_path(p, "metricsPath", &o->metrics_path, err);
 	r = r ? r : read_environment(parameters, o, err);
 	r = r ? r : read_umask(parameters, &o->umask, err);
+	r = r ? r : read_clocks(p, o, err);
 	if (r)
 		return r;
 	if (!o->cwd || o->cwd[0] != '/')
@@ -248,6 +283,9 @@ static int read_predicate(char *seed, struct hps_original *o, struct hps_error *
 	if (!started || hps_time_parse(started, &o->started_ns))
 		o->started_ns = 0;
 	read_standard(parameters, o);
+	o->surroundings = hps_json_at(parameters, "surroundings", NULL);
+	pid = hps_json_int(o->surroundings, "pid", 0);
+	o->pid = pid > 0 && pid < INT32_MAX ? (pid_t)pid : 0;
 	o->no_network = json_is_true(hps_json_at(options, "noNetwork", NULL));
 	read_host(o, &o->host);
 	read_end(p, o);
@@ -359,6 +397,7 @@ void hps_original_release(struct hps_original *o)
 	free(o->metrics_path);
 	free(o->host);
 	free(o->seed);
+	free(o->shim);
 	hps_holes_release(&o->holes);
 	*o = (struct hps_original){ 0 };
 }

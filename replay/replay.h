@@ -48,6 +48,12 @@ struct hps_original {
 	struct hps_strv argv, environment; /* NAME=value */
 	struct hps_strv metrics; /* files that --metrics named */
 	char *seed;		 /* file with the seed of its random numbers; NULL: they were the kernel's, or it is not here */
+	char clocks[65]; /* digest of the manifest `clocks`; "": its clocks were not recorded */
+	char *shim;	 /* path of the library that recorded them; NULL */
+	unsigned recorded_level; /* --level of its recording */
+	const json_t *surroundings; /* of the command; part of `trial`, or NULL */
+	bool terminal[3]; /* descriptors that were a terminal */
+	pid_t pid;	 /* of its first process; 0: not recorded */
 	bool seeded, seeded_fully, no_network; /* by --entropy, --entropy-full, --no-network */
 	char *cwd, *metrics_path, *host; /* metrics_path, host: NULL when not recorded */
 	mode_t umask;
@@ -59,6 +65,7 @@ struct hps_original {
 	struct hps_holes holes; /* what the record itself withholds */
 };
 /* Finds the trial, checks its entry and reads its manifests. HPS_E_DAMAGED and kin: the record cannot be trusted. */
+const json_t *hps_identity_find(const struct hps_entry *trial, const char *name); /* a row of its identities, or NULL */
 int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err) HPS_MUST;
 /* The items of one manifest of a trial ("materials", "products"); HPS_E_NOTFOUND when it is not in the content store. */
 int hps_manifest_load(struct hps_objects *objects, const struct hps_entry *trial, const char *name, json_t **ret, struct hps_error *err) HPS_MUST;
@@ -301,6 +308,15 @@ json_t *hps_sandbox_layers(bool network); /* their names: they are in force when
  * to gain others; system calls are those of core's calls.c. */
 int hps_sandbox_drop(const struct hps_sandbox *s, struct hps_error *err) HPS_MUST;
 
+/* ---- terminal.c: a terminal of the rerun's own --------------------------------------------------------------------------------------------------- */
+
+struct hps_terminal {
+	int master_fd, slave_fd;
+};
+/* In the devpts of the view at root_fd; size: {"rows", "columns"} or NULL. */
+int hps_terminal_open(int root_fd, const json_t *size, struct hps_terminal *ret, struct hps_error *err) HPS_MUST;
+void hps_terminal_drain(int master_fd, int to_fd); /* until the last who has it open has closed it */
+
 /* ---- inside.c: the process that builds the view and runs the recorder in it ------------------------------------------------------------------ */
 
 struct hps_inside {
@@ -313,12 +329,36 @@ struct hps_inside {
 	const char *program;	/* hps-record */
 	const char *const *argv, *const *envp; /* of the recorder */
 	mode_t umask;
+	const json_t *surroundings; /* limits, niceness, processors; or NULL */
+	bool terminal[3];  /* descriptors that were a terminal */
+	int shim_fd;	   /* a library for HPS_SHIM_PLACE in the view; -1: none */
 	int passphrase_fd; /* stays open for the recorder; -1 */
 	bool verbose;	   /* the trial's output goes to our stderr, not into files */
 };
 /* Writes work/report: the view as JSON and, when something failed, the error. Sends the view's root over sock_fd when it is
  * complete. Exit status: the recorder's, or 0 when nothing was run. Called in a child, never returns. */
 void hps_inside_main(const struct hps_inside *in, int sock_fd) __attribute__((noreturn));
+
+/* ---- pins.c: numeric knobs, where this machine would turn them otherwise ---------------------------------------------------------------------- */
+
+/* Adds "NAME=value" for what the recorded environment leaves to the libraries and they would choose otherwise here. */
+void hps_pins_choose(const struct hps_original *o, struct hps_strv *ret);
+/* What both records say of kernels and threads and that is not the same, and pins that rest on a guess. */
+void hps_pins_check(const struct hps_original *o, const struct hps_entry *rerun, const struct hps_strv *pins, struct hps_holes *ret);
+
+/* ---- controls.c: what the rerun is given of clocks -------------------------------------------------------------------------------------------------- */
+
+#define HPS_SHIM_PLACE "/dev/hps-shim.so" /* of a trial whose record has no such library */
+struct hps_controls {
+	unsigned level;
+	char *clocks; /* a file for --clocks-from; NULL: none */
+	char *shim;   /* where the library is in the view */
+	int shim_fd;  /* to be put there; -1: it is part of the record */
+};
+#define HPS_CONTROLS_INIT { 0, NULL, NULL, -1 }
+/* work: a directory for what it writes. */
+int hps_controls_make(const struct hps_original *o, unsigned level, const char *work, struct hps_controls *ret, struct hps_error *err) HPS_MUST;
+void hps_controls_release(struct hps_controls *c);
 
 /* ---- rerun.c: the trial again, in the view ------------------------------------------------------------------------------------------------------ */
 
@@ -328,6 +368,7 @@ struct hps_rerun_options {
 	size_t n_stores;
 	enum hps_view_kind kind;
 	bool network, verbose;
+	unsigned level; /* to try for; 0: that of the recording */
 };
 struct hps_rerun {
 	struct hps_view view;
@@ -335,10 +376,11 @@ struct hps_rerun {
 	bool network;	/* it had the machine's */
 	char id[65];	/* of the rerun's trial entry; "" when there is none */
 	struct hps_temporary work; /* private directory while it runs; gone afterwards */
+	struct hps_strv pins; /* variables that pins.c added */
 	int output_fds[2]; /* what the trial wrote to stdout and stderr where the original had no file there; -1 */
 	int64_t build_ns, run_ns;
 };
-#define HPS_RERUN_INIT { { 0 }, -1, false, "", HPS_TEMPORARY_INIT, { -1, -1 }, 0, 0 }
+#define HPS_RERUN_INIT { { 0 }, -1, false, "", HPS_TEMPORARY_INIT, HPS_STRV_INIT, { -1, -1 }, 0, 0 }
 /* Builds the view and runs the recorder in it. Problems in ret->view: nothing was run. HPS_E_UNDECIDED: it could not be set up. */
 int hps_rerun_run(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
 		  struct hps_rerun *ret, struct hps_error *err) HPS_MUST;
@@ -365,7 +407,7 @@ char *hps_coverage_refused(const json_t *coverage);
 
 /* ---- level.c: how much of what a trial depends on was answered from its record ---------------------------------------------------------- */
 
-/* 0 as is; 1 files, environment, names and ids as recorded; 2 the kernel's random numbers, too. From what the rerun's record says,
+/* 0 as is; 1 files, environment, names and ids as recorded; 2 the kernel's random numbers, too; 3 clocks, too. From what the rerun's record says,
  * not from what was asked for; what keeps it from the next level is a hole. */
 unsigned hps_level_reached(const struct hps_original *o, const struct hps_entry *rerun, enum hps_blindness blindness, struct hps_holes *holes);
 json_t *hps_level_uncontrolled(unsigned level); /* array: what no replay of this level answers */

@@ -20,7 +20,8 @@
 
 /* ---- what goes inside ---- */
 
-static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const char *work, int passphrase_fd, struct hps_strv *ret)
+static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_controls *c, const char *work, int passphrase_fd,
+			  struct hps_strv *ret)
 {
 	_cleanup_free_ char *ledger = hps_path_absolute(hps_ledger_dir(l));
 
@@ -48,7 +49,19 @@ static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, co
 		hps_strv_add(ret, "--metrics");
 		hps_strv_add(ret, o->metrics.v[i]);
 	}
-	if (o->seed) {
+	hps_strv_add(ret, "--level");
+	hps_strv_addf(ret, "%u", c->level < 3 ? c->level : 2);
+	if (c->clocks) {
+		hps_strv_add(ret, "--clocks-from");
+		hps_strv_add(ret, c->clocks);
+		hps_strv_add(ret, "--shim");
+		hps_strv_add(ret, c->shim);
+	}
+	if (o->pid) {
+		hps_strv_add(ret, "--pid");
+		hps_strv_addf(ret, "%d", o->pid);
+	}
+	if (o->seed && c->level > 1) {
 		_cleanup_free_ char *seed = hps_path_absolute(o->seed);
 
 		hps_strv_add(ret, "--entropy-from");
@@ -57,7 +70,7 @@ static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, co
 		hps_strv_add(ret, "--entropy");
 		hps_strv_add(ret, "off");
 	}
-	if (o->seed && o->seeded_fully)
+	if (o->seed && o->seeded_fully && c->level > 1)
 		hps_strv_add(ret, "--entropy-full");
 	if (o->no_network)
 		hps_strv_add(ret, "--no-network");
@@ -204,6 +217,11 @@ static void read_stderr(const struct hps_rerun *run, const struct hps_plan *p, s
 
 	if (fd >= 0)
 		(void)!hps_file_read_fd(fd, (size_t)64 << 20, ret, NULL);
+	if (!ret->len && !p->standard[2]) { /* on a terminal both are one */
+		_cleanup_free_ char *both = hps_format("%s/stdout", run->work.path);
+
+		(void)!hps_file_read(AT_FDCWD, both, (size_t)64 << 20, ret, NULL);
+	}
 	while (ret->len && ret->data[ret->len - 1] == '\n')
 		ret->data[--ret->len] = '\0';
 }
@@ -306,19 +324,31 @@ static int start(const struct hps_inside *in, const struct hps_original *o, cons
 	return r;
 }
 
+static void make_environment(const struct hps_original *o, struct hps_strv *pins, struct hps_strv *ret)
+{
+	hps_pins_choose(o, pins);
+	for (size_t i = 0; i < o->environment.n; i++)
+		hps_strv_add(ret, o->environment.v[i]);
+	for (size_t i = 0; i < pins->n; i++)
+		hps_strv_add(ret, pins->v[i]);
+}
+
 static int run_recorder(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
 			const sigset_t *signals, struct hps_rerun *ret, struct hps_error *err)
 {
 	_cleanup_free_ char *program = hps_sibling_program("hps-record"), *objects = hps_format("%s/objects", hps_ledger_dir(l)),
 			    *own = hps_path_absolute(objects);
-	_cleanup_strv_ struct hps_strv argv = HPS_STRV_INIT;
+	_cleanup_strv_ struct hps_strv argv = HPS_STRV_INIT, environment = HPS_STRV_INIT;
+	_cleanup_(hps_controls_release) struct hps_controls controls = HPS_CONTROLS_INIT;
 	_cleanup_fd_ int passphrase = -1;
 	static const char *const nothing[] = { NULL };
 	int r = passphrase_pipe(options->passphrase, &passphrase, err), status = 0;
 
+	r = r ? r : hps_controls_make(o, options->level, ret->work.path, &controls, err);
 	if (r)
 		return r;
-	recorder_argv(l, o, p, ret->work.path, passphrase, &argv);
+	make_environment(o, &ret->pins, &environment);
+	recorder_argv(l, o, p, &controls, ret->work.path, passphrase, &argv);
 	r = start(&(struct hps_inside){ .sandbox = { .uid = o->uid, .host = o->host, .network = options->network },
 					.plan = p,
 					.work = ret->work.path,
@@ -327,8 +357,11 @@ static int run_recorder(struct hps_ledger *l, const struct hps_original *o, cons
 					.kind = options->kind,
 					.program = program,
 					.argv = (const char *const *)argv.v,
-					.envp = o->environment.n ? (const char *const *)o->environment.v : nothing,
+					.envp = environment.n ? (const char *const *)environment.v : nothing,
 					.umask = o->umask,
+					.surroundings = o->surroundings,
+					.terminal = { o->terminal[0], o->terminal[1], o->terminal[2] },
+					.shim_fd = controls.shim_fd,
 					.passphrase_fd = passphrase,
 					.verbose = options->verbose },
 		  o, signals, ret, &status, err);
@@ -396,5 +429,6 @@ void hps_rerun_release(struct hps_rerun *r)
 	hps_cleanup_fd(&r->output_fds[0]);
 	hps_cleanup_fd(&r->output_fds[1]);
 	hps_view_release(&r->view);
+	hps_strv_release(&r->pins);
 	*r = (struct hps_rerun)HPS_RERUN_INIT;
 }

@@ -139,7 +139,7 @@ json_t *hps_sandbox_layers(bool network)
 		if (spaces[i].flag != CLONE_NEWNET || !network)
 			hps_json_add(list, json_string(spaces[i].layer));
 	hps_json_add(list, json_string("pid namespace"));
-	hps_json_add(list, json_string("no capability; of a trial that root ran: those over the view's files"));
+	hps_json_add(list, json_string("no capability but to choose the first process id; of a trial that root ran: those over the view's files"));
 	hps_json_add(list, json_string("no new privileges"));
 	hps_json_add(list, json_string("system calls: those of a list, all others refused"));
 	return list;
@@ -185,15 +185,17 @@ static int refuse_calls(struct hps_error *err)
 	return r ? cannot(err, "refusing system calls") : 0;
 }
 
-static int keep_capabilities(unsigned kept, struct hps_error *err)
+static int keep_capabilities(uint64_t kept, struct hps_error *err)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct only[2] = { { .effective = kept, .permitted = kept, .inheritable = kept } };
+	struct __user_cap_data_struct only[2] = { { 0 } };
 
+	for (size_t i = 0; i < ARRAY_SIZE(only); i++)
+		only[i].effective = only[i].permitted = only[i].inheritable = (unsigned)(kept >> 32 * i);
 	if (syscall(SYS_capset, &head, only))
 		return cannot(err, "giving up capabilities");
 	/* With NOROOT nobody keeps a capability over execve() otherwise. */
-	for (int cap = 0; cap < 32; cap++)
+	for (int cap = 0; cap < 64; cap++)
 		if (kept >> cap & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0))
 			return cannot(err, "keeping a capability");
 	return 0;
@@ -201,12 +203,12 @@ static int keep_capabilities(unsigned kept, struct hps_error *err)
 
 int hps_sandbox_drop(const struct hps_sandbox *s, struct hps_error *err)
 {
-	/* hps-record changes the root for the command, and gives that up */
-	const unsigned kept = 1U << CAP_SYS_CHROOT | (s->uid == 0 ? hps_call_capabilities() : 0);
+	/* hps-record changes the root for the command and chooses its process id (/proc/sys/kernel/ns_last_pid), and gives both up */
+	const uint64_t kept = 1ull << CAP_SYS_CHROOT | 1ull << CAP_CHECKPOINT_RESTORE | (s->uid == 0 ? hps_call_capabilities() : 0);
 	int r;
 
 	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
-		if ((cap >= 32 || !(kept >> cap & 1)) && prctl(PR_CAPBSET_READ, cap) == 1 && prctl(PR_CAPBSET_DROP, cap))
+		if (!(kept >> cap & 1) && prctl(PR_CAPBSET_READ, cap) == 1 && prctl(PR_CAPBSET_DROP, cap))
 			return cannot(err, "giving up a capability");
 	/* To root, execve() would offer capabilities. It would give none, but choose places in memory at random as for a setuid program. */
 	if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED))

@@ -81,24 +81,10 @@ static void check_ghosts(struct hps_judgement *j, const struct hps_plan *plan, c
 
 static const char *const hardware[] = { "cpu.model", "cpu.isa", "cpu.count", "kernel.release" };
 
-static const json_t *identity(const struct hps_entry *trial, const char *name)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)hps_json_at(trial->statement, "predicate", "identities", NULL), i, item) {
-		const char *is = hps_json_text(item, "name");
-
-		if (is && !strcmp(is, name))
-			return item;
-	}
-	return NULL;
-}
-
 static void check_hardware(struct hps_judgement *j, const struct hps_entry *rerun)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(hardware); i++) {
-		const char *was = hps_json_text(identity(&j->original->trial, hardware[i]), "value"), *is = hps_json_text(identity(rerun, hardware[i]), "value");
+		const char *was = hps_json_text(hps_identity_find(&j->original->trial, hardware[i]), "value"), *is = hps_json_text(hps_identity_find(rerun, hardware[i]), "value");
 		_cleanup_free_ char *why = NULL;
 
 		if (!was || !is || !strcmp(was, is))
@@ -213,6 +199,7 @@ static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const stru
 		check_materials(j, plan, materials);
 		check_ghosts(j, plan, misses);
 		check_hardware(j, &rerun);
+		hps_pins_check(j->original, &rerun, &j->rerun->pins, &j->holes);
 		check_coverage(j, &rerun, "not seen in the rerun");
 		apply_coverage(j);
 		apply_refusals(j, &rerun);
@@ -341,6 +328,15 @@ static json_t *fetched_json(const struct hps_fetched *f)
 	return list;
 }
 
+static json_t *pins_json(const struct hps_strv *pins)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < pins->n; i++)
+		hps_json_add(list, hps_path_json(pins->v[i]));
+	return list;
+}
+
 static json_t *digest_json(const char *hex)
 {
 	json_t *j = json_object();
@@ -395,6 +391,7 @@ json_t *hps_judgement_statement(const struct hps_judgement *j)
 		hps_json_set(p, "hps_equivalence", json_incref(j->equivalence));
 	hps_json_set(p, "hps_view", view_json(&j->rerun->view));
 	hps_json_set(p, "hps_fetched", fetched_json(j->fetched));
+	hps_json_set(p, "hps_pins", pins_json(&j->rerun->pins));
 	if (*j->rerun->id)
 		hps_json_set(p, "hps_sandbox", hps_sandbox_layers(j->rerun->network));
 	return s;
@@ -421,6 +418,7 @@ json_t *hps_judgement_json(const struct hps_judgement *j)
 		hps_json_set(o, "equivalence", json_incref(j->equivalence));
 	hps_json_set(o, "view", view_json(&j->rerun->view));
 	hps_json_set(o, "fetched", fetched_json(j->fetched));
+	hps_json_set(o, "pins", pins_json(&j->rerun->pins));
 	if (*j->rerun->id)
 		hps_json_set(o, "sandbox", hps_sandbox_layers(j->rerun->network));
 	hps_json_set_double(o, "rebuildSeconds", (double)(j->rerun->build_ns / 1000000) / 1000);

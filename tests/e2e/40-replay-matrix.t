@@ -48,9 +48,9 @@ full|t01 neural network (scikit-learn)|||/usr/bin/python3 t01_sk_mlp.py out|REPR
 full|t02 forest, two threads|||/usr/bin/python3 t02_forest.py out|REPRODUCED-BITS|L2|
 full|t03 gradient boosting, OpenMP|||/usr/bin/python3 t03_boosting.py out|REPRODUCED-BITS|L2|
 full|t04 grid search|||/usr/bin/python3 t04_grid.py out|REPRODUCED-BITS|L2|
-full|t05 neural network (torch)|||/usr/bin/python3 t05_torch_mlp.py out|REPRODUCED-BITS|L1|(nothing: it reads /dev/urandom, which --entropy-full answers)
-full|t06 convolutions, two loading processes (torch)|||/usr/bin/python3 t06_torch_cnn.py out|REPRODUCED-BITS|L1|(nothing: it reads /dev/urandom, which --entropy-full answers)
-full|t07 LSTM (torch)|||/usr/bin/python3 t07_lstm.py out|REPRODUCED-BITS|L1|(nothing: it reads /dev/urandom, which --entropy-full answers)
+full|t05 neural network (torch)|||/usr/bin/python3 t05_torch_mlp.py out|REPRODUCED-BITS|L1|(nothing: it reads /dev/urandom, which level 3 answers)
+full|t06 convolutions, two loading processes (torch)|||/usr/bin/python3 t06_torch_cnn.py out|REPRODUCED-BITS|L1|(nothing: it reads /dev/urandom, which level 3 answers)
+full|t07 LSTM (torch)||--level 3|/usr/bin/python3 t07_lstm.py out|REPRODUCED-BITS|L3|
 full|t08 xgboost|||/usr/bin/python3 t08_xgb_hist.py out|REPRODUCED-BITS|L2|
 short|t09 descent (numpy)|||/usr/bin/python3 t09_numpy_sgd.py out|REPRODUCED-BITS|L2|
 short|t10 float sums, two threads|gcc -O2 -fopenmp -o t10 t10_omp_reduce.c -lm||env OMP_NUM_THREADS=2 ./t10 out|DIVERGED,REPRODUCED-BITS|L2|the order of threads (luck: it need not show)
@@ -58,15 +58,17 @@ short|t10 float sums, one thread|||env OMP_NUM_THREADS=1 ./t10 out|REPRODUCED-BI
 short|t11 shell, sort, awk|||sh t11_awk.sh out|REPRODUCED-BITS|L2|
 full|t12 unseeded (numpy, random, uuid)|||/usr/bin/python3 t12_unseeded.py out|REPRODUCED-BITS|L2|
 short|t13 stamps in every output|||/usr/bin/python3 t13_stamp.py out|REPRODUCED-VALUES|L2|clocks; the stamps are masked
+short|t13 stamps in every output||--level 3|/usr/bin/python3 t13_stamp.py out|REPRODUCED-BITS|L3|
 short|t14 order of a hash table|||/usr/bin/python3 t14_hashorder.py out|REPRODUCED-BITS|L2|
 short|t15 order of a listing|||/usr/bin/python3 t15_scandir.py out|REPRODUCED-BITS|L2|
 short|t16 data race|gcc -O0 -pthread -o t16 t16_race.c||./t16 out|DIVERGED,REPRODUCED-BITS|L2|the order of threads (luck: it need not show)
 full|t17 regression (R)|||Rscript t17_r.R out|REPRODUCED-BITS|L2|
+full|(R, unseeded: from time and process id)||--level 3|Rscript -e cat(runif(3),file="out/r")|REPRODUCED-BITS|L3|
 short|t18 addresses, stale heap|gcc -O0 -o t18 t18_address.c|--entropy-full|env -i ./t18 out|REPRODUCED-BITS|L2|
-short|t19 until the time is up|||/usr/bin/python3 t19_budget.py out|DIVERGED|L2|clocks, the order of processes
+short|t19 until the time is up||--level 3|/usr/bin/python3 t19_budget.py out|DIVERGED|L3|the order of processes
 short|t20 chaos over libm|gcc -O2 -o t20 t20_libm.c -lm||./t20 out|REPRODUCED-BITS|L2|
 full|t21 unseeded (torch, /dev/urandom)||--entropy-full|/usr/bin/python3 t21_torch_unseeded.py out|REPRODUCED-BITS|L2|
-short|t22 random numbers of the processor|g++ -O2 -o t22 t22_random_device.cc||./t22 out|DIVERGED|L2|RDRAND, RDSEED
+short|t22 random numbers of the processor|g++ -O2 -o t22 t22_random_device.cc|--level 3|./t22 out|REPRODUCED-BITS|L3|
 M
 printf '\n%s of %s rows reproduced their bytes, %s of these by luck. Not controlled at these levels, say the verdicts:\n\n' "$n_bits" "$n_rows" "$n_luck" >>"$table"
 sort -u "$T/levels" >>"$table"

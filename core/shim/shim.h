@@ -1,0 +1,102 @@
+/* The library that is preloaded into every program of a trial whose record is to answer more than the kernel's own calls show (level 3
+ * and up): clocks, which programs read without a system call. And what it shares with the recorder: one memory, which the recorder
+ * hands to whoever opens HPS_SHIM_ASK, and nobody else knows of.
+ *
+ * Recording, each thread appends what its clocks said to chunks of that memory. Answering, each thread reads what the same thread
+ * was told then. Threads are told apart by who started them as how manieth, so that no order between them matters. A thread that asks
+ * for more than was recorded gets clocks that go on from there at the machine's pace.
+ *
+ * The library is C without ours: it lives in other people's programs, so it allocates next to nothing, keeps no descriptor, prints
+ * nothing, and does what the C library would have done whenever there is nobody to answer. Its variables are the exception
+ * to the rule that there are none. */
+#ifndef HPS_SHIM_H
+#define HPS_SHIM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HPS_SHIM_ASK "/proc/self/hps-shim" /* the offset of the descriptor that comes back is the name of the process */
+#define HPS_SHIM_VERSION 1
+#define HPS_SHIM_MAX ((uint64_t)128 << 20) /* what clocks said, of all threads: two to four bytes each time */
+#define HPS_SHIM_HEAD 4096
+
+enum hps_shim_mode { HPS_SHIM_OFF, HPS_SHIM_RECORD, HPS_SHIM_ANSWER };
+
+/* What is recorded under one number: a clock, or a count of the same kind. */
+enum hps_shim_slot {
+	HPS_SHIM_REALTIME,
+	HPS_SHIM_MONOTONIC,
+	HPS_SHIM_PROCESS,
+	HPS_SHIM_THREAD,
+	HPS_SHIM_RAW,
+	HPS_SHIM_REALTIME_COARSE,
+	HPS_SHIM_MONOTONIC_COARSE,
+	HPS_SHIM_BOOTTIME,
+	HPS_SHIM_TAI,
+	HPS_SHIM_TIMES = 10, /* times(2): five numbers */
+	HPS_SHIM_USAGE, /* getrusage(2): sixteen */
+	HPS_SHIM_SLOTS = 16,
+};
+
+/* A value is written as zigzag(value - the one before in this slot) * 16 + slot, in seven bits a byte, the lowest first. The first of
+ * a slot follows `base`. */
+#define HPS_SHIM_VALUE_MAX 10
+
+struct hps_shim_stream { /* ANSWER: sorted by name */
+	uint64_t name, at, len;
+};
+struct hps_shim_chunk { /* RECORD: its bytes follow */
+	uint64_t name;
+	uint32_t size, used;
+};
+struct hps_shim_head {
+	uint32_t version, mode;
+	uint64_t size;			    /* of the whole memory */
+	int64_t base[HPS_SHIM_SLOTS];	    /* clocks when the recorded trial started, in ns */
+	int64_t real_base[HPS_SHIM_SLOTS];  /* … when this one started */
+	uint64_t streams, n_streams;	    /* ANSWER: place of the table */
+	_Atomic uint64_t next;		    /* RECORD: first free byte */
+	_Atomic uint64_t n_lost;	    /* RECORD: values that found no room */
+	_Atomic uint64_t n_unanswered;	    /* ANSWER: reads beyond the record */
+	_Atomic uint64_t n_other;	    /* reads of clocks that have no slot, or from inside another read */
+};
+
+/* ---- inside the library ---- */
+
+#ifdef HPS_SHIM_INSIDE
+#include <time.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define NS 1000000000ll
+
+struct shim {
+	_Atomic int state; /* 0: not asked yet, 1: being asked, 2: known */
+	enum hps_shim_mode mode;
+	struct hps_shim_head *head;
+	uint64_t name; /* of the process */
+	_Atomic uint32_t *alive; /* zero in a forked child */
+	_Atomic int64_t latest[HPS_SHIM_SLOTS]; /* ANSWER: the last that anybody was told; 0: nobody */
+	int (*clock_gettime)(clockid_t, struct timespec *);
+};
+extern struct shim hps_shim;
+
+struct shim_thread {
+	uint64_t name, n_children;
+	const uint8_t *at, *end; /* ANSWER: what is left of the stream */
+	struct hps_shim_chunk *chunk;
+	int64_t last[HPS_SHIM_SLOTS], anchor[HPS_SHIM_SLOTS];
+	uint32_t known, anchored; /* bits by slot */
+	bool ready, busy, over;
+};
+extern __thread struct shim_thread hps_shim_thread __attribute__((tls_model("initial-exec")));
+
+enum { SHIM_FORKED = 1, SHIM_STARTED = 2 };
+uint64_t hps_shim_name(uint64_t parent, uint64_t kind, uint64_t ordinal);
+enum hps_shim_mode hps_shim_attach(void); /* and this thread's stream */
+int64_t hps_shim_now(clockid_t clock);	  /* what the machine says, in ns */
+/* A time on this clock as programs were told it → on the machine's. */
+void hps_shim_deadline(clockid_t clock, const struct timespec *told, struct timespec *ret);
+void *hps_shim_next(const char *name, const char *version); /* the function behind ours; version NULL: the default one */
+#endif
+#endif
