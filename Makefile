@@ -102,7 +102,7 @@ endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # What is preloaded into the programs of trials: nothing of ours in it, no sanitizer, which would want to be there first.
-$(SHIM): $(wildcard core/shim/*.[ch]) $B/flags
+$(SHIM): $(wildcard shim/*.[ch]) core/shim.h $B/flags
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$Q$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -fvisibility=hidden -fno-common -ffile-prefix-map=$(CURDIR)/= -pthread -I. -O2 -g \

@@ -389,7 +389,7 @@ int hps_run(const struct hps_run *run, struct hps_buf *ret_output, int *ret_stat
 void hps_spawn_attributes(posix_spawnattr_t *ret, short flags);
 /* The program `name` beside ours (its directory from /proc/self/exe), or else `name` for a search in PATH. */
 char *hps_sibling_program(const char *name);
-/* The library of core/shim/, installed or built beside the folder of the programs; heap, NULL: it is not there. */
+/* The library of shim/, installed or built beside the folder of the programs; heap, NULL: it is not there. */
 char *hps_shim_path(void);
 
 /* ---- pins.c: numeric knobs ------------------------------------------------------------------------------------------------------ */

@@ -1,4 +1,4 @@
-/* What programs read without asking the kernel: the library that is preloaded into them (core/shim/) notes it in memory of ours, or
+/* What programs read without asking the kernel: the library that is preloaded into them (shim/) notes it in memory of ours, or
  * answers it from there. Here is that memory: handed out, filled from a record, written down. What stands in it was written by the trial. */
 #include "recorder/recorder.h"
 
@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/shim/shim.h"
+#include "core/shim.h"
 
 #define NAME_BITS 62 /* of a process: it travels as a file offset */
 #define WITHOUT_MAX 8

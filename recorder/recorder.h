@@ -655,7 +655,7 @@ bool hps_entropy_open(struct hps_supervisor *s, struct hps_call *c, const struct
 
 void hps_execution_label(const struct hps_execution *x, struct hps_digest *ret); /* of its program and arguments */
 
-/* ---- clocks.c: what programs read without a call, through the preloaded library (core/shim/) ---- */
+/* ---- clocks.c: what programs read without a call, through the preloaded library (shim/) ---- */
 struct hps_clocks {
 	char *library;	  /* its path, as the command finds it */
 	const char *from; /* a manifest `clocks` that is answered; NULL: they are recorded */

@@ -1,6 +1,5 @@
 /* Waits until a point in time. A program that was told another time computes its deadlines from that; the kernel waits by its own. */
-#define HPS_SHIM_INSIDE
-#include "core/shim/shim.h"
+#include "shim/shim.h"
 
 #include <pthread.h>
 #include <semaphore.h>

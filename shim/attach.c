@@ -1,6 +1,5 @@
 /* Where the memory comes from, and who this process and thread are. */
-#define HPS_SHIM_INSIDE
-#include "core/shim/shim.h"
+#include "shim/shim.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -1,6 +1,5 @@
 /* The functions of the C library that read clocks. */
-#define HPS_SHIM_INSIDE
-#include "core/shim/shim.h"
+#include "shim/shim.h"
 
 #include <errno.h>
 #include <string.h>

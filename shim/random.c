@@ -1,7 +1,6 @@
 /* Random numbers that a library takes from the processor: from the kernel instead, whose are answered. libstdc++'s std::random_device
  * calls RDRAND or RDSEED in these members (GCC's src/c++11/random.cc), which programs find by name. */
-#define HPS_SHIM_INSIDE
-#include "core/shim/shim.h"
+#include "shim/shim.h"
 
 #include <sys/syscall.h>
 #include <unistd.h>

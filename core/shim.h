@@ -6,9 +6,8 @@
  * was told then. Threads are told apart by who started them as how manieth, so that no order between them matters. A thread that asks
  * for more than was recorded gets clocks that go on from there at the machine's pace.
  *
- * The library is C without ours: it lives in other people's programs, so it allocates next to nothing, keeps no descriptor, prints
- * nothing, and does what the C library would have done whenever there is nobody to answer. Its variables are the exception
- * to the rule that there are none. */
+ * The library (shim/) is C without ours: it lives in other people's programs, so it allocates next to nothing, keeps no descriptor, prints
+ * nothing, and does what the C library would have done whenever there is nobody to answer. */
 #ifndef HPS_SHIM_H
 #define HPS_SHIM_H
 
@@ -61,42 +60,4 @@ struct hps_shim_head {
 	_Atomic uint64_t n_unanswered;	    /* ANSWER: reads beyond the record */
 	_Atomic uint64_t n_other;	    /* reads of clocks that have no slot, or from inside another read */
 };
-
-/* ---- inside the library ---- */
-
-#ifdef HPS_SHIM_INSIDE
-#include <time.h>
-
-#define EXPORT __attribute__((visibility("default")))
-#define NS 1000000000ll
-
-struct shim {
-	_Atomic int state; /* 0: not asked yet, 1: being asked, 2: known */
-	enum hps_shim_mode mode;
-	struct hps_shim_head *head;
-	uint64_t name; /* of the process */
-	_Atomic uint32_t *alive; /* zero in a forked child */
-	_Atomic int64_t latest[HPS_SHIM_SLOTS]; /* ANSWER: the last that anybody was told; 0: nobody */
-	int (*clock_gettime)(clockid_t, struct timespec *);
-};
-extern struct shim hps_shim;
-
-struct shim_thread {
-	uint64_t name, n_children;
-	const uint8_t *at, *end; /* ANSWER: what is left of the stream */
-	struct hps_shim_chunk *chunk;
-	int64_t last[HPS_SHIM_SLOTS], anchor[HPS_SHIM_SLOTS];
-	uint32_t known, anchored; /* bits by slot */
-	bool ready, busy, over;
-};
-extern __thread struct shim_thread hps_shim_thread __attribute__((tls_model("initial-exec")));
-
-enum { SHIM_FORKED = 1, SHIM_STARTED = 2 };
-uint64_t hps_shim_name(uint64_t parent, uint64_t kind, uint64_t ordinal);
-enum hps_shim_mode hps_shim_attach(void); /* and this thread's stream */
-int64_t hps_shim_now(clockid_t clock);	  /* what the machine says, in ns */
-/* A time on this clock as programs were told it → on the machine's. */
-void hps_shim_deadline(clockid_t clock, const struct timespec *told, struct timespec *ret);
-void *hps_shim_next(const char *name, const char *version); /* the function behind ours; version NULL: the default one */
-#endif
 #endif

@@ -1,0 +1,41 @@
+/* Private header of shim/: the library that is preloaded into a trial's programs. What it shares with the recorder is in core/shim.h. Its
+ * variables are the exception to the rule that there are none. */
+#ifndef HPS_SHIM_INSIDE_H
+#define HPS_SHIM_INSIDE_H
+
+#include "core/shim.h"
+
+#include <time.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define NS 1000000000ll
+
+struct shim {
+	_Atomic int state; /* 0: not asked yet, 1: being asked, 2: known */
+	enum hps_shim_mode mode;
+	struct hps_shim_head *head;
+	uint64_t name; /* of the process */
+	_Atomic uint32_t *alive; /* zero in a forked child */
+	_Atomic int64_t latest[HPS_SHIM_SLOTS]; /* ANSWER: the last that anybody was told; 0: nobody */
+	int (*clock_gettime)(clockid_t, struct timespec *);
+};
+extern struct shim hps_shim;
+
+struct shim_thread {
+	uint64_t name, n_children;
+	const uint8_t *at, *end; /* ANSWER: what is left of the stream */
+	struct hps_shim_chunk *chunk;
+	int64_t last[HPS_SHIM_SLOTS], anchor[HPS_SHIM_SLOTS];
+	uint32_t known, anchored; /* bits by slot */
+	bool ready, busy, over;
+};
+extern __thread struct shim_thread hps_shim_thread __attribute__((tls_model("initial-exec")));
+
+enum { SHIM_FORKED = 1, SHIM_STARTED = 2 };
+uint64_t hps_shim_name(uint64_t parent, uint64_t kind, uint64_t ordinal);
+enum hps_shim_mode hps_shim_attach(void); /* and this thread's stream */
+int64_t hps_shim_now(clockid_t clock);	  /* what the machine says, in ns */
+/* A time on this clock as programs were told it → on the machine's. */
+void hps_shim_deadline(clockid_t clock, const struct timespec *told, struct timespec *ret);
+void *hps_shim_next(const char *name, const char *version); /* the function behind ours; version NULL: the default one */
+#endif
