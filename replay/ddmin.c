@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct set {
-	size_t *v, n; /* indices of factors, in the order of their priors */
+	size_t *v, n; /* indices of factors, the likely ones first */
 };
 
 /* The test of members from..to of the set, or of all others. */
@@ -80,6 +80,25 @@ static int test_prefix(const struct hps_ddmin *d, const struct set *kept, const 
 	return d->test(d->arg, chosen, ret, err);
 }
 
+/* How long a prefix to try next. The shortest that has the effect ends in candidate i when that one is needed and none behind it is: tried is the
+ * length that halves this chance, so that a likely end is found soon. */
+static size_t split(const struct hps_ddmin *d, const struct set *candidates, size_t without, size_t with)
+{
+	double chance = 1, total = 0, behind = 0;
+	size_t best = without + (with - without) / 2;
+
+	if (!d->likelihood)
+		return best;
+	for (size_t i = with; i-- > without; chance *= 1 - d->likelihood[candidates->v[i]])
+		total += chance * d->likelihood[candidates->v[i]];
+	chance = 1;
+	for (best = with; best > without + 1 && behind < total / 2; best--) {
+		behind += chance * d->likelihood[candidates->v[best - 1]];
+		chance *= 1 - d->likelihood[candidates->v[best - 1]];
+	}
+	return best < with ? best : with - 1;
+}
+
 /* The last member of the shortest prefix that still has the effect is needed, given the rest of it. */
 static int bisect(const struct hps_ddmin *d, struct set *candidates, struct set *kept, struct hps_error *err)
 {
@@ -90,7 +109,7 @@ static int bisect(const struct hps_ddmin *d, struct set *candidates, struct set 
 		size_t without = 0, with = candidates->n;
 
 		while (!r && with - without > 1) {
-			size_t middle = without + (with - without) / 2;
+			size_t middle = split(d, candidates, without, with);
 			bool effect = false;
 
 			r = test_prefix(d, kept, candidates, middle, &effect, err);

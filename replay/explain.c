@@ -276,10 +276,23 @@ static int solo_effects(struct laboratory *lab, struct hps_error *err)
 	return r;
 }
 
+#define EXPECTED 3 /* members of a cause, at most: of a thousand files that differ not four hundred matter */
+
+static void all_likelihoods(const struct hps_delta *d, double *ret)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		sum += d->v[i].likelihood;
+	for (size_t i = 0; i < d->n; i++)
+		ret[i] = d->v[i].likelihood * (sum > EXPECTED ? EXPECTED / sum : 1);
+}
+
 static int explain_pair(struct laboratory *lab, struct hps_error *err)
 {
 	struct hps_explanation *e = lab->e;
-	struct hps_ddmin search = { e->delta.n, gives_second, lab };
+	_cleanup_free_ double *likelihood = hps_alloc(e->delta.n * sizeof *likelihood + 1);
+	struct hps_ddmin search = { e->delta.n, gives_second, lab, likelihood };
 	enum hps_effect base, all;
 	int r = load_state(lab, err);
 
@@ -291,6 +304,7 @@ static int explain_pair(struct laboratory *lab, struct hps_error *err)
 		return 0;
 	}
 	e->reproducible = base == HPS_EFFECT_FIRST;
+	all_likelihoods(&e->delta, likelihood);
 	for (size_t i = 0; i < e->delta.n; i++)
 		e->cause[i] = true;
 	r = e->delta.n ? try_set(lab, e->cause, false, &all, err) : 0;

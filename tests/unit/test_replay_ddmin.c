@@ -68,16 +68,20 @@ static int by_size(const void *a, const void *b)
 }
 
 /* Like the factors that two trials differ in: of n, 1 to 3 are needed, and perhaps one of some more. */
-static void try_factors(size_t n_factors, bool undone, size_t most)
+enum guess { NO_GUESS, GOOD_GUESS, ANY_GUESS };
+
+/* The median of the runs. */
+static size_t try_factors(size_t n_factors, bool undone, enum guess guess, size_t most)
 {
 	const char *given = getenv("HPS_TEST_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)hps_time_now_ns(), s = seed;
 	struct world *w = hps_alloc(sizeof *w);
-	size_t runs[500];
+	double likelihood[N];
+	size_t runs[500], median;
 
 	print_message("seed %llu (HPS_TEST_SEED)\n", (unsigned long long)seed);
 	for (size_t round = 0; round < 500; round++) {
-		struct hps_ddmin d = { n_factors, test, w };
+		struct hps_ddmin d = { n_factors, test, w, guess ? likelihood : NULL };
 		bool chosen[N], without[N];
 		size_t k = 1 + next(&s) % 3;
 
@@ -88,6 +92,8 @@ static void try_factors(size_t n_factors, bool undone, size_t most)
 			w->either[next(&s) % n_factors] = true;
 		if (undone)
 			w->undone[next(&s) % (n_factors - 1)] = true;
+		for (size_t i = 0; i < n_factors; i++)
+			likelihood[i] = guess == GOOD_GUESS ? (w->needed[i] ? 0.5 : 0.05) : (double)(1 + next(&s) % 98) / 100;
 		memset(chosen, 0, sizeof chosen);
 		memset(chosen, 1, n_factors);
 		assert_ok(hps_ddmin_run(&d, chosen, err));
@@ -104,21 +110,35 @@ static void try_factors(size_t n_factors, bool undone, size_t most)
 	qsort(runs, 500, sizeof *runs, by_size);
 	print_message("%zu factors%s: median %zu runs, most %zu\n", n_factors, undone ? ", one of which undoes" : "", runs[250], runs[499]);
 	assert_true(runs[250] <= most);
+	median = runs[250];
 	free(w);
+	return median;
 }
 
 static void test_causes(void **state)
 {
 	(void)state;
-	try_factors(10, false, 12);
-	try_factors(20, false, 18);
-	try_factors(10, true, 20);
+	try_factors(10, false, NO_GUESS, 12);
+	try_factors(20, false, NO_GUESS, 18);
+	try_factors(10, true, NO_GUESS, 20);
+}
+
+/* What is thought to matter saves runs when it is right, and costs no more than runs when it is not: each answer was checked. */
+static void test_likelihoods(void **state)
+{
+	size_t median = try_factors(10, false, NO_GUESS, 12);
+
+	(void)state;
+	assert_true(try_factors(10, false, GOOD_GUESS, 12) <= median);
+	try_factors(20, false, GOOD_GUESS, 18);
+	try_factors(10, true, GOOD_GUESS, 20);
+	try_factors(20, true, ANY_GUESS, 60);
 }
 
 static void test_small_ones(void **state)
 {
 	struct world *w = hps_alloc(sizeof *w);
-	struct hps_ddmin d = { 1, test, w };
+	struct hps_ddmin d = { 1, test, w, NULL };
 	bool chosen[N] = { true };
 
 	(void)state;
@@ -133,7 +153,7 @@ static void test_small_ones(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_causes), cmocka_unit_test(test_small_ones) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_causes), cmocka_unit_test(test_likelihoods), cmocka_unit_test(test_small_ones) };
 
 	return cmocka_run_group_tests_name("replay_ddmin", tests, NULL, NULL);
 }
