@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "recorder/redact.h"
+#include "core/redact.h"
 
 #define ENVIRONMENT_MAX 65536u /* a larger one is not compared */
 #define KEPT_MAX (64u << 20) /* of all executions together */

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "recorder/redact.h"
+#include "core/redact.h"
 
 #define CHUNK (256 << 10)
 #define STORE_MAX (256ll << 20)

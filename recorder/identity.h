@@ -5,7 +5,7 @@
 #define HPS_RECORDER_IDENTITY_H
 
 #include "core/core.h"
-#include "recorder/redact.h"
+#include "core/redact.h"
 
 /* ---- identity.c: the rows ---- */
 /* How far a value can be believed, best first. */

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "recorder/redact.h"
+#include "core/redact.h"
 
 void hps_manifest_begin(struct hps_manifest *m, const struct hps_record *r, const char *name)
 {

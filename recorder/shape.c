@@ -95,7 +95,7 @@ json_t *hps_shape_named(const struct hps_record *r, const json_t *values)
 	const char *name;
 
 	json_object_foreach((json_t *)(uintptr_t)values, name, value) {
-		_cleanup_free_ char *safe = hps_redact_text(r->redactor, name), *text = hps_redact_named(r->redactor, name, json_string_value(value));
+		_cleanup_free_ char *safe = hps_redact_name(r->redactor, name), *text = hps_redact_named(r->redactor, name, json_string_value(value));
 
 		hps_json_set_text(clean, safe, text);
 	}
@@ -109,7 +109,7 @@ json_t *hps_shape_parameters(const struct hps_record *r)
 
 	json_object_foreach(r->parameters, key, row) {
 		const char *name = hps_json_text(row, "name");
-		_cleanup_free_ char *safe = hps_redact_text(r->redactor, name), *text = hps_redact_named(r->redactor, name, hps_json_text(row, "value"));
+		_cleanup_free_ char *safe = hps_redact_name(r->redactor, name), *text = hps_redact_named(r->redactor, name, hps_json_text(row, "value"));
 		json_t *copy = json_copy(row);
 
 		hps_json_set_text(copy, "name", safe);

@@ -78,7 +78,7 @@ static void add_texts(struct hps_strv *argv, const char *option, const json_t *l
 	}
 }
 
-static void recorder_words(const struct hps_launch *l, uint64_t number, const struct hps_run_trial *t, const char *out, struct hps_strv *argv)
+static void recorder_words(const struct hps_launch *l, uint64_t number, const struct hps_proposal *p, const char *out, struct hps_strv *argv)
 {
 	const char *name;
 	json_t *value;
@@ -88,11 +88,11 @@ static void recorder_words(const struct hps_launch *l, uint64_t number, const st
 	hps_strv_addf(argv, "--ledger=%s", l->ledger);
 	hps_strv_addf(argv, "--study=%s", hps_json_text(l->spec, "study"));
 	hps_strv_addf(argv, "--number=%" PRIu64, number);
-	json_object_foreach (t->params, name, value) {
+	json_object_foreach (p->params, name, value) {
 		hps_strv_add(argv, "--param");
 		hps_strv_addf(argv, "%s=%s", name, json_string_value(value));
 	}
-	hps_strv_addf(argv, "--seed=%s", t->trial_seed);
+	hps_strv_addf(argv, "--seed=%s", p->seed);
 	add_texts(argv, "--dataset", json_object_get(l->spec, "dataset"));
 	hps_strv_addf(argv, "--metrics-path=%s/hps-metrics.json", out);
 	hps_strv_addf(argv, "--id-file=%s/trial.id", out);
@@ -180,30 +180,29 @@ static int spawn(const struct hps_launch *l, const char *out, int passphrase_fd,
 	return r;
 }
 
-int hps_child_start(const struct hps_launch *l, uint64_t number, const struct hps_run_trial *t, struct hps_child *ret, struct hps_error *err)
+void hps_proposal_release(struct hps_proposal *p)
+{
+	json_decref(p->params);
+	free(p->seed);
+	hps_strv_release(&p->command);
+}
+
+int hps_child_start(const struct hps_launch *l, uint64_t number, const struct hps_proposal *p, struct hps_child *ret, struct hps_error *err)
 {
 	_cleanup_strv_ struct hps_strv argv = HPS_STRV_INIT, envp = HPS_STRV_INIT;
 	_cleanup_free_ char *out = hps_child_out(l, number);
 	_cleanup_fd_ int passphrase_fd = -1;
 	int r = make_directory(out, err);
 
-	for (size_t i = 0; !r && i <= json_array_size(t->command); i++) {
-		_cleanup_buf_ struct hps_buf word = HPS_BUF_INIT;
-
-		if (!i) {
-			recorder_words(l, number, t, out, &argv);
-			continue;
-		}
-		r = hps_path_unescape(json_string_value(json_array_get(t->command, i - 1)), &word, err);
-		hps_strv_add_take(&argv, hps_buf_take(&word));
-	}
 	if (!r)
 		r = passphrase_pipe(l->passphrase, &passphrase_fd, err);
 	if (r)
 		return r;
+	recorder_words(l, number, p, out, &argv);
+	for (size_t i = 0; i < p->command.n; i++)
+		hps_strv_add(&argv, p->command.v[i]);
 	environment(json_object_get(l->spec, "env"), &envp);
 	ret->number = number;
-	ret->n_begun = t->n_begun;
 	errno = spawn(l, out, passphrase_fd, &argv, &envp, &ret->pid);
 	return errno ? hps_error_errno(err, "starting '%s' for trial %" PRIu64, l->recorder, number) : 0;
 }

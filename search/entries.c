@@ -200,20 +200,18 @@ int hps_study_register(struct hps_ledger *l, const json_t *spec, const char *fil
 /* ---- commit, result, stop ---- */
 
 int hps_study_commit(struct hps_ledger *l, struct hps_history *h, uint64_t number, const json_t *params, const char *trial_seed,
-		     const struct hps_strv *command, struct hps_error *err)
+		     const json_t *command, struct hps_error *err)
 {
 	_cleanup_json_ json_t *statement = NULL;
-	json_t *p, *words = json_array();
+	json_t *p;
 	char hex[HPS_DIGEST_HEX];
 	struct hps_digest digest;
 	int r = canonical_digest(params, &digest, err);
 
-	statement = statement_new(study_name(h), "commit", &p);
-	for (size_t i = 0; i < command->n; i++)
-		hps_json_add(words, hps_path_json(command->v[i]));
-	hps_json_set(p, "command", words);
 	if (r)
 		return r;
+	statement = statement_new(study_name(h), "commit", &p);
+	hps_json_set(p, "command", json_deep_copy(command));
 	hps_digest_hex(&digest, hex);
 	set_subject(statement, "params", hex);
 	hps_json_set_int(p, "number", (int64_t)number);

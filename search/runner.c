@@ -22,6 +22,7 @@ struct runner {
 	struct hps_space space;
 	struct hps_launch launch;
 	struct hps_study_lock lock;
+	struct hps_redactor redactor;
 	const char *study;
 	uint64_t workers, first_open; /* all numbers below first_open have results */
 	struct hps_child *children;
@@ -115,21 +116,14 @@ static json_t *params_of(const struct hps_space *space, const struct hps_decisio
 }
 
 /* A commit that another program or another version wrote would make the study something else than it says. */
-static int check_commit(const struct runner *r, uint64_t number, const json_t *params, const char *seed, const struct hps_strv *command,
-			struct hps_error *err)
+static int check_commit(const struct runner *r, uint64_t number, const json_t *params, const char *seed, const json_t *command, struct hps_error *err)
 {
 	const struct hps_run_trial *t = &r->history->trials[number];
-	bool same = json_array_size(t->command) == command->n;
 
 	if (!json_equal(t->params, params) || strcmp(t->trial_seed, seed) != 0)
 		return hps_error_set(err, HPS_E_DAMAGED, "resuming trial %" PRIu64 ": the committed parameters are not what the registered study decides",
 				     number);
-	for (size_t i = 0; same && i < command->n; i++) {
-		_cleanup_json_ json_t *word = hps_path_json(command->v[i]);
-
-		same = json_equal(word, json_array_get(t->command, i));
-	}
-	if (!same)
+	if (!json_equal(t->command, command))
 		return hps_error_set(err, HPS_E_USAGE, "resuming trial %" PRIu64 ": it was committed with another command than '%s' would have now; "
 				     "give the --out of then", number, r->launch.out);
 	return 0;
@@ -146,34 +140,43 @@ static int refuse_existing(const struct runner *r, uint64_t number, struct hps_e
 			     number, out);
 }
 
-static int commit(struct runner *r, uint64_t number, struct hps_error *err)
+static void propose(const struct runner *r, uint64_t number, struct hps_proposal *ret)
 {
 	static const struct hps_results none = { NULL, 0 };
-	_cleanup_strv_ struct hps_strv command = HPS_STRV_INIT;
 	_cleanup_(hps_decision_release) struct hps_decision d;
-	_cleanup_json_ json_t *params = NULL;
-	_cleanup_free_ char *seed = NULL;
-	int result;
 
 	hps_decide(&r->space, &r->history->seed, &none, number, &d);
-	params = params_of(&r->space, &d);
-	seed = hps_format("%" PRIu32, d.trial_seed);
-	hps_child_command(&r->launch, &r->space, &d, number, &command);
+	ret->params = params_of(&r->space, &d);
+	ret->seed = hps_format("%" PRIu32, d.trial_seed);
+	hps_child_command(&r->launch, &r->space, &d, number, &ret->command);
+}
+
+static int commit(struct runner *r, uint64_t number, const struct hps_proposal *p, struct hps_error *err)
+{
+	_cleanup_json_ json_t *params = hps_safe_named(&r->redactor, p->params), *command = hps_safe_command(&r->redactor, &p->command);
+	int result;
+
 	if (r->history->trials[number].committed)
-		return check_commit(r, number, params, seed, &command, err);
+		return check_commit(r, number, params, p->seed, command, err);
 	result = refuse_existing(r, number, err);
-	return result ? result : hps_study_commit(r->ledger, r->history, number, params, seed, &command, err);
+	return result ? result : hps_study_commit(r->ledger, r->history, number, params, p->seed, command, err);
 }
 
 static int start(struct runner *r, uint64_t number, struct hps_error *err)
 {
-	int result = commit(r, number, err);
+	_cleanup_(hps_proposal_release) struct hps_proposal p = { 0 };
+	struct hps_child *child = &r->children[r->n_children];
+	int result;
 
+	propose(r, number, &p);
+	result = commit(r, number, &p, err);
 	if (!result)
-		result = hps_child_start(&r->launch, number, &r->history->trials[number], &r->children[r->n_children], err);
-	if (!result)
-		r->n_children++;
-	return result;
+		result = hps_child_start(&r->launch, number, &p, child, err);
+	if (result)
+		return result;
+	child->n_begun = r->history->trials[number].n_begun;
+	r->n_children++;
+	return 0;
 }
 
 /* ---- ending ---- */
@@ -312,12 +315,25 @@ static int end(struct runner *r, struct hps_error *err)
 			     c.complete + c.failed + c.killed + c.lost, r->space.trials);
 }
 
+static int register_study(struct runner *r, struct hps_error *err)
+{
+	_cleanup_free_ char *file = NULL;
+	_cleanup_json_ json_t *safe = NULL;
+	int result = hps_secrets_learn(r->ledger, r->launch.spec, &r->redactor, err);
+
+	if (result)
+		return result;
+	safe = hps_safe_study(&r->redactor, r->launch.spec);
+	file = hps_redact_name(&r->redactor, r->options->file);
+	return hps_study_register(r->ledger, safe, file, r->history, err);
+}
+
 static int run_locked(struct runner *r, struct hps_error *err)
 {
 	int result = hps_history_settle(r->ledger, r->study, r->history, err);
 
 	if (!result)
-		result = hps_study_register(r->ledger, r->launch.spec, r->options->file, r->history, err);
+		result = register_study(r, err);
 	if (!result)
 		result = wait_for_earlier(r, err);
 	if (!result)
@@ -386,6 +402,7 @@ int hps_runner_run(const struct hps_runner_options *options, struct hps_history 
 	r.ledger = ledger;
 	r.study = hps_json_text(spec, "study");
 	result = run_study(&r, spec, err);
+	hps_redactor_release(&r.redactor);
 	hps_error_release(&r.error);
 	return result;
 }

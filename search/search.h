@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "core/core.h"
+#include "core/redact.h"
 #include "hps/ledger.h"
 
 /* ==== the decision half ============================================================================================ */
@@ -258,13 +259,22 @@ struct hps_counts hps_history_counts(const struct hps_history *h);
 /* The number with the best objective among complete trials, the lowest of equals; -1 when there is none. */
 int64_t hps_history_best(const struct hps_history *h);
 
+/* ---- secrets.c: what of a study is written down ------------------------------------------------------------------------------------ */
+
+/* The ledger's redactor, which knows the secrets of the study's command and of the environment. Refuses a name that would be withheld. */
+int hps_secrets_learn(struct hps_ledger *l, const json_t *spec, struct hps_redactor *ret, struct hps_error *err) HPS_MUST;
+json_t *hps_safe_study(const struct hps_redactor *r, const json_t *spec);    /* as it is registered: its digest is the study's */
+json_t *hps_safe_named(const struct hps_redactor *r, const json_t *values);  /* object of strings */
+json_t *hps_safe_command(const struct hps_redactor *r, const struct hps_strv *command);
+
 /* ---- entries.c: what the runner appends; each call also takes the entry into the history ------------------------------------- */
 
+/* All that is given here is written down: see secrets.c. */
 /* Finds the study registered with the same specification, or registers it. Another specification under the same name is
  * refused with what differs (HPS_E_USAGE). */
 int hps_study_register(struct hps_ledger *l, const json_t *spec, const char *file, struct hps_history *h, struct hps_error *err) HPS_MUST;
 int hps_study_commit(struct hps_ledger *l, struct hps_history *h, uint64_t number, const json_t *params, const char *trial_seed,
-		     const struct hps_strv *command, struct hps_error *err) HPS_MUST;
+		     const json_t *command, struct hps_error *err) HPS_MUST;
 /* For a number with a trial entry, or for one that is given up as lost. */
 int hps_study_result(struct hps_ledger *l, struct hps_history *h, uint64_t number, struct hps_error *err) HPS_MUST;
 int hps_study_stop(struct hps_ledger *l, struct hps_history *h, const char *reason, struct hps_error *err) HPS_MUST;
@@ -303,9 +313,16 @@ char *hps_child_out(const struct hps_launch *l, uint64_t number); /* the directo
 /* The words of the command for one trial. */
 void hps_child_command(const struct hps_launch *l, const struct hps_space *space, const struct hps_decision *d, uint64_t number,
 		       struct hps_strv *ret);
+/* A number as it is run: with all its secrets, which the ledger has not. */
+struct hps_proposal {
+	json_t *params; /* object of strings */
+	char *seed;
+	struct hps_strv command;
+};
+void hps_proposal_release(struct hps_proposal *p);
 /* Makes the directory (an older one of a lost attempt is renamed to <number>.lost-<k>) and starts hps-record in a process group of
  * its own, so that a terminal's Ctrl-C reaches the runner alone. */
-int hps_child_start(const struct hps_launch *l, uint64_t number, const struct hps_run_trial *t, struct hps_child *ret,
+int hps_child_start(const struct hps_launch *l, uint64_t number, const struct hps_proposal *p, struct hps_child *ret,
 		    struct hps_error *err) HPS_MUST;
 /* The last line that the trial or its recorder wrote to stderr; heap, never NULL. */
 char *hps_child_last_words(const struct hps_launch *l, uint64_t number);

@@ -251,6 +251,39 @@ is "lost: the number is run again, with one trial" "$(entries die | grep -cE '^(
 like "lost: what was left of it stays" "$(echo die.trials/*)" "die.trials/1.lost-1"
 is "lost: after three times it is given up" "$(entries die | grep -c '^lost 2$') $(entries die | grep -c '^result 2$')" "3 1"
 like "lost: … and counted" "$(cat out)" '^3 trials: 2 complete, 0 failed, 0 killed, 1 lost, 0 running, 0 open$'
+# Secrets of a study file reach the trials, and not the ledger; the same file resumes the study.
+cat >tell.sh <<'SH'
+#!/bin/sh
+echo "$*" "$SVC_PASSWORD" >"$OUT/told"
+echo '{"score": 1}' >"$HPS_METRICS"
+[ "$OUT" != 1 ] || exit 1
+SH
+chmod +x tell.sh
+first=s3cr3t$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')X9 second=t0k3n$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')Z8
+cat >secrets.yaml <<YAML
+hps: 1
+study: secrets
+command: [env, "OUT={out}", ./tell.sh, --api-key, "$first", "--token={token}", "--lr={lr}"]
+space:
+  lr: {type: float, low: 0.1, high: 1}
+  token: {type: choice, of: ["$second"]}
+metrics: {score: {goal: min}}
+search: {sampler: random, seed: 3}
+budget: {trials: 2}
+env: {SVC_PASSWORD: "$first"}
+YAML
+status "secrets: run" 0 hps-search run secrets.yaml
+like "secrets: the trial got them" "$(cat secrets.trials/0/told)" "^--api-key $first --token=$second --lr=0\\.[0-9]+ $first$"
+is "secrets: the ledger has them nowhere" "$(grep -raFl -e "$first" -e "$second" "$HPS_LEDGER" "$XDG_STATE_HOME" "$XDG_CACHE_HOME" 2>/dev/null)" ""
+status "secrets: the same file goes on with the study" 0 hps-search run secrets.yaml
+like "secrets: … and finds it finished" "$(cat err)" "is finished"
+is "secrets: what was handed out is what ran" "$(hps-audit check --json --study secrets | json /dev/stdin "[r['outcome'] for r in j['rules'] if r['id'] in ('INT-05', 'INT-06')]")" "['pass', 'pass']"
+sed "s/$first/${first}other/" secrets.yaml >secrets2.yaml
+status "secrets: another secret is another study" 2 hps-search run secrets2.yaml
+unlike "secrets: … and what differs is not told in clear" "$(cat err)" "$first"
+sed 's/study: secrets/study: api_key=hunter2hunter2/' secrets.yaml >named.yaml
+status "secrets: a name that holds one is refused" 2 hps-search run named.yaml
+
 ok "the ledger holds at the end" hps-ledger verify
 
 done_testing

@@ -8,16 +8,18 @@ import base64
 import json
 import os
 import random
+import shlex
 import socket
 import subprocess
 import sys
 import urllib.parse
+import xml.sax.saxutils
 
 ALPHABETS = ["abcdefghijklmnopqrstuvwxyz0123456789", "0123456789abcdef", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
              "abcDEF012!#$%&()*+-./:;<=>?@[]^_{|}~", "abcDEF0123456789\"'\\/", "abcdef0123äöüß€漢", "abcDEF012345 -_"]
 ALNUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 # Where a secret is announced, and how many of a hundred there are.
-PLACES = [("env", 22), ("env-other", 10), ("argv", 16), ("exec", 26), ("file", 9), ("settings", 5), ("shape", 6), ("param", 3), ("mark", 3)]
+PLACES = [("env", 20), ("env-other", 7), ("argv", 17), ("exec", 20), ("file", 9), ("settings", 11), ("shape", 5), ("param", 2), ("mark", 3), ("name", 2), ("study", 4)]
 ARGUMENTS = [
     lambda s: ["--api-key", s], lambda s: ["--password=" + s], lambda s: ["MYTOKEN=" + s], lambda s: ["logger.api_key=" + s],
     lambda s: ["-H", "Authorization: Bearer " + s], lambda s: ["-H", "X-Api-Key: " + s], lambda s: ["--json", json.dumps({"lr": 0.1, "api_key": s, "n": 3})],
@@ -26,6 +28,8 @@ ARGUMENTS = [
     lambda s: ["postgresql://me:" + urllib.parse.quote(s, safe="") + "@db.example.org/x"], lambda s: ["--config", "lr: 0.1\npassword: " + json.dumps(s) + "\nn: 3\n"],
     lambda s: ["--config", "[db]\nuser = me\npassword = " + s + "\n"], lambda s: ["--note", "+api_key: " + json.dumps(s) + "\n-old\n"],
     lambda s: ["-c", "connect(user='me', password=" + json.dumps(s) + ")"], lambda s: ["-u", "me:" + s],
+    lambda s: ["--passwd" if s.startswith("/") else "--pwd", s], lambda s: ["--otp", s], lambda s: ["--pin=" + s], lambda s: ["--user-pin", s],  # a --pwd may be a directory
+    lambda s: ["--xml", "<a><password>" + xml.sax.saxutils.escape(s) + "</password></a>"],
 ]
 
 
@@ -67,7 +71,13 @@ def credential_file(i, s):
 
 def settings_file(i, s):
     return [("s%d.yaml" % i, "lr: 0.1\ndb:\n  password: " + json.dumps(s) + "\n"), ("s%d.json" % i, json.dumps({"lr": 0.1, "api_key": s})), ("s%d.ini" % i, "[a]\nsecret_key = " + s + "\n"),
-            ("s%d.toml" % i, "access_token = " + json.dumps(s) + "\n")][i % 4]
+            ("s%d.toml" % i, "access_token = " + json.dumps(s) + "\n"),
+            ("s%d.xml" % i, '<?xml version="1.0"?>\n<c><lr>0.1</lr><password>' + xml.sax.saxutils.escape(s) + "</password></c>\n"),
+            ("s%d.config" % i, '<c><add key="DbPassword" value=' + xml.sax.saxutils.quoteattr(s) + "/></c>\n"),
+            ("s%d.sh" % i, "#!/bin/sh\nset -e\nexport API_KEY=" + shlex.quote(s) + "\npython3 train.py\n"), ("run%d" % i, "#!/bin/bash\ncurl --pwd " + shlex.quote("x" + s) + " https://example.org\n"),
+            ("s%d_history" % i, "ls\ncurl -u " + shlex.quote("me:" + s) + " https://example.org\ncd\n"), ("s%d.txt" % i, "GET / HTTP/1.1\nHost: example.org\nAuthorization: Bearer " + s + "\n\n"),
+            ("s%d.log" % i, "12:00 connected to postgresql://me:" + urllib.parse.quote(s, safe="") + "@db.example.org/x\n"), ("service%d" % i, "host = db\nuser = me\npassword = " + s + "\nport = 1\n"),
+            ("s%d/.htpasswd" % i, "me:" + s + "\n")][i // 100 % 13]
 
 
 def plant(seed, n):
@@ -99,12 +109,24 @@ def plant(seed, n):
     names = [s for _, p, s in plan(seed, n) if p == "env"]
     git("remote", "add", "origin", "https://me:%s@example.org/x.git" % urllib.parse.quote(names[0], safe=""))
     write("tracked.py", "x = 1\npassword = %s\n" % json.dumps(names[1]))
+    study(env, [s for _, p, s in plan(seed, n) if p == "study"])
     # The control: nothing says that these two are secrets. A scanner that does not find them finds nothing.
     env["OMP_CANARY"] = canary(seed, 0)
     write("notes.txt", "see " + canary(seed, 1) + "\n")
     command = ["hps-record", "-q", "--id-file", "../id", *params, "--", "/usr/bin/python3", "planted.py", "trial", str(seed), str(n), *argv]
     r = subprocess.run(command, env=env, stdout=open("stdout.log", "wb"), stderr=open("stderr.log", "wb"))
     print(r.returncode)
+
+
+def study(env, secrets):
+    """One of two trials, with secrets in its command, its environment and a choice."""
+    words = [w.replace("{", "{{").replace("}", "}}") for i, s in enumerate(secrets[2:]) for w in ARGUMENTS[i % len(ARGUMENTS)](s)]
+    document = {"hps": 1, "study": "planted", "command": ["/bin/true", "--lr", "{lr}", "--token", "{api_key}", *words], "workers": 1, "budget": {"trials": 2},
+                "space": {"lr": {"type": "float", "low": 0.1, "high": 1}, "api_key": {"type": "choice", "of": [secrets[0], "none"]}}, "metrics": {"loss": {"goal": "min"}},
+                "search": {"sampler": "random", "seed": 1}, "env": {"SVC_PASSWORD": secrets[1]}}
+    write("study.yaml", json.dumps(document, ensure_ascii=False))
+    r = subprocess.run(["hps-search", "run", "-q", "study.yaml"], env=env, stdout=open("study.out", "wb"), stderr=subprocess.STDOUT)
+    assert r.returncode == 0, open("study.out").read()
 
 
 def canary(seed, k):
@@ -145,7 +167,7 @@ def echoes(i, s):
 
 def trial(seed, n):
     os.makedirs("out")
-    arguments, marks = [], []
+    arguments, marks, names_of = [], [], []
     for i, place, s in plan(seed, n):
         if place in ("env", "param"):
             echoes(i, s)
@@ -155,7 +177,10 @@ def trial(seed, n):
             path = (credential_file if place == "file" else settings_file)(i, s)[0]
             text = open(path, encoding="utf-8").read()
             if i % 3 == 0:
-                write("out/copy%d%s" % (i, ".ini" if place == "settings" else ""), text)
+                write("out/copy%d%s" % (i, os.path.basename(path) if place == "settings" else ""), text)
+        elif place == "name":
+            names_of.append(s)
+            write("out/password=%s.txt" % urllib.parse.quote(s, safe=""), "x")
         elif place == "shape":
             open("src/m%d.py" % i).read()
             print(shape(i, s))
@@ -173,7 +198,7 @@ def trial(seed, n):
             f.flush()
             assert f.readline().startswith("ok "), line
     names = [s for _, p, s in plan(seed, n) if p == "env"]
-    write(os.environ["HPS_METRICS"], json.dumps({"loss": 0.5, "m-" + names[2]: 1}))
+    write(os.environ["HPS_METRICS"], json.dumps({"loss": 0.5, "m-" + names[2]: 1, **{"password=" + s: 1 for s in names_of}}))
     if os.environ.get("HPS_FILL"):  # the ledger's file system: the record goes into the spool
         try:
             with open(os.environ["HPS_FILL"], "wb", buffering=0) as f:

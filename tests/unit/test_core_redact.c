@@ -4,15 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "recorder/redact.h"
+#include "core/redact.h"
+#include "tests/unit/folder.h"
 #include "tests/unit/ordinary_commands.h"
+#include "tests/unit/ordinary_files.h"
 
 static const struct hps_redactor redactor = { .key = "0123456789abcdef0123456789abcde" };
 
 static void test_names(void **state)
 {
-	static const char *const secret[] = { "API_KEY", "apiKey", "WANDB_API_KEY", "db.password", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "authHeader", "session-id", "OPENAI_APIKEY", "PGPASSWORD", "MYTOKEN", "DB_PWD", "X-Amz-Signature" };
-	static const char *const harmless[] = { "TOKENIZERS_PARALLELISM", "max_tokens", "mask_token", "keyboard", "monkey", "author", "passenger", "lr", "hidden_size", "compass", "tokenizer", "PWD" };
+	static const char *const secret[] = { "API_KEY", "apiKey", "WANDB_API_KEY", "db.password", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "authHeader", "session-id", "OPENAI_APIKEY", "PGPASSWORD", "MYTOKEN", "DB_PWD", "X-Amz-Signature", "pwd", "otp", "pin", "user-pin", "TOTP", "passcode" };
+	static const char *const harmless[] = { "TOKENIZERS_PARALLELISM", "max_tokens", "mask_token", "keyboard", "monkey", "author", "passenger", "lr", "hidden_size", "compass", "tokenizer", "PWD", "pin_memory", "pinned", "spin", "opt", "laptop" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(secret); i++) {
@@ -160,6 +162,13 @@ static void test_arguments(void **state)
 	WITHHELD("docker", "login", "-p", "hunter2");
 	WITHHELD("x", "--json", "{\"api_key\": \"hunter2\"}");
 	WITHHELD("sh", "-c", "API_KEY=hunter2 python train.py");
+	WITHHELD("x", "--pwd", "hunter2");
+	WITHHELD("x", "--otp", "hunter2");
+	WITHHELD("x", "--pin=hunter2");
+	WITHHELD("x", "--note", "<login><password>hunter2</password></login>");
+	KEPT("singularity", "exec", "--pwd", "/workspace/job");
+	KEPT("x", "--token", "{seed}");
+	KEPT("x", "--password", "<password>");
 	KEPT("x", "--lr", "0.1");
 	KEPT("x", "--max-tokens", "512");
 	KEPT("x", "--use-token", "--lr");
@@ -246,6 +255,88 @@ static void test_files(void **state)
 			print_error("%s\n", harmless[i]);
 		assert_null(hps_rule_path(harmless[i]));
 	}
+}
+
+/* Names that hold what they announce. */
+static void test_named(void **state)
+{
+	static const char *const secret[] = { "out/token-hunter2a9Bx0c7.json", "apikey_hunter2a9Bx0c7", "loss/password=hunter2", "run.secret.hunter2a9Bx0c7" };
+	static const char *const harmless[] = { "tokenizer-3f2a9b8c7d6e.json", "token_classification-3f2a9b8c7d6e", "password-reset-3f2a9b8c7d6e", "out/epoch-3f2a9b8c7d6e.pt", "secret-santa.csv" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(secret); i++)
+		check_withheld(secret[i], "hunter2");
+	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
+		check_kept(harmless[i]);
+	{
+		_cleanup_free_ char *name = hps_redact_name(&redactor, "password=my hunter2 phrase");
+
+		assert_null(strstr(name, "phrase"));
+	}
+}
+
+static enum hps_content_secret content_of(const char *name, const char *text)
+{
+	_cleanup_free_ char *path = hps_format("./%s", name);
+	_cleanup_fd_ int fd = -1;
+
+	put(path, text);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return hps_redact_content(&redactor, fd);
+}
+
+/* Each of these is not stored; `guessable`: nor is its digest written down. */
+static const struct {
+	const char *name, *text;
+	enum hps_content_secret expected;
+} secret_files[] = {
+	{ "request.txt", "GET / HTTP/1.1\nAuthorization: Bearer hunter2\n", HPS_CONTENT_GUESSABLE },
+	{ "curl.log", "> Cookie: sid=hunter2hunter2\n", HPS_CONTENT_HOLDS },
+	{ "proxy.log", "send: 'X-Api-Key: a9Bx0c7d8E2f4G6h'\n", HPS_CONTENT_HOLDS },
+	{ "client.py", "h = {}\n# Authorization: Bearer a9Bx0c7d8E2f4G6h\n", HPS_CONTENT_HOLDS },
+	{ "client.c", "\"redis://:a9Bx0c7d8E2f4G6h@cache:6379\"", HPS_CONTENT_HOLDS },
+	{ "notes.txt", "see https://me:hunter2@example.org/x\n", HPS_CONTENT_GUESSABLE },
+	{ "web.xml", "<c><password>hunter2</password></c>", HPS_CONTENT_GUESSABLE },
+	{ "app.config", "<c><add key=\"DbPassword\" value=\"hunter2\"/></c>", HPS_CONTENT_GUESSABLE },
+	{ "prefs.plist", "<?xml version=\"1.0\"?><dict><key>apiKey</key>\n<string>hunter2</string></dict>", HPS_CONTENT_GUESSABLE },
+	{ "strings.xml", "<resources><string name=\"client_secret\">hunter2</string></resources>", HPS_CONTENT_GUESSABLE },
+	{ "deploy.sh", "#!/bin/sh\nexport API_KEY=hunter2\n", HPS_CONTENT_GUESSABLE },
+	{ "deploy", "#!/usr/bin/env bash\nmysql -uroot -phunter2 db\n", HPS_CONTENT_GUESSABLE },
+	{ "go.sh", "python3 train.py \\\n  --password \\\n  hunter2\n", HPS_CONTENT_GUESSABLE },
+	{ ".bash_history", "ls\ncurl -u me:hunter2 https://example.org\n", HPS_CONTENT_GUESSABLE },
+	{ ".zshrc", "export WANDB_API_KEY=hunter2\n", HPS_CONTENT_GUESSABLE },
+	{ "Dockerfile", "FROM debian:12\nENV DB_PASSWORD=hunter2\n", HPS_CONTENT_GUESSABLE },
+	{ "service", "[db]\nhost = db\nuser = me\npassword = hunter2\n", HPS_CONTENT_GUESSABLE },
+	{ "service.rc2", "# comment\nexport SECRET_KEY=hunter2\n", HPS_CONTENT_GUESSABLE },
+	{ "users", "me:$apr1$x1Yz2Ab3$" "abcdefghijklmnopqrstu1\n", HPS_CONTENT_HOLDS },
+	{ "users2", "me:$2y$10$" "abcdefghijklmnopqrstuvABCDEFGHIJKLMNOPQRSTUVWXYZ01234\n", HPS_CONTENT_HOLDS },
+};
+
+static void test_contents(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(secret_files); i++) {
+		enum hps_content_secret found = content_of(secret_files[i].name, secret_files[i].text);
+
+		if (found != secret_files[i].expected)
+			print_error("%s: %d\n", secret_files[i].name, found);
+		assert_int_equal(found, secret_files[i].expected);
+	}
+}
+
+/* False alarms: each would be a hole in a replay. */
+static void test_ordinary_files(void **state)
+{
+	size_t wrong = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ordinary_files); i++)
+		if (content_of(ordinary_files[i].name, ordinary_files[i].text)) {
+			print_error("%s\n", ordinary_files[i].name);
+			wrong++;
+		}
+	assert_int_equal(wrong, 0);
 }
 
 static void test_environment(void **state)
@@ -347,8 +438,9 @@ int main(void)
 		cmocka_unit_test(test_names), cmocka_unit_test(test_shapes),   cmocka_unit_test(test_keys),	     cmocka_unit_test(test_urls),
 		cmocka_unit_test(test_texts), cmocka_unit_test(test_arguments), cmocka_unit_test(test_ordinary),    cmocka_unit_test(test_files),
 		cmocka_unit_test(test_known), cmocka_unit_test(test_tags),	cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_named), cmocka_unit_test(test_contents), cmocka_unit_test(test_ordinary_files),
 		cmocka_unit_test(test_random_texts),
 	};
 
-	return cmocka_run_group_tests_name("recorder_redact", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("core_redact", tests, make_folder, remove_folder);
 }

@@ -1,21 +1,34 @@
 /* Secrets inside a text, found from the byte at which they begin: by the name before them (JSON, YAML, INI, headers, queries,
  * keyword arguments), the scheme before them, the place in a URL, or their own shape. */
-#include "recorder/redact.h"
+#include "core/redact.h"
 
 #include <string.h>
 #include <strings.h>
 
 #define TOKEN_MAX 65536
 
-/* scheme://user:SECRET@host, up to the last @ before the path. A name alone (git@) is none, but a token may stand there. */
-static bool userinfo_span(const char *text, const char *at, struct hps_span *ret)
+#define URL_MAX 4096 /* bytes of one that are looked at */
+
+/* strcspn() that ends somewhere. */
+static size_t until(const char *s, const char *reject)
 {
-	size_t word = strcspn(at, " \t\r\n\"'<>`"), path, len = 0;
+	size_t n = 0;
+
+	while (n < URL_MAX && s[n] && !strchr(reject, s[n]))
+		n++;
+	return n;
+}
+
+/* scheme://user:SECRET@host, up to the last @ before the path. A name alone (git@) is none, but a token may stand there. */
+bool hps_text_userinfo(const char *text, const char *at, struct hps_span *ret)
+{
+	size_t word, path, len = 0;
 	bool colon;
 
 	if (at - text < 3 || memcmp(at - 3, "://", 3) != 0)
 		return false;
-	path = strcspn(at, "/?# \t\r\n\"'<>`");
+	word = until(at, " \t\r\n\"'<>`");
+	path = until(at, "/?# \t\r\n\"'<>`");
 	for (size_t i = 0; i < path; i++)
 		len = at[i] == '@' ? i : len;
 	colon = memchr(at, ':', path) != NULL;
@@ -245,6 +258,108 @@ static bool assignment_span(const char *text, const char *at, struct hps_span *r
 	return hps_span_set(ret, at, n, a.name.s, a.name.len);
 }
 
+bool hps_text_header(const char *text, const char *at, struct hps_span *ret)
+{
+	const char *end = back_over_spaces(text, at), *name;
+	size_t n, scheme;
+
+	if (end == text || *--end != ':')
+		return false;
+	for (name = end; name > text && hps_is_name(name[-1]) && end - name < HPS_NAME_MAX;)
+		name--;
+	n = strcspn(at, begins_line(text, name) ? "\r\n" : "\"'\r\n");
+	scheme = hps_scheme_length(at, n);
+	if (!hps_rule_header(name, (size_t)(end - name)) || n - scheme < (scheme ? 1u : 8u) || !hps_rule_value(HPS_STRICT, at + scheme, n - scheme))
+		return false;
+	/* "Authorization: required", and the other word of its kind: prose. */
+	if (!scheme && memchr(at, ' ', n) && !memchr(at, '=', n))
+		return false;
+	return hps_span_set(ret, at, n, name, (size_t)(end - name));
+}
+
+/* ---- markup: <password>SECRET</password>, <add key="password" value="SECRET"/>, <key>password</key><string>SECRET</string> ---- */
+
+#define TAG_MAX 1024
+
+/* The value of the attribute in the tag that begins at s; its length, or 0. */
+static const char *attribute(const char *s, const char *end, const char *name, size_t *ret_len)
+{
+	size_t n = strlen(name);
+
+	for (const char *at = s; (at = memmem(at, (size_t)(end - at), name, n)); at += n) {
+		const char *value = at + n + 2;
+
+		if (value >= end || !hps_is_space(at[-1]) || at[n] != '=' || !hps_is_quote(at[n + 1]))
+			continue;
+		*ret_len = strcspn(value, (char[2]){ at[n + 1], '\0' });
+		return value;
+	}
+	return NULL;
+}
+
+static const char *tag_begin(const char *text, const char *at)
+{
+	for (size_t i = 0; i < TAG_MAX && at > text; i++)
+		if (*--at == '<')
+			return at;
+	return NULL;
+}
+
+/* Of the tag at s what names a secret, or NULL: its own name, or its key, name or id. Elements that hold words of a text are called token. */
+static const char *tag_secret(const char *s, const char *end, size_t *ret_len)
+{
+	static const char *const attributes[] = { "key", "name", "id" };
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++) {
+		const char *value = attribute(s, end, attributes[i], ret_len);
+
+		if (value && *ret_len < HPS_NAME_MAX && hps_rule_name(value, *ret_len) > HPS_WEAK)
+			return value;
+	}
+	for (s++; s + n < end && hps_is_name(s[n]);)
+		n++;
+	*ret_len = n;
+	return n && hps_rule_name(s, n) >= HPS_STRICT ? s : NULL;
+}
+
+/* <key>NAME</key> before the tag at s, as property lists have it. */
+static const char *key_before(const char *text, const char *s, size_t *ret_len)
+{
+	static const char close[] = "</key>";
+	const char *end = s, *name;
+
+	while (end > text && hps_is_space(end[-1]))
+		end--;
+	if ((size_t)(end - text) < sizeof close || memcmp(end - 6, close, 6) != 0)
+		return NULL;
+	end -= 6;
+	for (name = end; name > text && hps_is_name(name[-1]) && end - name < HPS_NAME_MAX;)
+		name--;
+	*ret_len = (size_t)(end - name);
+	return name > text && name[-1] == '>' && hps_rule_name(name, *ret_len) > HPS_WEAK ? name : NULL;
+}
+
+static bool markup_span(const char *text, const char *at, struct hps_span *ret)
+{
+	bool element = at[-1] == '>', value = hps_is_quote(at[-1]) && at - text > 7 && !memcmp(at - 7, "value=", 6);
+	const char *begin = element || value ? tag_begin(text, at - 1) : NULL, *end, *name;
+	size_t len, n;
+
+	if (!begin || strchr("/!?", begin[1]) || at[-2] == '/')
+		return false;
+	end = element ? at : at + strcspn(at, "<>");
+	name = tag_secret(begin, end, &len);
+	if (!name && element)
+		name = key_before(text, begin, &len);
+	n = element ? strcspn(at, "<") : strcspn(at, (char[2]){ at[-1], '\0' });
+	if (element && (at[n] != '<' || at[n + 1] != '/'))
+		return false; /* "--password <password> …": how to use a program */
+	while (n && hps_is_space(at[n - 1]))
+		n--;
+	return name && n && hps_rule_value(HPS_STRICT, at, n) && hps_span_set(ret, at, n, name, len);
+}
+
 /* What comes after "Basic " or "Bearer ", wherever it stands. */
 static bool scheme_span(const char *text, const char *at, struct hps_span *ret)
 {
@@ -263,6 +378,22 @@ static bool scheme_span(const char *text, const char *at, struct hps_span *ret)
 	return false;
 }
 
+/* token-SECRET.json, run_apikey_SECRET: the word before the last sign, and what looks random behind it. */
+bool hps_text_named(const char *text, const char *at, struct hps_span *ret)
+{
+	const char *name = at, *word;
+	size_t n = strcspn(at, "-_./=:,;&?#\"' \t\r\n"), len;
+
+	if (at == text || !strchr("-_.", at[-1]) || !hps_rule_opaque(at, n))
+		return false;
+	while (name > text && hps_is_name(name[-1]) && at - name < HPS_NAME_MAX)
+		name--;
+	len = (size_t)(at - 1 - name);
+	for (word = name + len; word > name && !strchr("-_.", word[-1]);)
+		word--;
+	return hps_rule_name(name, len) > HPS_WEAK && hps_rule_name(word, (size_t)(name + len - word)) > HPS_WEAK && hps_span_set(ret, at, n, name, len);
+}
+
 static bool starts_word(const char *text, const char *at)
 {
 	return at == text || !hps_is_name(at[-1]) || strchr("_-.", at[-1]);
@@ -279,7 +410,7 @@ bool hps_text_span(const char *text, const char *at, bool token, struct hps_span
 {
 	switch (at > text ? at[-1] : '\0') {
 	case '/':
-		if (userinfo_span(text, at, ret))
+		if (hps_text_userinfo(text, at, ret))
 			return true;
 		break;
 	case ' ':
@@ -289,14 +420,17 @@ bool hps_text_span(const char *text, const char *at, bool token, struct hps_span
 	case '=':
 	case ':':
 	case '\t':
-	case '>':
-	case '"':
-	case '\'':
 	case 'd':
 	case 'D':
 	case 'a':
 	case 'A':
 		if (assignment_span(text, at, ret))
+			return true;
+		break;
+	case '>':
+	case '"':
+	case '\'':
+		if (markup_span(text, at, ret) || assignment_span(text, at, ret))
 			return true;
 		break;
 	default:

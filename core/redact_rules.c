@@ -1,6 +1,6 @@
 /* What is known about secrets, as tables: names, token shapes, files, options. Sources: the services' own documentation of their
  * token formats, and the tools' manuals. */
-#include "recorder/redact.h"
+#include "core/redact.h"
 
 #include <string.h>
 #include <strings.h>
@@ -9,7 +9,7 @@
 
 #define SEGMENTS_MAX 16
 
-enum match { WHOLE, ENDS, INSIDE };
+enum match { WHOLE, ENDS, INSIDE, LAST }; /* LAST: the whole word, and the name ends with it */
 static const struct {
 	const char *word; /* a name is cut into words at anything but letters, and where small letters turn to capitals */
 	enum match match;
@@ -22,6 +22,7 @@ static const struct {
 	{ "creds", WHOLE, HPS_STRONG },	      { "jwt", WHOLE, HPS_STRONG },	 { "sessionid", WHOLE, HPS_STRONG },   { "authtoken", INSIDE, HPS_STRONG },
 	{ "key", WHOLE, HPS_WEAK },	      { "pass", WHOLE, HPS_WEAK },	 { "auth", WHOLE, HPS_WEAK },	       { "session", WHOLE, HPS_WEAK },
 	{ "private", WHOLE, HPS_WEAK },	      { "sig", WHOLE, HPS_WEAK },	 { "signature", WHOLE, HPS_WEAK },     { "pat", WHOLE, HPS_WEAK },
+	{ "passcode", INSIDE, HPS_STRICT },   { "otp", WHOLE, HPS_STRICT },	 { "totp", WHOLE, HPS_STRICT },	       { "pin", LAST, HPS_STRICT },
 };
 /* With one of these a "key" is none of a dictionary. */
 static const char *const key_of[] = {
@@ -42,7 +43,7 @@ static const char *const token_of[] = {
 static const char *const switches[] = { "use", "no", "enable", "disable", "with", "without", "has", "is", "allow", "require", "skip", "show", "hide", "print", "save", "trust", "verify", "num" };
 static const char *const about[] = {
 	"file", "path", "dir", "sock", "socket", "name", "id", "env", "var", "type", "count", "len", "length", "size", "index", "column", "col", "field", "dim", "format", "mode",
-	"heads", "weight", "rate", "ratio", "loss", "scheme", "method", "class", "manager", "provider", "ref", "sharing", "threshold", "bits",
+	"stdin", "heads", "weight", "rate", "ratio", "loss", "scheme", "method", "class", "manager", "provider", "ref", "sharing", "threshold", "bits",
 };
 static const char *const harmless[] = { "PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "TOKENIZERS_PARALLELISM", "token_type_ids" };
 
@@ -113,7 +114,7 @@ static bool matches(const struct segment *g, const char *word, enum match match)
 {
 	size_t len = strlen(word);
 
-	if (match == WHOLE || g->len <= len)
+	if (match == WHOLE || match == LAST || g->len <= len)
 		return segment_is(g, word);
 	if (match == ENDS)
 		return !strncasecmp(g->s + g->len - len, word, len);
@@ -131,7 +132,7 @@ static enum hps_secrecy secrecy_of(const struct segment *g, size_t n)
 		for (size_t k = 0; k < ARRAY_SIZE(words); k++) {
 			enum hps_secrecy one = words[k].secrecy;
 
-			if (!matches(&g[i], words[k].word, words[k].match))
+			if (!matches(&g[i], words[k].word, words[k].match) || (words[k].match == LAST && i + 1 < n))
 				continue;
 			if (one == HPS_WEAK && segment_is(&g[i], "key") && any_in(g, n, key_of, ARRAY_SIZE(key_of)))
 				one = HPS_STRICT;
@@ -149,8 +150,10 @@ enum hps_secrecy hps_rule_name(const char *name, size_t len)
 	enum hps_secrecy secrecy;
 
 	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
-		if (strlen(harmless[i]) == len && !strncasecmp(name, harmless[i], len))
+		if (strlen(harmless[i]) == len && !strncmp(name, harmless[i], len))
 			return HPS_PLAIN;
+	if (n == 1 && segment_is(&g[0], "pwd"))
+		return HPS_UNLESS_PATH;
 	secrecy = secrecy_of(g, n);
 	if (secrecy > HPS_WEAK && n > 1 && (segment_in(&g[0], switches, ARRAY_SIZE(switches)) || segment_in(&g[n - 1], about, ARRAY_SIZE(about))))
 		return HPS_WEAK;
@@ -185,12 +188,67 @@ static bool is_reference(const char *value, size_t len)
 	return true;
 }
 
+static bool is_word(const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!hps_is_name(value[i]))
+			return false;
+	return len > 0;
+}
+
+/* <token>, {token}, {{token}}, %(token)s, xxxx, your-api-key: what somebody is to fill in. */
+bool hps_rule_placeholder(const char *value, size_t len)
+{
+	static const char *const around[][2] = { { "<", ">" }, { "{", "}" }, { "{{", "}}" }, { "{{ ", " }}" }, { "%(", ")s" } };
+	size_t same = 1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(around); i++) {
+		size_t open = strlen(around[i][0]), close = strlen(around[i][1]);
+
+		if (len > open + close && !memcmp(value, around[i][0], open) && !memcmp(value + len - close, around[i][1], close) && is_word(value + open, len - open - close))
+			return true;
+	}
+	if (len > 5 && !strncasecmp(value, "your", 4) && strchr("_- ", value[4]) && hps_rule_name(value, len) && !hps_rule_opaque(value, len))
+		return true;
+	while (same < len && value[same] == value[0])
+		same++;
+	return len >= 3 && same == len && strchr("xX*.-_?", value[0]);
+}
+
+/* In a file: TOKEN, API_KEY, what a manual calls its arguments. */
+bool hps_rule_filled_in(const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!is_upper(value[i]) && value[i] != '_')
+			return false;
+	return len && hps_rule_name(value, len);
+}
+
+/* In a script: "$x", `x`, $(x): made when it runs; or a sign of the shell's. */
+bool hps_rule_expansion(const char *value, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && strchr("\"([{\\", value[n]))
+		n++;
+	return n < len && (strchr("$`", value[n]) || memmem(value, len, "$(", 2) || memmem(value, len, "${", 2) || strchr("<>|&;", value[0]));
+}
+
 static bool is_trivial(const char *value, size_t len)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(trivial_words); i++)
 		if (strlen(trivial_words[i]) == len && !strncasecmp(value, trivial_words[i], len))
 			return true;
-	return !len || hps_rule_tag(value, len) || is_reference(value, len);
+	return !len || hps_rule_tag(value, len) || is_reference(value, len) || hps_rule_placeholder(value, len);
+}
+
+/* /work/data: singularity's --pwd, and what a shell calls so. */
+static bool is_path(const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!hps_is_name(value[i]) && value[i] != '/')
+			return false;
+	return len && value[0] == '/' && !hps_rule_opaque(value, len);
 }
 
 /* A count or a rate; a longer row of digits may be a secret. */
@@ -212,6 +270,8 @@ bool hps_rule_value(enum hps_secrecy secrecy, const char *value, size_t len)
 		return false;
 	if (secrecy == HPS_WEAK)
 		return hps_rule_opaque(value, len);
+	if (secrecy == HPS_UNLESS_PATH)
+		return !is_path(value, len);
 	return secrecy == HPS_STRICT || !is_number(value, len);
 }
 
@@ -271,6 +331,9 @@ static const struct {
 	{ "vault", "hvb.", 'w', 20 },	  { "sendgrid", "SG.", 'b', 30 },   { "digitalocean", "dop_v1_", 'a', 30 }, { "shopify", "shpat_", 'a', 30 },
 	{ "grafana", "glsa_", 'w', 30 },  { "pinecone", "pcsk_", 'w', 30 }, { "tavily", "tvly-", 'w', 20 },	{ "age", "AGE-SECRET-KEY-1", 'A', 40 },
 	{ "jwt", "eyJ", 'j', 20 },	  { "private-key", "-----BEGIN ", 'p', 10 },
+	{ "crypt", "$apr1$", 'c', 22 },	  { "crypt", "$1$", 'c', 22 },	    { "crypt", "$5$", 'c', 43 },	{ "crypt", "$6$", 'c', 86 },
+	{ "crypt", "$y$", 'c', 43 },	  { "crypt", "$2a$", 'c', 53 },	    { "crypt", "$2b$", 'c', 53 },	{ "crypt", "$2y$", 'c', 53 },
+	{ "crypt", "{SHA}", 'b', 28 },	  { "crypt", "{SSHA}", 'b', 32 },
 };
 
 static bool in_set(char set, char c)
@@ -284,6 +347,16 @@ static bool in_set(char set, char c)
 	if (c >= 'a' && c <= 'z')
 		return true;
 	return set != 'a' && (c == '_' || c == '-' || (set == 'b' && (c == '.' || c == '+' || c == '/' || c == '=')));
+}
+
+/* crypt(5): fields after "$", the last of them the hash, whose length is its kind's. */
+static size_t crypt_length(const char *s, size_t len, size_t hash)
+{
+	size_t n = 1, field = 0;
+
+	for (; n < len && (in_set('a', s[n]) || strchr("./$=,", s[n])) && s[n]; n++)
+		field = s[n] == '$' ? 0 : field + 1;
+	return field == hash ? n : 0;
 }
 
 /* Two parts and a signature, each after a dot. */
@@ -323,6 +396,12 @@ size_t hps_rule_token(const char *s, size_t len, const char **ret)
 			return jwt_length(s, len);
 		if (tokens[i].set == 'p')
 			return pem_length(s, len);
+		if (tokens[i].set == 'c') {
+			n = crypt_length(s, len, tokens[i].least);
+			if (n)
+				return n;
+			continue;
+		}
 		while (prefix + n < len && in_set(tokens[i].set, s[prefix + n]))
 			n++;
 		if (n < tokens[i].least || (tokens[i].set == 'w' && !hps_rule_opaque(s + prefix, n)))
@@ -366,14 +445,38 @@ static const struct {
 	{ "secrets", BEGIN, "secrets." },   { "secrets", BEGIN, "secret." },	   { "secrets", NAME, "token.json" },	  { "secrets", NAME, "token.txt" },
 	{ "secrets", NAME, "tokens.yaml" }, { "secrets", NAME, "credentials" },	   { "secrets", BEGIN, "credentials." },  { "secrets", BEGIN, "client_secret" },
 	{ "secrets", BEGIN, "service-account" }, { "secrets", BEGIN, "service_account" }, { "secrets", NAME, "password.txt" }, { "secrets", NAME, "passwords.txt" },
-	{ "secrets", NAME, "cookies.txt" }, { "keystore", SUFFIX, ".p12" },	   { "keystore", SUFFIX, ".pfx" },	  { "keystore", SUFFIX, ".jks" },
+	{ "secrets", NAME, "cookies.txt" }, { "htpasswd", SUFFIX, ".htpasswd" },   { "htpasswd", NAME, "htpasswd" },	  { "htpasswd", SUFFIX, ".htdigest" },
+	{ "netrc", BEGIN, ".authinfo" },    { "keystore", SUFFIX, ".p12" },	   { "keystore", SUFFIX, ".pfx" },	  { "keystore", SUFFIX, ".jks" },
 	{ "keystore", SUFFIX, ".keystore" }, { "keystore", SUFFIX, ".kdbx" },	   { "keystore", SUFFIX, ".ppk" },	  { "keystore", SUFFIX, ".agekey" },
 	{ "hps", PART, "/keys/redact.key" }, { "hps", PART, "/keys/log.pem" },	   { "hps", PART, "/keys/statement.pem" },
 	{ "hps", PART, "/secrets/entropy/" },
 };
 /* Templates without values, and code: Python's own secrets.py. */
 static const char *const no_credentials[] = { ".example", ".sample", ".template", ".dist", ".py", ".pyc", ".pub", ".so", ".h", ".c", ".md", ".d.ts", ".js" };
-static const char *const settings[] = { ".json", ".yaml", ".yml", ".ini", ".toml", ".cfg", ".conf", ".env", ".properties", ".config", "/.git/config" };
+/* How closely a file is looked at, by its name; of several rows the first. */
+static const struct {
+	enum hps_look look;
+	enum where where;
+	const char *text;
+} looks[] = {
+	{ HPS_LOOK_SETTINGS, SUFFIX, ".json" }, { HPS_LOOK_SETTINGS, SUFFIX, ".yaml" },	 { HPS_LOOK_SETTINGS, SUFFIX, ".yml" },	    { HPS_LOOK_SETTINGS, SUFFIX, ".ini" },
+	{ HPS_LOOK_SETTINGS, SUFFIX, ".toml" }, { HPS_LOOK_SETTINGS, SUFFIX, ".cfg" },	 { HPS_LOOK_SETTINGS, SUFFIX, ".conf" },    { HPS_LOOK_SETTINGS, SUFFIX, ".env" },
+	{ HPS_LOOK_SETTINGS, SUFFIX, ".cnf" },	{ HPS_LOOK_SETTINGS, SUFFIX, ".config" }, { HPS_LOOK_SETTINGS, SUFFIX, ".properties" }, { HPS_LOOK_SETTINGS, PART, "/.git/config" },
+	{ HPS_LOOK_SETTINGS, SUFFIX, ".xml" },	{ HPS_LOOK_SETTINGS, SUFFIX, ".plist" },  { HPS_LOOK_SETTINGS, SUFFIX, ".pom" },    { HPS_LOOK_SETTINGS, SUFFIX, ".tfvars" },
+	{ HPS_LOOK_SETTINGS, NAME, ".Renviron" }, { HPS_LOOK_SETTINGS, NAME, ".condarc" }, { HPS_LOOK_SETTINGS, NAME, ".curlrc" },   { HPS_LOOK_SETTINGS, NAME, ".wgetrc" },
+	{ HPS_LOOK_SHELL, SUFFIX, ".sh" },	{ HPS_LOOK_SHELL, SUFFIX, ".bash" },	 { HPS_LOOK_SHELL, SUFFIX, ".zsh" },	    { HPS_LOOK_SHELL, SUFFIX, ".ksh" },
+	{ HPS_LOOK_SHELL, SUFFIX, ".sbatch" },	{ HPS_LOOK_SHELL, SUFFIX, ".slurm" },	 { HPS_LOOK_SHELL, SUFFIX, ".pbs" },	    { HPS_LOOK_SHELL, SUFFIX, ".fish" },
+	{ HPS_LOOK_SHELL, SUFFIX, "_history" }, { HPS_LOOK_SHELL, NAME, ".history" },	 { HPS_LOOK_SHELL, SUFFIX, "rc" },	    { HPS_LOOK_SHELL, SUFFIX, "profile" },
+	{ HPS_LOOK_SHELL, NAME, ".envrc" },	{ HPS_LOOK_SHELL, NAME, "Dockerfile" },	 { HPS_LOOK_SHELL, NAME, "Containerfile" }, { HPS_LOOK_SHELL, SUFFIX, ".command" },
+	{ HPS_LOOK_TEXT, SUFFIX, ".log" },	{ HPS_LOOK_TEXT, SUFFIX, ".txt" },	 { HPS_LOOK_TEXT, SUFFIX, ".out" },	    { HPS_LOOK_TEXT, SUFFIX, ".err" },
+	{ HPS_LOOK_TEXT, SUFFIX, ".http" },	{ HPS_LOOK_TEXT, SUFFIX, ".har" },	 { HPS_LOOK_TEXT, SUFFIX, ".curl" },	    { HPS_LOOK_TEXT, SUFFIX, ".trace" },
+};
+/* Programs, prose and data, in which a name beside a word is no setting. */
+static const char *const sources[] = {
+	".py", ".pyi", ".pyx", ".pxd", ".ipynb", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".hh", ".cu", ".cuh", ".js", ".mjs", ".ts", ".tsx", ".jsx", ".java", ".kt", ".scala",
+	".go", ".rs", ".R", ".r", ".Rmd", ".jl", ".m", ".rb", ".pl", ".pm", ".php", ".lua", ".swift", ".hs", ".ml", ".f", ".f90", ".F90", ".sql", ".tcl", ".mk", ".cmake", ".proto",
+	".md", ".rst", ".tex", ".bib", ".html", ".htm", ".css", ".svg", ".csv", ".tsv", ".jsonl", ".ndjson", ".arff", ".libsvm", ".dat", ".data", ".fasta", ".vcf", ".srt", ".po", ".patch", ".diff", ".t",
+};
 
 static bool ends_with(const char *text, const char *suffix)
 {
@@ -390,26 +493,114 @@ static bool ends_in(const char *text, const char *const *list, size_t n)
 	return false;
 }
 
-const char *hps_rule_path(const char *path)
+static bool is_at(const char *path, enum where where, const char *text)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		const char *text = files[i].text;
-		bool hit = files[i].where == PART	? strstr(path, text) != NULL
-			   : files[i].where == NAME	? !strcmp(name, text)
-			   : files[i].where == BEGIN	? !strncmp(name, text, strlen(text))
-							: ends_with(name, text);
-
-		if (hit && (files[i].where == PART || !ends_in(name, no_credentials, ARRAY_SIZE(no_credentials))))
-			return files[i].class;
+	switch (where) {
+	case PART:
+		return strstr(path, text) != NULL;
+	case NAME:
+		return !strcmp(name, text);
+	case BEGIN:
+		return !strncmp(name, text, strlen(text));
+	case SUFFIX:
+		return ends_with(name, text);
 	}
+	return false;
+}
+
+const char *hps_rule_path(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (is_at(path, files[i].where, files[i].text) && (files[i].where == PART || !ends_in(path, no_credentials, ARRAY_SIZE(no_credentials))))
+			return files[i].class;
 	return NULL;
 }
 
-bool hps_rule_settings(const char *path)
+/* "#!/bin/sh", "#!/usr/bin/env bash" */
+static bool is_shell(const char *text, size_t len)
 {
-	return ends_in(path, settings, ARRAY_SIZE(settings));
+	static const char *const shells[] = { "sh", "bash", "dash", "zsh", "ksh" };
+	size_t end = 0, word;
+
+	if (len < 4 || memcmp(text, "#!", 2) != 0)
+		return false;
+	while (end < len && text[end] != '\n')
+		end++;
+	for (word = end; word && text[word - 1] != '/' && text[word - 1] != ' ';)
+		word--;
+	for (size_t i = 0; i < ARRAY_SIZE(shells); i++)
+		if (strlen(shells[i]) == end - word && !memcmp(text + word, shells[i], end - word))
+			return true;
+	return false;
+}
+
+/* "name = value", "name: value", "[section]", a comment? blank: nothing at all. */
+enum line { OTHER, BLANK, COMMENT, ASSIGNMENT };
+static enum line line_of(const char *s, size_t len)
+{
+	size_t n = 0, name;
+
+	while (n < len && (hps_is_space(s[n]) || s[n] == '-'))
+		n++;
+	if (n == len)
+		return BLANK;
+	if (strchr("#;!", s[n]) || (s[n] == '[' && memchr(s + n, ']', len - n)))
+		return COMMENT;
+	if (len - n > 7 && !memcmp(s + n, "export ", 7))
+		n += 7;
+	name = n;
+	while (n < len && (hps_is_name(s[n]) || hps_is_quote(s[n])))
+		n++;
+	if (n == name)
+		return OTHER;
+	while (n < len && (s[n] == ' ' || s[n] == '\t'))
+		n++;
+	return n < len && (s[n] == '=' || s[n] == ':') ? ASSIGNMENT : OTHER;
+}
+
+/* Nine lines of ten are settings, and there is one at least. */
+static bool looks_like_settings(const char *text, size_t len)
+{
+	size_t n[4] = { 0 };
+
+	for (size_t at = 0; at < len;) {
+		const char *end = memchr(text + at, '\n', len - at);
+		size_t line = end ? (size_t)(end - text) - at : len - at;
+
+		n[line_of(text + at, line)]++;
+		at += line + 1;
+	}
+	return n[ASSIGNMENT] && n[OTHER] * 9 <= n[ASSIGNMENT] + n[COMMENT];
+}
+
+enum hps_look hps_rule_look(const char *path, const char *text, size_t len)
+{
+	if (memchr(text, '\0', len < 8192 ? len : 8192) || ends_in(path, sources, ARRAY_SIZE(sources)))
+		return HPS_LOOK_SHAPES;
+	for (size_t i = 0; i < ARRAY_SIZE(looks); i++)
+		if (is_at(path, looks[i].where, looks[i].text))
+			return looks[i].look;
+	if (is_shell(text, len))
+		return HPS_LOOK_SHELL;
+	if (len >= 2 && !memcmp(text, "#!", 2))
+		return HPS_LOOK_SHAPES;
+	return (len > 5 && !memcmp(text, "<?xml", 5)) || looks_like_settings(text, len) ? HPS_LOOK_SETTINGS : HPS_LOOK_TEXT;
+}
+
+/* Headers of requests whose value is a secret, wherever they stand in a text. */
+static const char *const headers[] = {
+	"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "Api-Key", "ApiKey", "X-Auth-Token", "X-Amz-Security-Token", "Private-Token", "X-Vault-Token",
+	"X-Access-Token", "X-Csrf-Token", "Ocp-Apim-Subscription-Key", "X-Goog-Api-Key", "X-Figma-Token", "X-Gitlab-Token", "X-Functions-Key", "Job-Token", "X-Subject-Token",
+};
+
+bool hps_rule_header(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(headers); i++)
+		if (strlen(headers[i]) == len && !strncasecmp(name, headers[i], len))
+			return true;
+	return false;
 }
 
 /* ---- environment ---- */

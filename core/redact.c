@@ -1,6 +1,6 @@
 /* What may be written down. A text is looked at twice: as words, for a name or an option beside a value, and byte by byte, for
  * names inside it (JSON, headers, queries), shapes of tokens, and secrets that were seen before. */
-#include "recorder/redact.h"
+#include "core/redact.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -40,6 +40,8 @@ struct job {
 	const struct hps_redactor *r;
 	struct hps_known *learn; /* what is found is remembered there, when not NULL */
 	bool content;		 /* of a file: a bare number beside a name is a count, as in a vocabulary */
+	enum hps_look look;	 /* of a file */
+	bool name;		 /* the text is one word */
 	enum hps_content_secret worst;
 	const struct hps_known *known;
 	const uint8_t *pairs; /* NULL: look at every byte */
@@ -97,7 +99,13 @@ static bool may_begin(const struct job *j, const char *at)
 
 static bool stays(const struct job *j, const struct hps_span *span)
 {
-	return hps_rule_tag(span->s, span->len) || (j->content && hps_is_digits(span->s, span->len));
+	size_t scheme = hps_scheme_length(span->s, span->len);
+
+	if (hps_rule_tag(span->s, span->len))
+		return true;
+	if (!j->content)
+		return false;
+	return hps_is_digits(span->s, span->len) || hps_rule_filled_in(span->s, span->len) || (j->look == HPS_LOOK_SHELL && span->s[-1] != '\'' && hps_rule_expansion(span->s + scheme, span->len - scheme));
 }
 
 /* What begins at `at`, if anything, and its length; `plain` is where the text begins that is not written yet. A form of a known secret
@@ -111,7 +119,7 @@ static size_t put_secret(struct job *j, const char *text, const char *at, size_t
 
 	if (word)
 		one = *word;
-	else if (!hps_text_span(text, at, may, &one))
+	else if (!hps_text_span(text, at, may, &one) && !(j->name && hps_text_named(text, at, &one)))
 		one.len = 0;
 	if (one.len && stays(j, &one))
 		one.len = 0;
@@ -131,6 +139,11 @@ static size_t put_secret(struct job *j, const char *text, const char *at, size_t
 	return n;
 }
 
+static bool has_space(const char *text)
+{
+	return text[strcspn(text, " \t\r\n")] != '\0';
+}
+
 /* spans: of words, in order; they come first. */
 static void put_text(struct job *j, const char *text, const struct hps_span *spans, size_t n)
 {
@@ -139,6 +152,7 @@ static void put_text(struct job *j, const char *text, const struct hps_span *spa
 
 	hps_buf_reset(&j->out);
 	j->any = false;
+	j->name = !j->content && !has_space(text);
 	for (const char *at = text; at < end; at += len ? len : 1) {
 		for (; n && spans->s < at; n--)
 			spans++;
@@ -149,11 +163,6 @@ static void put_text(struct job *j, const char *text, const struct hps_span *spa
 }
 
 /* ---- texts and arguments ---- */
-
-static bool has_space(const char *text)
-{
-	return text[strcspn(text, " \t\r\n")] != '\0';
-}
 
 static void put_words(struct job *j, const char *text)
 {
@@ -201,14 +210,42 @@ char *hps_redact_text(const struct hps_redactor *r, const char *text)
 	return j.any ? hps_buf_take(&j.out) : hps_strdup(text);
 }
 
-enum hps_content_secret hps_redact_find(const struct hps_redactor *r, const char *text)
+/* A line of a script, with those that go on it ("\\" at the end). */
+static size_t script_line(const char *text)
+{
+	size_t n = 0;
+
+	do
+		n += strcspn(text + n, "\n") + 1;
+	while (text[n - 1] && n > 1 && text[n - 2] == '\\');
+	return n - !text[n - 1];
+}
+
+enum hps_content_secret hps_redact_find(const struct hps_redactor *r, const char *text, enum hps_look look)
 {
 	struct job j = job_of(r);
 
 	j.content = true;
-	put_free(&j, text);
+	j.look = look;
+	if (look != HPS_LOOK_SHELL)
+		put_free(&j, text);
+	/* Word by word of one command: what another one is called says nothing of it. */
+	for (size_t n; look == HPS_LOOK_SHELL && *text && (n = script_line(text)); text += n) {
+		_cleanup_free_ char *line = hps_strndup(text, n);
+
+		put_free(&j, line);
+	}
 	hps_buf_release(&j.out);
 	return j.worst;
+}
+
+char *hps_redact_name(const struct hps_redactor *r, const char *name)
+{
+	struct hps_word one = { name, strlen(name) };
+	struct job j = job_of(r);
+
+	put_argument(&j, &one, 0);
+	return j.any ? hps_buf_take(&j.out) : hps_strdup(name);
 }
 
 char *hps_redact_named(const struct hps_redactor *r, const char *name, const char *value)

@@ -1,9 +1,9 @@
-/* Private header of the redactor: what may be written down. One mechanism for arguments, environment, URLs, texts, paths, parameters
+/* The redactor: what may be written down. One mechanism for arguments, environment, URLs, texts, paths, parameters
  * and metrics; what it knows about secrets is rows of tables (redact_rules.c). A value that is withheld leaves
  * "hmac:<32 hex digits>", keyed by the ledger's redaction key, so that its owner can tell equal values and nobody else can guess
  * them. Deciding what is a secret is heuristic: docs/THREATS.md says what is recognised. */
-#ifndef HPS_RECORDER_REDACT_H
-#define HPS_RECORDER_REDACT_H
+#ifndef HPS_CORE_REDACT_H
+#define HPS_CORE_REDACT_H
 
 #include "core/core.h"
 
@@ -16,6 +16,7 @@ enum hps_secrecy {
 	HPS_PLAIN,
 	HPS_WEAK,   /* key, session, …: withheld when the value looks random, or stands in the query of a URL */
 	HPS_STRONG, /* token, cookie, …: withheld unless it is a number, a truth value or a reference ($NAME) */
+	HPS_UNLESS_PATH, /* pwd: withheld unless it is the path of a directory, which others call so */
 	HPS_STRICT, /* password, secret, API key: numbers, too */
 };
 enum hps_secrecy hps_rule_name(const char *name, size_t len);
@@ -29,7 +30,19 @@ void hps_rule_token_pairs(uint8_t pairs[8192]); /* sets the bit of each two byte
 /* The class of a file that holds credentials, by its path; NULL: none is known. */
 const char *hps_rule_path(const char *path);
 bool hps_rule_environment(const char *name); /* allow-listed: decides what a run computes */
-bool hps_rule_settings(const char *path);    /* a file of settings by its suffix: JSON, YAML, INI, … */
+bool hps_rule_placeholder(const char *value, size_t len); /* <token>, {token}, xxxx: what somebody is to fill in */
+bool hps_rule_filled_in(const char *value, size_t len);	  /* in a file: TOKEN, API_KEY, as manuals call arguments */
+bool hps_rule_expansion(const char *value, size_t len);	  /* in a script: "$x", `x`, >: not what it says */
+bool hps_rule_header(const char *name, size_t len);	  /* of a request: Authorization, Cookie, … */
+
+/* How closely a file is looked at before it is stored: each looks for what those above it find, and more. */
+enum hps_look {
+	HPS_LOOK_SHAPES,   /* programs, prose, tables, bytes: shapes of tokens, known secrets; headers and URLs whose secret nobody guesses */
+	HPS_LOOK_TEXT,	   /* headers and URLs with any password */
+	HPS_LOOK_SETTINGS, /* names beside values */
+	HPS_LOOK_SHELL,	   /* the same, and the words of command lines */
+};
+enum hps_look hps_rule_look(const char *path, const char *text, size_t len); /* by its name, else by its beginning */
 
 /* How programs take a secret that no name announces. */
 enum hps_place {
@@ -114,6 +127,10 @@ bool hps_word_span(const struct hps_word *words, size_t i, struct hps_span *ret)
 /* ---- redact_text.c ---- */
 /* The secret that begins at `at` in text; token: it may have the shape of one. */
 bool hps_text_span(const char *text, const char *at, bool token, struct hps_span *ret);
+/* The same, of two kinds alone: a password in a URL (at is behind "://"), the value of a request's header (behind its colon). */
+bool hps_text_userinfo(const char *text, const char *at, struct hps_span *ret);
+bool hps_text_header(const char *text, const char *at, struct hps_span *ret);
+bool hps_text_named(const char *text, const char *at, struct hps_span *ret); /* of a text that is a name: token-SECRET */
 size_t hps_scheme_length(const char *at, size_t len); /* of "Bearer SECRET" what is before the secret; 0: no scheme */
 
 /* ---- redact.c: the mechanism ---- */
@@ -140,7 +157,8 @@ void hps_redact_environment(const struct hps_redactor *r, char *const *envp, jso
 json_t *hps_redact_arguments(const struct hps_redactor *r, char *const *argv); /* array of strings, escaped as paths are */
 /* Secrets inside text: URLs, headers, JSON, YAML, INI, command lines, known shapes and values. Heap. */
 char *hps_redact_text(const struct hps_redactor *r, const char *text);
-enum hps_content_secret hps_redact_find(const struct hps_redactor *r, const char *text); /* of a file */
+enum hps_content_secret hps_redact_find(const struct hps_redactor *r, const char *text, enum hps_look look); /* of a file */
+char *hps_redact_name(const struct hps_redactor *r, const char *name); /* that a user chose: one word, with spaces or not; heap */
 /* A value under a name that a user chose (a parameter, a metric). Heap. */
 char *hps_redact_named(const struct hps_redactor *r, const char *name, const char *value);
 /* The door: every text inside `value`, in place, before it is written. Names of members and what can only be ours (digests,
@@ -149,7 +167,7 @@ void hps_redact_json(const struct hps_redactor *r, json_t *value);
 
 /* ---- redact_content.c: files whose content is not stored ---- */
 
-/* By what is in it: shapes of tokens, known secrets, and in files of settings names. The descriptor's offset is not moved. */
+/* By what is in it, as closely as its name and beginning call for. The descriptor's offset is not moved. */
 enum hps_content_secret hps_redact_content(const struct hps_redactor *r, int fd);
 
 #endif

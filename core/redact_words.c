@@ -1,7 +1,9 @@
 /* Secrets among the words of a command line: beside an option, a name or a program that announces them. */
-#include "recorder/redact.h"
+#include "core/redact.h"
 
 #include <string.h>
+
+#define PROGRAM_WORDS 4096 /* how far before its option a program may stand */
 
 /* As a shell would cut it: quotes keep a word together. */
 size_t hps_words_split(const char *text, struct hps_word *words, size_t max)
@@ -47,7 +49,7 @@ static bool has_program(const struct hps_word *words, size_t i, const char *prog
 {
 	size_t n = strlen(program);
 
-	for (size_t k = 0; k < i; k++)
+	for (size_t k = i > PROGRAM_WORDS ? i - PROGRAM_WORDS : 0; k < i; k++)
 		if (words[k].len >= n && !memcmp(words[k].s + words[k].len - n, program, n) && (words[k].len == n || words[k].s[words[k].len - n - 1] == '/'))
 			return true;
 	return false;
@@ -73,14 +75,12 @@ static bool option_span(const struct hps_rule_option *o, const struct hps_word *
 	struct hps_word w = unquoted(words[i]);
 	size_t n = strlen(o->option);
 
-	if (o->program && !has_program(words, i, o->program))
-		return false;
 	if (o->place == HPS_ATTACHED) {
-		if (w.len <= n || memcmp(w.s, o->option, n) != 0 || (!o->program && !hps_rule_opaque(w.s + n, w.len - n)))
+		if (w.len <= n || memcmp(w.s, o->option, n) != 0 || (o->program ? !has_program(words, i, o->program) : !hps_rule_opaque(w.s + n, w.len - n)))
 			return false;
 		return hps_span_class(ret, w.s + n, w.len - n, o->option);
 	}
-	if (!i || !hps_word_is(&words[i - 1], o->option) || !w.len)
+	if (!i || !hps_word_is(&words[i - 1], o->option) || !w.len || (o->program && !has_program(words, i, o->program)))
 		return false;
 	if (o->place == HPS_NEXT)
 		return (o->program ? w.s[0] != '-' : hps_rule_opaque(w.s, w.len)) && hps_span_class(ret, w.s, w.len, o->option);

@@ -1,6 +1,6 @@
 /* Secrets that were seen under a name, to find them again where no name stands beside them: in a file name, a log, a header in
  * base64. Each is kept in the forms that programs usually give it; a form is found by its first eight bytes. */
-#include "recorder/redact.h"
+#include "core/redact.h"
 
 #include <stdlib.h>
 #include <string.h>
