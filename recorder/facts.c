@@ -26,6 +26,7 @@ extern char **environ;
 
 #define GPU_LIMIT_MS 10000
 #define ANSWER_LIMIT_MS 120000
+#define BYTECODE_LIMIT_NS 2000000000
 #define FRAME_MAX ((size_t)512 << 20)
 
 struct hps_facts {
@@ -270,7 +271,7 @@ static json_t *gather_files(int cache_dir, const json_t *machine, const struct h
 	if (r == -ENOENT)
 		hps_identity_missing(rows, "packages", "no database of dpkg, rpm or apk is there");
 	hps_conda_find("", &t.owners);
-	hps_json_set(answer, "python", hps_python_distributions("", &t.owners));
+	hps_json_set(answer, "python", hps_python_distributions("", &t.owners, &(struct hps_python_options){ &t.programs, cache_dir, BYTECODE_LIMIT_NS }));
 	hps_packages_check("", &t.owners, 0);
 	hps_json_set(answer, "packages", packages_json(&t.owners));
 	hps_json_set(answer, "elf", elf);

@@ -6,6 +6,7 @@
 
 #include "core/core.h"
 #include "core/redact.h"
+#include "recorder/package.h"
 
 /* ---- identity.c: the rows ---- */
 /* How far a value can be believed, best first. */
@@ -74,13 +75,33 @@ void hps_elf_release(struct hps_elf *e);
 struct hps_map;
 /* owners (package.h): all regular files that the trial read; those that a RECORD lists and no other package owns get their owner. The
  * python manifest's items, sorted by place and name. */
-json_t *hps_python_distributions(const char *root, struct hps_map *owners);
+struct hps_python_options {
+	const struct hps_strv *programs; /* that were executed: an interpreter among them compiles what bytecode is compared with; NULL: none was */
+	int cache_dir;			 /* -1: nothing is remembered */
+	int64_t limit_ns;		 /* for that; what it is not enough for is not checked */
+};
+json_t *hps_python_distributions(const char *root, struct hps_map *owners, const struct hps_python_options *o);
+bool hps_python_is(const char *program); /* "python", "python3", "python3.11", by its last name */
 /* programs: paths that were executed. python.* */
 void hps_identity_python(json_t *rows, const char *root, const struct hps_strv *programs, const struct hps_map *owners);
 /* One line of RECORD; false when it names no file. */
 bool hps_python_record_line(const char *line, char **ret_path, struct hps_digest *ret_digest, bool *ret_hashed);
 /* The string constant "<minor>.<patch level>" among the strings of a file, or NULL. Heap. */
 char *hps_python_version(const char *data, size_t len, const char *minor);
+
+/* ---- identity_bytecode.c: is a .pyc what its source compiles to? ---- */
+
+struct hps_bytecode {
+	const char *pyc;
+	char *source;
+	char key[HPS_DIGEST_HEX];
+	enum hps_pristine same; /* the result: UNKNOWN when no interpreter that ran could tell, or not in time */
+	bool remembered;
+};
+void hps_bytecode_key(const struct hps_digest *pyc, const struct hps_digest *source, char ret[HPS_DIGEST_HEX]);
+/* Would the interpreter take it? Not when the time and size in it are not its source's: then it reads the source. */
+bool hps_bytecode_fits(const char *root, const char *pyc, const char *source);
+void hps_bytecode_check(const char *root, const struct hps_strv *programs, int cache_dir, int64_t limit_ns, struct hps_bytecode *items, size_t n);
 
 /* ---- identity_seed.c: seeds and where they came from ---- */
 /* seed_option: of --seed, or NULL; parameters: see parameters.c, for what Hydra wrote. The trial's `seeds` array. */

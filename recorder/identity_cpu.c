@@ -1,6 +1,7 @@
 /* The processor: what it is, which instructions it has, and which of its cores the trial may use. */
 #include "recorder/identity.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -98,6 +99,34 @@ size_t hps_list_count(const char *list)
 	return n;
 }
 
+/* What the kernel works around in this processor, of those defects that it has: "meltdown: Mitigation: PTI; …". */
+static void add_mitigations(json_t *rows, const char *root)
+{
+	static const char directory[] = "/sys/devices/system/cpu/vulnerabilities";
+	_cleanup_free_ char *full = hps_format("%s%s", root, directory);
+	_cleanup_strv_ struct hps_strv names = HPS_STRV_INIT;
+	_cleanup_buf_ struct hps_buf value = HPS_BUF_INIT;
+	DIR *dir = opendir(full);
+	const struct dirent *e;
+
+	while (dir && names.n < 256 && (e = readdir(dir)))
+		if (e->d_name[0] != '.')
+			hps_strv_add(&names, e->d_name);
+	if (dir)
+		closedir(dir);
+	hps_strv_sort(&names);
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *path = hps_format("%s/%s", directory, names.v[i]), *text = hps_identity_read_in(root, path);
+
+		if (text && strncmp(text, "Not affected", 12) != 0)
+			hps_buf_addf(&value, "%s%s: %s", value.len ? "; " : "", names.v[i], text);
+	}
+	if (names.n)
+		hps_identity_add(rows, "cpu.mitigations", value.len ? value.data : "none needed", directory, HPS_OBSERVED);
+	else
+		hps_identity_missing(rows, "cpu.mitigations", "/sys/devices/system/cpu/vulnerabilities is not there");
+}
+
 void hps_identity_cpu(json_t *rows, const char *root)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
@@ -129,4 +158,6 @@ void hps_identity_cpu(json_t *rows, const char *root)
 	add_count(rows, root, text.data);
 	hps_identity_add_file(rows, root, "cpu.smt", "/sys/devices/system/cpu/smt/active");
 	hps_identity_add_file(rows, root, "cpu.governor", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+	hps_identity_add_file(rows, root, "cpu.boost", "/sys/devices/system/cpu/cpufreq/boost");
+	add_mitigations(rows, root);
 }

@@ -54,6 +54,34 @@ static const char *const files[][2] = {
 	{ "clock.source", "/sys/devices/system/clocksource/clocksource0/current_clocksource" },
 };
 
+/* What the recorder was allowed when it started: the trial is allowed no more. */
+static const char *const rights[][2] = {
+	{ "process.noNewPrivileges", "NoNewPrivs" },
+	{ "process.seccomp", "Seccomp" },
+	{ "process.capabilities", "CapEff" },
+};
+
+/* Memory controllers that count flipped bits (EDAC): the names in the directory; none where the machine has no such memory, or hides it. */
+static void add_memory_errors(json_t *rows, const char *root)
+{
+	static const char why[] = "no memory controller counts errors here (/sys/devices/system/edac/mc)";
+	bool any = false;
+
+	for (unsigned i = 0; i < 64; i++) {
+		_cleanup_free_ char *name = hps_format("memory.ecc.%u", i), *base = hps_format("/sys/devices/system/edac/mc/mc%u", i), *value = NULL;
+		_cleanup_free_ char *kind_path = hps_format("%s/mc_name", base), *ce_path = hps_format("%s/ce_count", base), *ue_path = hps_format("%s/ue_count", base);
+		_cleanup_free_ char *kind = hps_identity_read_in(root, kind_path), *ce = hps_identity_read_in(root, ce_path), *ue = hps_identity_read_in(root, ue_path);
+
+		if (!ce || !ue)
+			break;
+		value = hps_format("%s: corrected %s, uncorrected %s", kind ? kind : "?", ce, ue);
+		hps_identity_add(rows, name, value, base, HPS_OBSERVED);
+		any = true;
+	}
+	if (!any)
+		hps_identity_missing(rows, "memory.ecc", why);
+}
+
 /* Boot parameters decide what the processor does; they may also hold keys. */
 static void add_command_line(json_t *rows, const char *root)
 {
@@ -80,6 +108,10 @@ static void add_system(json_t *rows, const char *root)
 	hps_identity_add(rows, "libc.version", gnu_get_libc_version(), "gnu_get_libc_version, of the recorder", HPS_OBSERVED);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		hps_identity_add_file(rows, root, files[i][0], files[i][1]);
+	for (size_t i = 0; i < ARRAY_SIZE(rights); i++)
+		add_field(rows, root, rights[i][0], "/proc/self/status", rights[i][1]);
+	add_field(rows, root, "memory.swap", "/proc/meminfo", "SwapTotal");
+	add_memory_errors(rows, root);
 	add_command_line(rows, root);
 }
 

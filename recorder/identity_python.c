@@ -23,9 +23,13 @@ static const char *const site_directories[] = { "/site-packages/", "/dist-packag
 struct python {
 	const char *root;
 	struct hps_map *owners;
-	struct hps_map sites; /* directories of distributions, with their slash */
-	struct hps_map names; /* "<site><top-level name>" of which a file was read */
-	json_t *items;
+	struct hps_map sites;	 /* directories of distributions, with their slash */
+	struct hps_map names;	 /* "<site><top-level name>" of which a file was read */
+	struct hps_map compiled; /* sources of which the compiled form was read -> its path */
+	struct distribution *distributions;
+	size_t n;
+	struct hps_bytecode *bytecode; /* to be compared with its source, and of which distribution */
+	size_t *of, n_bytecode;
 };
 /* One distribution while it is looked at. */
 struct distribution {
@@ -34,7 +38,8 @@ struct distribution {
 	char *name, *version;
 	char *package; /* of the system, when it brought the files */
 	bool in_use;
-	uint64_t n_equal;
+	uint64_t n_equal, n_unchecked;
+	json_t *item; /* of the manifest */
 	struct hps_strv modified;
 	char top[256]; /* first name of the last line of RECORD, and whether anything below it was read */
 	bool top_read;
@@ -227,7 +232,7 @@ static bool worth_parsing(const struct python *p, struct distribution *d, const 
 }
 
 /* The file that a line is about, when its name needs no resolving: most lines end here, with nobody having read that file. */
-static bool about_unread(const struct python *p, const struct distribution *d, const char *line, const struct hps_map *compiled)
+static bool about_unread(const struct python *p, const struct distribution *d, const char *line)
 {
 	char path[PATH_MAX];
 	size_t site = strlen(d->site), n = strcspn(line, ",");
@@ -237,32 +242,58 @@ static bool about_unread(const struct python *p, const struct distribution *d, c
 	memcpy(path, d->site, site);
 	memcpy(path + site, line, n);
 	path[site + n] = '\0';
-	return !hps_map_find(p->owners, path) && !hps_map_find(compiled, path);
+	return !hps_map_find(p->owners, path) && !hps_map_find(&p->compiled, path);
 }
 
-static void use_line(const struct python *p, struct distribution *d, const char *line, const struct hps_map *compiled)
+/* The source is the distribution's: so is what was run when that compiles to it. Where the source was read as well, the compiled form may
+ * have been refused. */
+static void add_bytecode(struct python *p, struct distribution *d, const char *source, const char *pyc, const struct hps_digest *want, bool was_read)
+{
+	const struct hps_owner *o = hps_map_get(p->owners, pyc);
+	struct hps_bytecode one = { .pyc = pyc };
+
+	if (was_read && !hps_bytecode_fits(p->root, pyc, source))
+		return;
+	if (!o || !o->hashed || !equal_now(p, pyc, &o->content)) {
+		d->n_unchecked++;
+		return;
+	}
+	one.source = hps_strdup(source);
+	hps_bytecode_key(&o->content, want, one.key);
+	p->bytecode = hps_grow(p->bytecode, p->n_bytecode, sizeof *p->bytecode);
+	p->of = hps_grow(p->of, p->n_bytecode, sizeof *p->of);
+	p->of[p->n_bytecode] = p->n;
+	p->bytecode[p->n_bytecode++] = one;
+}
+
+static void use_line(struct python *p, struct distribution *d, const char *line)
 {
 	_cleanup_free_ char *relative = NULL, *path = NULL;
 	struct hps_digest want;
 	struct hps_owner *o;
+	const char *pyc;
 	bool hashed;
 
-	if (!worth_parsing(p, d, line) || about_unread(p, d, line, compiled) || !hps_python_record_line(line, &relative, &want, &hashed))
+	if (!worth_parsing(p, d, line) || about_unread(p, d, line) || !hps_python_record_line(line, &relative, &want, &hashed))
 		return;
 	path = join(d->site, relative);
 	o = hps_map_get(p->owners, path);
+	pyc = hps_map_get(&p->compiled, path);
 	if (o) {
 		/* Others' metadata is read by whoever looks for plug-ins. */
 		d->in_use |= strncmp(relative, d->info, strlen(d->info)) != 0;
 		judge_file(d, path, o, hashed, &want);
-	} else if (hps_map_find(compiled, path)) {
-		d->in_use = true;
-		if (hashed)
-			judge(d, path, equal_now(p, path, &want));
 	}
+	if (!pyc)
+		return;
+	d->in_use = true;
+	if (hashed && (o || equal_now(p, path, &want)))
+		add_bytecode(p, d, path, pyc, &want, o != NULL);
+	else if (hashed)
+		judge(d, path, false);
 }
 
-static bool use_record(const struct python *p, struct distribution *d, const struct hps_map *compiled)
+static bool use_record(struct python *p, struct distribution *d)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	char *rest = NULL;
@@ -270,7 +301,7 @@ static bool use_record(const struct python *p, struct distribution *d, const str
 	if (read_text(p, d->base, "/RECORD", RECORD_MAX, &text))
 		return false;
 	for (char *line = strtok_r(text.data, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest))
-		use_line(p, d, line, compiled);
+		use_line(p, d, line);
 	return true;
 }
 
@@ -427,13 +458,16 @@ static json_t *item_of(const struct python *p, const struct distribution *d)
 	return item;
 }
 
-/* `pristine` is said only of what was compared: RECORD has a digest of it, and the trial read it or what it was compiled to. */
+/* `pristine` is said only of what was compared: RECORD has a digest of it, and the trial read it, or what it compiles to. */
 static void set_verdict(const struct distribution *d, json_t *item)
 {
 	hps_json_set_text(item, "package", d->package);
+	if (d->n_unchecked)
+		hps_json_set_int(item, "bytecodeUnchecked", (int64_t)d->n_unchecked);
 	if (!d->n_equal && !d->modified.n)
 		return;
-	hps_json_set(item, "pristine", json_boolean(!d->modified.n));
+	if (d->modified.n || !d->n_unchecked)
+		hps_json_set(item, "pristine", json_boolean(!d->modified.n));
 	hps_json_set_int(item, "filesEqual", (int64_t)d->n_equal);
 	if (d->modified.n)
 		hps_json_set(item, "modified", list_json(&d->modified));
@@ -446,33 +480,36 @@ static void distribution_release(struct distribution *d)
 	free(d->version);
 	free(d->package);
 	hps_strv_release(&d->modified);
+	json_decref(d->item);
 }
 
-static void add(const struct python *p, const char *site, const char *info, const struct hps_map *compiled)
+static void keep(struct python *p, struct distribution *d)
+{
+	d->info = NULL; /* goes with the list of the directory */
+	p->distributions = hps_grow(p->distributions, p->n, sizeof *p->distributions);
+	p->distributions[p->n++] = *d;
+}
+
+static void add(struct python *p, const char *site, const char *info)
 {
 	struct distribution d = { .site = site, .info = info, .base = hps_format("%s%s", site, info) };
-	_cleanup_json_ json_t *item = NULL;
 
 	read_metadata(p, &d);
 	if (d.name) {
-		item = item_of(p, &d);
-		if (!use_record(p, &d, compiled))
+		d.item = item_of(p, &d);
+		if (!use_record(p, &d))
 			d.in_use = top_level_read(p, &d);
-		set_origin(p, &d, item);
-		set_verdict(&d, item);
-		if (d.in_use)
-			hps_json_add(p->items, json_incref(item));
+		set_origin(p, &d, d.item);
 	}
-	distribution_release(&d);
+	keep(p, &d);
 }
 
 /* "<source directory>\n<relative>": the metadata is an egg-info below the source. */
-static void add_link(const struct python *p, const char *site, const char *file)
+static void add_link(struct python *p, const char *site, const char *file)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	_cleanup_free_ char *path = hps_format("%s%s", site, file), *name = hps_strndup(file, strlen(file) - strlen(".egg-link"));
-	struct distribution d = { .site = site, .info = file };
-	json_t *item;
+	struct distribution d = { .site = site, .info = file, .in_use = true };
 
 	if (read_text(p, path, "", METADATA_MAX, &text))
 		return;
@@ -484,14 +521,13 @@ static void add_link(const struct python *p, const char *site, const char *file)
 	d.base = hps_format("%s/%s.egg-info", text.data, name);
 	read_metadata(p, &d);
 	if (d.name) {
-		item = item_of(p, &d);
-		set_editable(p, item, text.data);
-		hps_json_add(p->items, item);
+		d.item = item_of(p, &d);
+		set_editable(p, d.item, text.data);
 	}
-	distribution_release(&d);
+	keep(p, &d);
 }
 
-static void add_site(const struct python *p, const char *site, const struct hps_map *compiled)
+static void add_site(struct python *p, const char *site)
 {
 	_cleanup_free_ char *path = hps_format("%s%s", p->root, site);
 	_cleanup_strv_ struct hps_strv names = HPS_STRV_INIT;
@@ -508,27 +544,62 @@ static void add_site(const struct python *p, const char *site, const struct hps_
 		if (ends_with(names.v[i], strlen(names.v[i]), ".egg-link"))
 			add_link(p, site, names.v[i]);
 		else
-			add(p, site, names.v[i], compiled);
+			add(p, site, names.v[i]);
 }
 
-json_t *hps_python_distributions(const char *root, struct hps_map *owners)
+static void find_compiled(struct python *p)
 {
-	struct python p = { .root = root, .owners = owners, .items = json_array() };
-	struct hps_map compiled = HPS_MAP_INIT; /* sources of which the compiled form was read */
-
-	collect(&p);
-	for (size_t i = 0; p.sites.n && i < owners->n; i++) {
-		_cleanup_free_ char *source = source_of(owners->items[i].key);
+	for (size_t i = 0; p->sites.n && i < p->owners->n; i++) {
+		char *pyc = p->owners->items[i].key;
+		_cleanup_free_ char *source = source_of(pyc);
 
 		if (source)
-			(void)hps_map_slot(&compiled, source);
+			*hps_map_slot(&p->compiled, source) = pyc;
 	}
+}
+
+static void judge_bytecode(struct python *p)
+{
+	for (size_t i = 0; i < p->n_bytecode; i++) {
+		struct distribution *d = &p->distributions[p->of[i]];
+		const struct hps_bytecode *b = &p->bytecode[i];
+
+		if (b->same == HPS_PRISTINE_UNKNOWN)
+			d->n_unchecked++;
+		else
+			judge(d, b->pyc, b->same == HPS_PRISTINE_YES);
+	}
+}
+
+json_t *hps_python_distributions(const char *root, struct hps_map *owners, const struct hps_python_options *o)
+{
+	struct python p = { .root = root, .owners = owners };
+	json_t *items = json_array();
+
+	collect(&p);
+	find_compiled(&p);
 	for (size_t i = 0; i < p.sites.n; i++)
-		add_site(&p, p.sites.items[i].key, &compiled);
-	hps_map_release(&compiled);
+		add_site(&p, p.sites.items[i].key);
+	hps_bytecode_check(root, o->programs, o->cache_dir, o->limit_ns, p.bytecode, p.n_bytecode);
+	judge_bytecode(&p);
+	for (size_t i = 0; i < p.n; i++) {
+		struct distribution *d = &p.distributions[i];
+
+		if (d->item && d->in_use) {
+			set_verdict(d, d->item);
+			hps_json_add(items, json_incref(d->item));
+		}
+		distribution_release(d);
+	}
+	hps_map_release(&p.compiled);
 	hps_map_release(&p.sites);
 	hps_map_release(&p.names);
-	return p.items;
+	for (size_t i = 0; i < p.n_bytecode; i++)
+		free(p.bytecode[i].source);
+	free(p.distributions);
+	free(p.bytecode);
+	free(p.of);
+	return items;
 }
 
 /* ---- the interpreter ---- */
@@ -541,6 +612,11 @@ static int interpreter_suffix(const char *path)
 	if (strncmp(name, "python", 6) != 0 || name[6 + strspn(name + 6, "0123456789.")] != '\0')
 		return -1;
 	return (int)strlen(name + 6);
+}
+
+bool hps_python_is(const char *program)
+{
+	return interpreter_suffix(program) >= 0;
 }
 
 /* "3.11.2", "3.13.0rc2", "3.12.1+": a constant string of the interpreter. */

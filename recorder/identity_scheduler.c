@@ -10,6 +10,9 @@ static const char *const variables[] = {
 	"COBALT_JOBID", "FLUX_JOB_ID", "_CONDOR_JOB_AD", "KUBERNETES_SERVICE_HOST", "POD_NAME", "POD_NAMESPACE", "POD_UID", "NODE_NAME", "JOB_COMPLETION_INDEX",
 };
 
+/* What made the environment that the job found: environment modules, Spack, Guix, Nix, conda. */
+static const char *const software[] = { "LOADEDMODULES", "_LMFILES_", "SPACK_ENV", "GUIX_ENVIRONMENT", "IN_NIX_SHELL", "CONDA_DEFAULT_ENV", "EBROOTGCCCORE" };
+
 const char *hps_environment_get(char *const *envp, const char *name)
 {
 	size_t len = strlen(name);
@@ -65,6 +68,13 @@ void hps_identity_scheduler(json_t *rows, const char *root, char *const *envp)
 			continue;
 		any = true;
 		hps_identity_add(rows, name, value, "environment", HPS_DECLARED);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(software); i++) {
+		const char *value = hps_environment_get(envp, software[i]);
+		_cleanup_free_ char *name = hps_format("software.%s", software[i]);
+
+		if (value && *value)
+			hps_identity_add(rows, name, value, "environment", HPS_DECLARED);
 	}
 	if (!any)
 		hps_identity_missing(rows, "scheduler", "no scheduler's job variables are set, and no control group is one's");

@@ -88,6 +88,37 @@ is "packages: a wheel's file by RECORD" "$(rec "(lambda m: (m['package'], m['pac
 is "python: the distribution is as it was packaged" "$(rec "python['mod']['version'], python['mod']['pristine'], python['mod']['filesEqual']")" "('1.5', True, 1)"
 is "python: the interpreter" "$(identity python.interpreter)" "['$(readlink -f /usr/bin/python3)']"
 is "python: its version" "$(identity python.version)" "['$(/usr/bin/python3 -c 'import platform; print(platform.python_version())')']"
+# Compiled code: the interpreter believes the time and size in it.
+printf 'y = 2\nif y == (1, 2.0):\n    print({"a", "b"})\n\n\ndef f():\n    return [g for g in (1, 2)]\n' >site-packages/mod/part.py
+printf 'mod/part.py,sha256=%s,\n' "$(openssl sha256 -binary <site-packages/mod/part.py | basenc --base64url | tr -d =)" >>site-packages/mod-1.5.dist-info/RECORD
+with_mod() {
+	env -u PYTHONDONTWRITEBYTECODE PYTHONPATH=site-packages hps-record -q --id-file id -- /usr/bin/python3 -c 'import mod, mod.part'
+}
+decided() { # on a machine that is busy the time for it may not be enough at once
+	for k in 1 2 3 4 5 6; do
+		with_mod || return
+		[ "$(rec "python['mod'].get('bytecodeUnchecked', 0)")" = 0 ] && return
+	done
+}
+env -u PYTHONDONTWRITEBYTECODE PYTHONPATH=site-packages /usr/bin/python3 -c 'import mod, mod.part'
+status "bytecode: run" 0 decided
+is "bytecode: compiled from the distribution's sources" "$(rec "python['mod'].get('pristine'), python['mod'].get('filesEqual'), 'modified' in python['mod'], '$T/site-packages/mod/part.py' in materials")" "(True, 2, False, False)"
+cat >replace.py <<'END'
+import importlib.util, marshal, sys
+path = importlib.util.cache_from_source(sys.argv[1])
+data = open(path, "rb").read()
+open(path, "wb").write(data[:16] + marshal.dumps(compile("y = 3\n", sys.argv[1], "exec")))
+END
+/usr/bin/python3 replace.py site-packages/mod/part.py
+is "bytecode: replaced, it is what Python runs" "$(PYTHONPATH=site-packages /usr/bin/python3 -c 'import mod.part; print(mod.part.y)')" 3
+status "bytecode: … run" 0 decided
+is "bytecode: … and it is seen" "$(rec "python['mod'].get('pristine'), python['mod'].get('modified')")" "(False, ['$T/site-packages/mod/__pycache__/part.$(/usr/bin/python3 -c 'import sys; print(sys.implementation.cache_tag)').pyc'])"
+rm -rf site-packages/mod/__pycache__ site-packages/mod/part.py
+mkdir -p site-packages/mod/__pycache__
+echo pretends >site-packages/mod/__pycache__/__init__.cpython-311.pyc
+status "bytecode: read by no interpreter" 0 hps-record -q --id-file id -- cat site-packages/mod/__pycache__/__init__.cpython-311.pyc
+is "bytecode: … is not called anything" "$(rec "'pristine' in python['mod'], python['mod']['bytecodeUnchecked']")" "(False, 1)"
+rm -rf site-packages/mod/__pycache__
 echo 'x = 2' >site-packages/mod/__init__.py
 status "packages: run after an edit in place" 0 env PYTHONPATH=site-packages hps-record -q --id-file id -- /usr/bin/python3 -c 'import mod'
 is "python: the edit is seen" "$(rec "python['mod']['pristine'], python['mod']['modified']")" "(False, ['$T/site-packages/mod/__init__.py'])"

@@ -43,6 +43,10 @@ static void test_cpu(void **state)
 			      "model name\t: Intel(R) Xeon(R) Test\nstepping\t: 8\nmicrocode\t: 0x2b000590\nflags\t\t: " V4 "\n\n");
 	put("x/proc/self/status", "Name:\tx\nCpus_allowed:\t2\nCpus_allowed_list:\t1\n");
 	put("x/sys/devices/system/cpu/smt/active", "1\n");
+	put("x/sys/devices/system/cpu/cpufreq/boost", "0\n");
+	put("x/sys/devices/system/cpu/vulnerabilities/spectre_v2", "Mitigation: Enhanced IBRS\n");
+	put("x/sys/devices/system/cpu/vulnerabilities/meltdown", "Not affected\n");
+	put("x/sys/devices/system/cpu/vulnerabilities/mds", "Vulnerable\n");
 	hps_identity_cpu(x86, "x");
 	assert_value(x86, "cpu.vendor", "GenuineIntel");
 	assert_value(x86, "cpu.model", "Intel(R) Xeon(R) Test");
@@ -53,6 +57,8 @@ static void test_cpu(void **state)
 	assert_value(x86, "cpu.count", "1 of 2");
 	assert_value(x86, "cpu.smt", "1");
 	assert_missing(x86, "cpu.governor");
+	assert_value(x86, "cpu.boost", "0");
+	assert_value(x86, "cpu.mitigations", "mds: Vulnerable; spectre_v2: Mitigation: Enhanced IBRS");
 	put("y/proc/cpuinfo", "processor : 0\nmodel name : big\nmicrocode : 0x1\nflags : " V2 " hypervisor\n\nprocessor : 1\nmodel name : little\nmicrocode : 0x2\nflags : " V2 "\n");
 	hps_identity_cpu(mixed, "y");
 	assert_value(mixed, "cpu.model", "big | little");
@@ -63,6 +69,7 @@ static void test_cpu(void **state)
 	hps_identity_cpu(arm, "z");
 	assert_value(arm, "cpu.isa", "fp asimd sve");
 	assert_missing(arm, "cpu.model");
+	assert_missing(arm, "cpu.mitigations");
 	hps_identity_cpu(none, "nowhere");
 	assert_missing(none, "cpu.model");
 	hps_identity_cpu(real, "");
@@ -172,10 +179,41 @@ static void test_mountinfo(void **state)
 	assert_false(hps_mountinfo_next(&at, &m));
 }
 
+/* edac: the kernel's Documentation/admin-guide/ras; proc(5). */
+static void test_rights_and_memory(void **state)
+{
+	_cleanup_json_ json_t *rows = json_array(), *none = json_array();
+
+	(void)state;
+	put("hr/sys/devices/system/edac/mc/mc0/mc_name", "Skylake Socket#0 IMC#0\n");
+	put("hr/sys/devices/system/edac/mc/mc0/ce_count", "3\n");
+	put("hr/sys/devices/system/edac/mc/mc0/ue_count", "0\n");
+	put("hr/proc/self/status", "Name:\tx\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n");
+	put("hr/proc/meminfo", "MemTotal:       8000000 kB\nSwapTotal:       1000 kB\n");
+	put("hr/proc/sys/kernel/tainted", "4096\n");
+	put("hr/sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
+	put("hr/etc/os-release", "PRETTY_NAME=\"Test 1\"\n");
+	hps_identity_host(rows, "hr");
+	assert_value(rows, "memory.ecc.0", "Skylake Socket#0 IMC#0: corrected 3, uncorrected 0");
+	assert_value(rows, "process.noNewPrivileges", "1");
+	assert_value(rows, "process.seccomp", "2");
+	assert_value(rows, "process.capabilities", "0000000000000000");
+	assert_value(rows, "memory.swap", "1000 kB");
+	assert_value(rows, "kernel.tainted", "4096");
+	assert_value(rows, "clock.source", "tsc");
+	assert_value(rows, "os.release", "Test 1");
+	hps_identity_host(none, "nowhere");
+	assert_missing(none, "memory.ecc");
+	assert_missing(none, "process.seccomp");
+	assert_missing(none, "clock.source");
+}
+
 static void test_scheduler(void **state)
 {
 	_cleanup_json_ json_t *slurm = json_array(), *pods = json_array(), *none = json_array();
-	_cleanup_strv_ struct hps_strv job = LIST_OF("HOME=/", "SLURM_JOB_ID=41", "SLURM_ARRAY_TASK_ID=3", "SLURM_JOB_ID_EXTRA=x"), empty = LIST_OF("A=b");
+	_cleanup_strv_ struct hps_strv job = LIST_OF("HOME=/", "SLURM_JOB_ID=41", "SLURM_ARRAY_TASK_ID=3", "SLURM_JOB_ID_EXTRA=x", "LOADEDMODULES=cuda/12.1:gcc/12"), empty = LIST_OF("A=b");
+	_cleanup_strv_ struct hps_strv pbs = LIST_OF("PBS_JOBID=1234.server", "PBS_QUEUE=gpu", "PBS_ARRAY_INDEX=7");
+	_cleanup_json_ json_t *pbs_rows = json_array();
 
 	(void)state;
 	put("sl/proc/self/cgroup", "0::/system.slice/slurmstepd.scope/job_42/step_0/user/task_0\n");
@@ -184,6 +222,10 @@ static void test_scheduler(void **state)
 	assert_string_equal(hps_json_text(row(slurm, "scheduler.SLURM_JOB_ID"), "strength"), HPS_DECLARED);
 	assert_value(slurm, "scheduler.slurm.job", "42");
 	assert_value(slurm, "scheduler.SLURM_ARRAY_TASK_ID", "3");
+	assert_value(slurm, "software.LOADEDMODULES", "cuda/12.1:gcc/12");
+	hps_identity_scheduler(pbs_rows, "no", pbs.v);
+	assert_value(pbs_rows, "scheduler.PBS_JOBID", "1234.server");
+	assert_value(pbs_rows, "scheduler.PBS_ARRAY_INDEX", "7");
 	put("k8/proc/self/cgroup", "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod0123abcd_0123_4567_89ab_0123456789ab.slice/cri-containerd-x.scope\n");
 	put("k8/var/run/secrets/kubernetes.io/serviceaccount/namespace", "team-a");
 	hps_identity_scheduler(pods, "k8", empty.v);
@@ -251,7 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_levels), cmocka_unit_test(test_cpu), cmocka_unit_test(test_lists), cmocka_unit_test(test_limits_version_2),
 		cmocka_unit_test(test_limits_version_1), cmocka_unit_test(test_limits_that_cannot_be_seen), cmocka_unit_test(test_mountinfo),
-		cmocka_unit_test(test_scheduler), cmocka_unit_test(test_blas), cmocka_unit_test(test_host),
+		cmocka_unit_test(test_rights_and_memory), cmocka_unit_test(test_scheduler), cmocka_unit_test(test_blas), cmocka_unit_test(test_host),
 	};
 
 	return cmocka_run_group_tests_name("recorder_machine", tests, make_folder, remove_folder);

@@ -1,0 +1,179 @@
+/* Compiled Python: is a .pyc what its source compiles to? The interpreter takes it by the time and size in it, which whoever
+ * replaces it can copy. So the interpreter that ran compiles the source again, runs nothing of either, and compares the code. */
+#include "recorder/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "recorder/package.h"
+
+#define CACHE_MAX ((size_t)8 << 20)
+#define HEADER_LEN 16 /* PEP 552: magic, flags, and time and size of the source, or its hash */
+
+/* Reads the list of "pyc NUL source NUL" from descriptor argv[1]; for each prints = (same), ! (another) or ? (not to be told). Constants
+ * are compared with their types; where the file lay when it was compiled, and in which order a set is written, do not count. */
+static const char script[] =
+	"import sys, marshal, _frozen_importlib_external as e\n"
+	"code = type((lambda: 0).__code__)\n"
+	"names = [n for n in dir(code) if n.startswith('co_') and n not in ('co_filename', 'co_consts', 'co_lnotab', 'co_lines', 'co_positions', 'co_branches')]\n"
+	"def same(a, b):\n"
+	"    if type(a) is not type(b): return False\n"
+	"    if type(a) is code: return all(getattr(a, n) == getattr(b, n) for n in names) and same(a.co_consts, b.co_consts)\n"
+	"    if type(a) is tuple: return len(a) == len(b) and all(map(same, a, b))\n"
+	"    if type(a) is frozenset: return {(type(x), repr(x)) for x in a if type(x) is not frozenset} == {(type(x), repr(x)) for x in b if type(x) is not frozenset} and a == b\n"
+	"    return repr(a) == repr(b) if type(a) in (float, complex) else a == b\n"
+	"def verdict(pyc, source):\n"
+	"    with open(pyc, 'rb') as f: data = f.read()\n"
+	"    with open(source, 'rb') as f: text = f.read()\n"
+	"    if data[:4] != e.MAGIC_NUMBER: return '?'\n"
+	"    level = pyc.rpartition(b'.opt-')[2]\n"
+	"    level = int(level[:1]) if b'.opt-' in pyc and level[:1].isdigit() else 0\n"
+	"    return '=' if same(marshal.loads(data[16:]), compile(text, source, 'exec', dont_inherit=True, optimize=level)) else '!'\n"
+	"with open(int(sys.argv[1]), 'rb') as f: paths = f.read().split(b'\\0')\n"
+	"for pyc, source in zip(paths[0::2], paths[1::2]):\n"
+	"    try: answer = verdict(pyc, source)\n"
+	"    except (OSError, SyntaxError, ValueError, EOFError, TypeError, RecursionError): answer = '?'\n"
+	"    sys.stdout.write(answer)\n"
+	"    sys.stdout.flush()\n";
+
+/* ---- what earlier runs found: a line "<key> <= or !>" ---- */
+
+static int open_own(int dir)
+{
+	int fd = dir < 0 ? -1 : openat(dir, "bytecode", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat s;
+
+	if (fd >= 0 && (fstat(fd, &s) || s.st_uid != geteuid() || s.st_mode & 022 || !S_ISREG(s.st_mode))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* key -> its verdict in the text */
+static void load(int dir, struct hps_buf *text, struct hps_map *ret)
+{
+	_cleanup_fd_ int fd = open_own(dir);
+
+	hps_buf_init(text, CACHE_MAX);
+	if (fd < 0 || hps_file_read_fd(fd, CACHE_MAX, text, NULL) || !text->data)
+		return;
+	for (size_t at = 0; at + HPS_DIGEST_HEX + 2 <= text->len && text->data[at + HPS_DIGEST_HEX + 1] == '\n'; at += HPS_DIGEST_HEX + 2) {
+		_cleanup_free_ char *key = hps_strndup(text->data + at, HPS_DIGEST_HEX - 1);
+
+		*hps_map_slot(ret, key) = text->data[at + HPS_DIGEST_HEX] == '=' ? (void *)HPS_PRISTINE_YES : (void *)HPS_PRISTINE_NO;
+	}
+}
+
+/* A cache that cannot be written costs time, nothing else; one that is full begins anew. */
+static void save(int dir, struct hps_buf *text, const struct hps_bytecode *items, size_t n)
+{
+	size_t before = text->len;
+
+	if (text->len + n * (HPS_DIGEST_HEX + 2) > CACHE_MAX)
+		hps_buf_reset(text);
+	for (size_t i = 0; i < n; i++)
+		if (!items[i].remembered && items[i].same != HPS_PRISTINE_UNKNOWN)
+			hps_buf_addf(text, "%s %c\n", items[i].key, items[i].same == HPS_PRISTINE_YES ? '=' : '!');
+	if (dir >= 0 && text->len != before && !text->full && hps_file_write(dir, "bytecode", 0600, text->data, text->len, NULL))
+		return;
+}
+
+void hps_bytecode_key(const struct hps_digest *pyc, const struct hps_digest *source, char ret[HPS_DIGEST_HEX])
+{
+	uint8_t both[2 * HPS_DIGEST_LEN];
+	struct hps_digest d;
+
+	memcpy(both, pyc->b, HPS_DIGEST_LEN);
+	memcpy(both + HPS_DIGEST_LEN, source->b, HPS_DIGEST_LEN);
+	hps_digest_of(both, sizeof both, &d);
+	hps_digest_hex(&d, ret);
+}
+
+bool hps_bytecode_fits(const char *root, const char *pyc, const char *source)
+{
+	_cleanup_free_ char *compiled = hps_format("%s%s", root, pyc), *text = hps_format("%s%s", root, source);
+	_cleanup_fd_ int fd = open(compiled, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	uint32_t header[HEADER_LEN / sizeof(uint32_t)];
+	struct stat s;
+
+	if (fd < 0 || read(fd, header, sizeof header) != sizeof header || header[1] || stat(text, &s))
+		return true; /* by its hash, or not to be told */
+	return header[2] == (uint32_t)s.st_mtim.tv_sec && header[3] == (uint32_t)s.st_size;
+}
+
+/* ---- asking the interpreter ---- */
+
+/* A descriptor of the list of those that nobody has decided, which the program inherits. */
+static int list_of(const char *root, const struct hps_bytecode *items, size_t n)
+{
+	_cleanup_buf_ struct hps_buf list = HPS_BUF_INIT;
+	int fd = memfd_create("bytecode", 0);
+
+	for (size_t i = 0; i < n; i++) {
+		if (items[i].same != HPS_PRISTINE_UNKNOWN)
+			continue;
+		hps_buf_addf(&list, "%s%s", root, items[i].pyc);
+		hps_buf_addc(&list, '\0');
+		hps_buf_addf(&list, "%s%s", root, items[i].source);
+		hps_buf_addc(&list, '\0');
+	}
+	if (fd >= 0 && (!list.len || hps_write_all(fd, list.data, list.len) || lseek(fd, 0, SEEK_SET))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* What it has said when time is up counts. */
+static void ask(const char *root, const char *program, int64_t limit_ns, struct hps_bytecode *items, size_t n)
+{
+	static const char *const envp[] = { "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL };
+	_cleanup_fd_ int fd = list_of(root, items, n);
+	_cleanup_free_ char *full = hps_format("%s%s", root, program), *number = hps_format("%d", fd);
+	const char *const argv[] = { full, "-I", "-S", "-B", "-E", "-W", "ignore", "-c", script, number, NULL };
+	struct hps_run run = { .argv = argv, .envp = envp, .timeout_ns = limit_ns, .max_output = n, .quiet = true };
+	_cleanup_buf_ struct hps_buf out = HPS_BUF_INIT;
+	size_t at = 0;
+	int status, r;
+
+	if (fd < 0)
+		return;
+	r = hps_run(&run, &out, &status, NULL);
+	if (r && r != -ETIMEDOUT)
+		return;
+	for (size_t i = 0; i < n && at < out.len; i++) {
+		if (items[i].same != HPS_PRISTINE_UNKNOWN)
+			continue;
+		items[i].same = out.data[at] == '=' ? HPS_PRISTINE_YES : out.data[at] == '!' ? HPS_PRISTINE_NO : HPS_PRISTINE_UNKNOWN;
+		at++;
+	}
+}
+
+void hps_bytecode_check(const char *root, const struct hps_strv *programs, int cache_dir, int64_t limit_ns, struct hps_bytecode *items, size_t n)
+{
+	int64_t end_ns = hps_time_monotonic_ns() + limit_ns;
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	struct hps_map known = HPS_MAP_INIT;
+
+	if (!n)
+		return;
+	load(cache_dir, &text, &known);
+	for (size_t i = 0; i < n; i++) {
+		items[i].same = (enum hps_pristine)(uintptr_t)hps_map_get(&known, items[i].key);
+		items[i].remembered = items[i].same != HPS_PRISTINE_UNKNOWN;
+	}
+	hps_map_release(&known);
+	for (size_t i = 0; programs && i < programs->n; i++) {
+		int64_t left_ns = end_ns - hps_time_monotonic_ns();
+
+		if (left_ns > 0 && hps_python_is(programs->v[i]))
+			ask(root, programs->v[i], left_ns, items, n);
+	}
+	save(cache_dir, &text, items, n);
+}
