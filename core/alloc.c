@@ -59,6 +59,38 @@ char *hps_format(const char *format, ...)
 	return s;
 }
 
+#define CHUNK_LEAST ((size_t)1 << 10)
+#define CHUNK_MOST ((size_t)256 << 10)
+
+void *hps_arena_take(struct hps_arena *a, size_t size)
+{
+	char *taken;
+
+	if (a->left < size) {
+		size_t next = a->chunk ? 2 * a->cap : CHUNK_LEAST;
+		void **chunk;
+
+		next = next > CHUNK_MOST ? CHUNK_MOST : next;
+		a->cap = next > size ? next : size;
+		chunk = hps_alloc(sizeof(void *) + a->cap);
+		*chunk = a->chunk;
+		a->chunk = chunk;
+		a->left = a->cap;
+	}
+	taken = (char *)a->chunk + sizeof(void *) + a->cap - a->left;
+	a->left -= size;
+	return taken;
+}
+
+void hps_arena_release(struct hps_arena *a)
+{
+	for (void *chunk = a->chunk, *older; chunk; chunk = older) {
+		older = *(void **)chunk;
+		free(chunk);
+	}
+	*a = (struct hps_arena)HPS_ARENA_INIT;
+}
+
 void hps_cleanup_free(void *p)
 {
 	free(*(void **)p);

@@ -83,6 +83,17 @@ void hps_strv_add_take(struct hps_strv *s, char *item);
 void hps_strv_sort(struct hps_strv *s); /* by byte value */
 void hps_strv_release(struct hps_strv *s);
 
+/* ---- alloc.c, again: many small things that live as long as their table ---- */
+
+/* Taken from large chunks, zeroed, never given back one by one. Sizes are multiples of 8, or all things are texts. */
+struct hps_arena {
+	void *chunk;
+	size_t cap, left; /* bytes of the newest chunk */
+};
+#define HPS_ARENA_INIT { NULL, 0, 0 }
+void *hps_arena_take(struct hps_arena *a, size_t size);
+void hps_arena_release(struct hps_arena *a);
+
 /* ---- map.c: byte-string keys to pointers -------------------------------------------------------------------------- */
 
 struct hps_map_item {
@@ -93,8 +104,9 @@ struct hps_map {
 	struct hps_map_item *items; /* in insertion order; n of them */
 	uint32_t *slots;
 	size_t n, cap, n_slots;
+	struct hps_arena keys;
 };
-#define HPS_MAP_INIT { NULL, NULL, 0, 0, 0 }
+#define HPS_MAP_INIT { NULL, NULL, 0, 0, 0, HPS_ARENA_INIT }
 
 /* The place for key's value; created holding NULL when absent. Valid until the next call. */
 void **hps_map_slot(struct hps_map *m, const char *key);
@@ -261,6 +273,14 @@ int hps_objects_put(struct hps_objects *o, const void *data, size_t len, struct 
  * nothing is stored. Durable only after hps_objects_sync(): many files then share one flush. */
 int hps_objects_put_fd(struct hps_objects *o, int fd, const struct hps_digest *expected, struct hps_digest *ret,
 		       uint64_t *ret_bytes, struct hps_error *err) HPS_MUST;
+/* The same piece by piece, for what is too long for memory. write_end() frees the writer when it succeeds; else it is still there, and what was
+ * written of it can be had back. */
+struct hps_object_writer;
+int hps_objects_write_begin(struct hps_objects *o, struct hps_object_writer **ret, struct hps_error *err) HPS_MUST;
+int hps_objects_write(struct hps_object_writer *w, const void *data, size_t len, struct hps_error *err) HPS_MUST;
+int hps_objects_write_end(struct hps_object_writer *w, struct hps_digest *ret, struct hps_error *err) HPS_MUST;
+int hps_objects_write_back(struct hps_object_writer *w, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
+void hps_objects_write_free(struct hps_object_writer *w);
 int hps_objects_sync(struct hps_objects *o, struct hps_error *err) HPS_MUST;
 /* From now on what is put has no name (and hps_objects_has() does not see it) until hps_objects_sync(), which flushes once for
  * all of it: for thousands of small files. What is not synced before hps_objects_free() is thrown away. */

@@ -40,15 +40,19 @@ void **hps_map_slot(struct hps_map *m, const char *key)
 {
 	uint32_t *s;
 
-	if (m->n * 2 >= m->n_slots)
+	if (m->n * 3 >= m->n_slots * 2)
 		grow(m);
 	s = slot_of(m, key);
 	if (!*s) {
+		size_t len = strlen(key) + 1;
+		char *copy = hps_arena_take(&m->keys, len);
+
 		if (m->n == m->cap) {
-			m->cap = m->cap ? m->cap * 2 : 32;
+			m->cap += m->cap < 32 ? 32 : m->cap < 8192 ? m->cap : m->cap / 8;
 			m->items = hps_realloc(m->items, m->cap, sizeof *m->items);
 		}
-		m->items[m->n] = (struct hps_map_item){ hps_strdup(key), NULL };
+		memcpy(copy, key, len);
+		m->items[m->n] = (struct hps_map_item){ copy, NULL };
 		*s = (uint32_t)++m->n;
 	}
 	return &m->items[*s - 1].value;
@@ -70,8 +74,7 @@ void *hps_map_get(const struct hps_map *m, const char *key)
 
 void hps_map_release(struct hps_map *m)
 {
-	for (size_t i = 0; i < m->n; i++)
-		free(m->items[i].key);
+	hps_arena_release(&m->keys);
 	free(m->items);
 	free(m->slots);
 	*m = (struct hps_map)HPS_MAP_INIT;

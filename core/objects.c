@@ -2,6 +2,7 @@
  * given out. Nothing is ever changed in place. */
 #include "core/core.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -91,7 +92,7 @@ bool hps_objects_has(struct hps_objects *o, const struct hps_digest *d)
 static int begin(struct hps_objects *o, char temporary[64], int *ret_fd, struct hps_error *err)
 {
 	temporary_name(o, o->serial++, temporary);
-	*ret_fd = openat(o->dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	*ret_fd = openat(o->dirfd, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
 	return *ret_fd < 0 ? hps_error_errno(err, "writing an object") : 0;
 }
 
@@ -170,6 +171,87 @@ int hps_objects_put(struct hps_objects *o, const void *data, size_t len, struct 
 	}
 	if (r)
 		unlinkat(o->dirfd, temporary, 0);
+	return r;
+}
+
+/* ---- piece by piece ---- */
+
+struct hps_object_writer {
+	struct hps_objects *o;
+	int fd;
+	char temporary[64];
+	struct hps_sha256 *hash;
+	uint64_t bytes;
+};
+
+int hps_objects_write_begin(struct hps_objects *o, struct hps_object_writer **ret, struct hps_error *err)
+{
+	struct hps_object_writer *w;
+	char temporary[64];
+	int fd, r;
+
+	assert(!o->deferred);
+	r = begin(o, temporary, &fd, err);
+	if (r)
+		return r;
+	w = hps_alloc(sizeof *w);
+	w->o = o;
+	w->fd = fd;
+	memcpy(w->temporary, temporary, sizeof temporary);
+	w->hash = hps_sha256_new();
+	*ret = w;
+	return 0;
+}
+
+int hps_objects_write(struct hps_object_writer *w, const void *data, size_t len, struct hps_error *err)
+{
+	int r = hps_write_all(w->fd, data, len);
+
+	if (r) {
+		errno = -r;
+		return hps_error_errno(err, "writing an object");
+	}
+	hps_sha256_update(w->hash, data, len);
+	w->bytes += len;
+	return 0;
+}
+
+int hps_objects_write_back(struct hps_object_writer *w, struct hps_buf *ret, struct hps_error *err)
+{
+	char block[65536];
+	ssize_t n;
+
+	for (uint64_t at = 0; at < w->bytes; at += (uint64_t)n) {
+		size_t want = w->bytes - at < sizeof block ? (size_t)(w->bytes - at) : sizeof block;
+
+		n = pread(w->fd, block, want, (off_t)at);
+		if (n <= 0)
+			return hps_error_errno(err, "reading an object that is being written");
+		hps_buf_add(ret, block, (size_t)n);
+	}
+	return 0;
+}
+
+void hps_objects_write_free(struct hps_object_writer *w)
+{
+	if (!w)
+		return;
+	unlinkat(w->o->dirfd, w->temporary, 0);
+	hps_sha256_free(w->hash);
+	close(w->fd);
+	free(w);
+}
+
+int hps_objects_write_end(struct hps_object_writer *w, struct hps_digest *ret, struct hps_error *err)
+{
+	int r = 0;
+
+	hps_sha256_final(w->hash, ret);
+	hps_sha256_reset(w->hash);
+	if (!hps_objects_has(w->o, ret))
+		r = commit(w->o, w->temporary, w->fd, ret, err);
+	if (!r)
+		hps_objects_write_free(w); /* its name is another one now, or it was there already */
 	return r;
 }
 

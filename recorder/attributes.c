@@ -231,7 +231,7 @@ static void note(struct setting *m, struct hps_file *file)
 	else
 		hps_file_change(m->s->files, file, m->fd, &m->before);
 	file->set |= m->form->what;
-	memset(&file->now, 0, sizeof file->now);
+	hps_file_forget_now(file);
 }
 
 /* A change of mode can close the way for us, too: what is below, or in it, is kept open. */

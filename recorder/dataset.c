@@ -43,35 +43,61 @@ static void hash_line(const struct hps_dataset_leaf *leaf, struct hps_buf *out)
 	hps_buf_addc(out, '\n');
 }
 
+struct hps_dataset_sum {
+	struct hps_sha256 *tree, *dir_hash;
+	struct hps_buf record, line;
+	struct hps_merkle merkle;
+	struct hps_dataset result;
+};
+
+struct hps_dataset_sum *hps_dataset_begin(void)
+{
+	struct hps_dataset_sum *s = hps_alloc(sizeof *s);
+
+	s->record = s->line = (struct hps_buf)HPS_BUF_INIT;
+	s->tree = hps_sha256_new();
+	s->dir_hash = hps_sha256_new();
+	hps_sha256_update(s->tree, "hps.tree/1\n", 11);
+	return s;
+}
+
+void hps_dataset_add(struct hps_dataset_sum *s, const struct hps_dataset_leaf *leaf)
+{
+	struct hps_digest hash;
+
+	s->record.len = s->line.len = 0;
+	leaf_record(leaf, &s->record);
+	hash_line(leaf, &s->line);
+	hps_sha256_update(s->tree, s->record.data, s->record.len);
+	hps_sha256_update(s->dir_hash, s->line.data ? s->line.data : "", s->line.len);
+	hps_merkle_leaf(s->record.data, s->record.len, &hash);
+	hps_merkle_add(&s->merkle, &hash, NULL);
+	s->result.n_files += leaf->type == 'f';
+	s->result.n_bytes += leaf->type == 'f' ? leaf->bytes : 0;
+}
+
+void hps_dataset_end(struct hps_dataset_sum *s, struct hps_dataset *ret)
+{
+	*ret = s->result;
+	hps_sha256_final(s->tree, &ret->tree);
+	hps_sha256_final(s->dir_hash, &ret->dir_hash);
+	hps_merkle_root(&s->merkle, &ret->merkle);
+	hps_sha256_free(s->tree);
+	hps_sha256_free(s->dir_hash);
+	hps_buf_release(&s->record);
+	hps_buf_release(&s->line);
+	free(s);
+}
+
 void hps_dataset_of(struct hps_dataset_leaf *leaves, size_t n, struct hps_dataset *ret)
 {
-	struct hps_sha256 *tree = hps_sha256_new(), *dir_hash = hps_sha256_new();
-	_cleanup_buf_ struct hps_buf record = HPS_BUF_INIT, line = HPS_BUF_INIT;
-	struct hps_merkle merkle = { 0 };
+	struct hps_dataset_sum *s = hps_dataset_begin();
 
-	*ret = (struct hps_dataset){ 0 };
 	if (n)
 		qsort(leaves, n, sizeof *leaves, compare);
-	hps_sha256_update(tree, "hps.tree/1\n", 11);
-	for (size_t i = 0; i < n; i++) {
-		struct hps_digest leaf;
-
-		hps_buf_reset(&record);
-		hps_buf_reset(&line);
-		leaf_record(&leaves[i], &record);
-		hash_line(&leaves[i], &line);
-		hps_sha256_update(tree, record.data, record.len);
-		hps_sha256_update(dir_hash, line.data ? line.data : "", line.len);
-		hps_merkle_leaf(record.data, record.len, &leaf);
-		hps_merkle_add(&merkle, &leaf, NULL);
-		ret->n_files += leaves[i].type == 'f';
-		ret->n_bytes += leaves[i].type == 'f' ? leaves[i].bytes : 0;
-	}
-	hps_sha256_final(tree, &ret->tree);
-	hps_sha256_final(dir_hash, &ret->dir_hash);
-	hps_merkle_root(&merkle, &ret->merkle);
-	hps_sha256_free(tree);
-	hps_sha256_free(dir_hash);
+	for (size_t i = 0; i < n; i++)
+		hps_dataset_add(s, &leaves[i]);
+	hps_dataset_end(s, ret);
 }
 
 static void digest_tree(const struct hps_tree *t, struct hps_dataset *ret)

@@ -24,6 +24,11 @@ struct hps_dataset {
 /* ---- dataset.c: the definitions ---- */
 /* Sorts the leaves. */
 void hps_dataset_of(struct hps_dataset_leaf *leaves, size_t n, struct hps_dataset *ret);
+/* The same of leaves that come sorted. The end frees it. */
+struct hps_dataset_sum;
+struct hps_dataset_sum *hps_dataset_begin(void);
+void hps_dataset_add(struct hps_dataset_sum *s, const struct hps_dataset_leaf *leaf);
+void hps_dataset_end(struct hps_dataset_sum *s, struct hps_dataset *ret);
 struct hps_dataset_options {
 	const char *cache_dir;	       /* NULL: nothing is remembered */
 	struct hps_progress *progress; /* NULL: not shown; in MiB */

@@ -88,24 +88,23 @@ static void count_siblings(struct hps_file *const *files, size_t n, struct hps_m
 
 static json_t *set_json(struct hps_file *const *files, struct group *const *homes, size_t n, const char *directory, const struct group *g)
 {
-	_cleanup_free_ struct hps_dataset_leaf *leaves = hps_realloc(NULL, g->n_files, sizeof *leaves);
 	_cleanup_free_ char *name = hps_format("detected:%s", directory);
+	struct hps_dataset_sum *sum = hps_dataset_begin();
 	struct hps_dataset d;
-	size_t n_leaves = 0;
 	json_t *item = json_object(), *annotations;
 
-	for (size_t i = 0; i < n && n_leaves < g->n_files; i++) {
+	for (size_t i = 0; i < n; i++) {
+		struct hps_dataset_leaf leaf = { .type = 'f' };
+
 		if (homes[i] != g)
 			continue;
-		leaves[n_leaves++] = (struct hps_dataset_leaf){
-			.path = files[i]->path + strlen(directory) + 1,
-			.type = 'f',
-			.executable = files[i]->mode & 0100,
-			.bytes = (uint64_t)files[i]->first->id.size,
-			.digest = files[i]->first->digest,
-		};
+		leaf.path = files[i]->path + strlen(directory) + 1;
+		leaf.executable = files[i]->mode & 0100;
+		leaf.bytes = (uint64_t)files[i]->first->id.size;
+		leaf.digest = files[i]->first->digest;
+		hps_dataset_add(sum, &leaf);
 	}
-	hps_dataset_of(leaves, n_leaves, &d);
+	hps_dataset_end(sum, &d);
 	annotations = hps_dataset_size_json(&d, directory);
 	hps_json_set(annotations, "detected", json_true());
 	hps_json_set(item, "name", hps_path_json(name));

@@ -107,7 +107,7 @@ static int open_interpreter(struct hps_supervisor *s, const struct hps_tracee *t
 			    struct hps_file **ret_file)
 {
 	bool named = *name == '/' && !t->foreign;
-	struct hps_file *file = named ? hps_map_get(&s->files->by_name, name) : NULL;
+	struct hps_file *file = named ? hps_files_named(s->files, name) : NULL;
 	_cleanup_free_ char *relative = *name == '/' ? NULL : hps_format("%s/%s", base, name);
 	int fd = t->foreign && !relative ? open_inside(t, name) : open(relative ? relative : name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct hps_identity id;
@@ -119,12 +119,12 @@ static int open_interpreter(struct hps_supervisor *s, const struct hps_tracee *t
 		return -1;
 	}
 	hps_identity_of(ret, &id);
-	if (file && hps_identity_equal(&file->now, &id)) {
+	if (file && hps_file_is_now(file, &id)) {
 		hps_file_use(s->files, file, fd, ret, uses);
 	} else {
 		file = note_file(s, fd, ret, relative ? relative : named ? name : NULL, "", uses);
 		if (named)
-			*hps_map_slot(&s->files->by_name, name) = file;
+			hps_files_name(s->files, name, file);
 	}
 	if (t->foreign)
 		file->unverified = true;
@@ -151,7 +151,7 @@ struct program {
 
 static void program_add(const struct hps_supervisor *s, struct program *p, const char *name)
 {
-	struct hps_file *file = *name == '/' ? hps_map_get(&s->files->by_name, name) : NULL;
+	struct hps_file *file = *name == '/' ? hps_files_named(s->files, name) : NULL;
 
 	if (!file)
 		p->usable = false;
@@ -189,7 +189,7 @@ static void program_keep(struct hps_supervisor *s, const char *name, const struc
 	program_free(*slot);
 	*kept = *p;
 	*slot = kept;
-	*hps_map_slot(&s->files->by_name, name) = p->file;
+	hps_files_name(s->files, name, p->file);
 }
 
 static bool leads_to(const struct hps_supervisor *s, const char *name, const struct hps_file *file)
@@ -197,10 +197,10 @@ static bool leads_to(const struct hps_supervisor *s, const char *name, const str
 	struct hps_identity id;
 	struct stat st;
 
-	if (hps_map_get(&s->files->by_name, name) != file || file->product || file->unverified || fstatat(AT_FDCWD, name, &st, 0))
+	if (hps_files_named(s->files, name) != file || file->product || file->unverified || fstatat(AT_FDCWD, name, &st, 0))
 		return false;
 	hps_identity_of(&st, &id);
-	return hps_identity_equal(&file->now, &id);
+	return hps_file_is_now(file, &id);
 }
 
 /* The program of this absolute name, when all is as it was; else NULL. */

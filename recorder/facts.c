@@ -258,13 +258,25 @@ static bool has_row(const json_t *rows, const char *name)
 	return false;
 }
 
-static json_t *gather_files(int cache_dir, const json_t *machine, const struct hps_buf *question)
+/* Until the empty one that ends it. */
+static int receive_question(int fd, struct touched *ret)
+{
+	for (;;) {
+		_cleanup_buf_ struct hps_buf question = HPS_BUF_INIT;
+		int r = receive_frame(fd, &question, -1);
+
+		if (r || !question.len)
+			return r;
+		parse_question(&question, ret);
+	}
+}
+
+static json_t *gather_files(int cache_dir, const json_t *machine, struct touched *touched)
 {
 	json_t *answer = json_object(), *elf = json_object(), *rows = json_array();
-	struct touched t = { 0 };
+	struct touched t = *touched;
 	int r;
 
-	parse_question(question, &t);
 	for (size_t i = 0; i < t.libraries.n; i++)
 		set_at_path(elf, t.libraries.v[i], elf_of(t.libraries.v[i]));
 	r = hps_owners_find(cache_dir, "", &t.owners, rows);
@@ -291,8 +303,8 @@ static json_t *gather_files(int cache_dir, const json_t *machine, const struct h
 static void facts_main(int fd, const struct hps_facts_request *request)
 {
 	_cleanup_json_ json_t *facts = NULL, *answer = NULL;
-	_cleanup_buf_ struct hps_buf question = HPS_BUF_INIT;
 	_cleanup_free_ char *cache = hps_cache_dir();
+	struct touched touched = { 0 };
 	int dir = -1;
 
 	facts = gather_machine(request, cache);
@@ -300,9 +312,9 @@ static void facts_main(int fd, const struct hps_facts_request *request)
 		dir = -1;
 	if (request->root && (chroot(request->root) || chdir("/")))
 		_exit(1);
-	if (send_json(fd, facts) || receive_frame(fd, &question, -1))
+	if (send_json(fd, facts) || receive_question(fd, &touched))
 		_exit(1);
-	answer = gather_files(dir, json_object_get(facts, "identities"), &question);
+	answer = gather_files(dir, json_object_get(facts, "identities"), &touched);
 	_exit(send_json(fd, answer) ? 1 : 0);
 }
 
@@ -357,9 +369,17 @@ int hps_facts_machine(struct hps_facts *f, json_t **ret)
 	return receive_json(f->fd, ret, -1);
 }
 
-int hps_facts_files(struct hps_facts *f, const struct hps_buf *question, json_t **ret)
+int hps_facts_ask(struct hps_facts *f, struct hps_buf *question)
 {
-	int r = send_frame(f->fd, question->data ? question->data : "", question->len);
+	int r = question->len ? send_frame(f->fd, question->data, question->len) : 0;
+
+	hps_buf_reset(question);
+	return r;
+}
+
+int hps_facts_files(struct hps_facts *f, json_t **ret)
+{
+	int r = send_frame(f->fd, "", 0);
 
 	return r ? r : receive_json(f->fd, ret, ANSWER_LIMIT_MS);
 }

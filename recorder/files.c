@@ -22,13 +22,65 @@ struct hps_file *hps_files_get(struct hps_files *f, const char *path)
 	void **slot = hps_map_slot(&f->by_path, path);
 
 	if (!*slot) {
-		struct hps_file *file = hps_alloc(sizeof *file);
+		struct hps_file *file = hps_arena_take(&f->arena, sizeof *file);
 
 		*slot = file;
 		file->held = -1;
 		file->path = f->by_path.items[f->by_path.n - 1].key;
 	}
 	return *slot;
+}
+
+/* Most names are real paths: those need no second entry. */
+struct hps_file *hps_files_named(const struct hps_files *f, const char *name)
+{
+	struct hps_file *file = hps_map_get(&f->by_path, name);
+
+	return file && file->named == f->names + 1 ? file : hps_map_get(&f->by_name, name);
+}
+
+void hps_files_name(struct hps_files *f, const char *name, struct hps_file *file)
+{
+	struct hps_file *real = hps_map_get(&f->by_path, name);
+
+	if (real)
+		real->named = real == file ? f->names + 1 : 0;
+	if (!real || real != file)
+		*hps_map_slot(&f->by_name, name) = file;
+}
+
+/* ---- what was last opened ---- */
+
+bool hps_file_is_now(const struct hps_file *file, const struct hps_identity *id)
+{
+	const struct hps_identity *now = file->now_is_first ? &file->first->id : file->now; /* `first` is not replaced while it counts */
+
+	return now && hps_identity_equal(now, id);
+}
+
+void hps_file_forget_now(struct hps_file *file)
+{
+	file->now_is_first = false;
+	free(hps_take(file->now));
+}
+
+static void set_now(struct hps_file *file, const struct hps_identity *id)
+{
+	if (hps_file_is_now(file, id))
+		return;
+	file->now_is_first = false;
+	if (!file->now)
+		file->now = hps_alloc(sizeof *file->now);
+	*file->now = *id;
+}
+
+/* The content's own identity says it as well, for most. */
+static void shorten_now(struct hps_file *file)
+{
+	if (!file->now || !file->first || !hps_identity_equal(file->now, &file->first->id))
+		return;
+	hps_file_forget_now(file);
+	file->now_is_first = true;
 }
 
 /* Where nothing but packages put files: what is there can be had again from the package. */
@@ -263,7 +315,7 @@ void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const stru
 	struct hps_identity id;
 
 	hps_identity_of(s, &id);
-	file->now = id;
+	set_now(file, &id);
 	if (file->product) { /* what the trial made itself is no input */
 		struct hps_file *moved = moved_directory(f, file, s);
 
@@ -290,6 +342,7 @@ void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const stru
 			file->again = content_of(f, file, fd, s);
 		take_first(f, file, inode, fd, s);
 		add_name(inode, file);
+		shorten_now(file);
 	} else if (S_ISDIR(s->st_mode) && uses & HPS_USE_READ && !file->listing) {
 		list(f, file, path, fd);
 	}
@@ -332,6 +385,8 @@ void hps_file_change(struct hps_files *f, struct hps_file *file, int fd, const s
 		add_name(inode, input);
 	}
 	file->existed = !inode || !inode->made;
+	if (file->first != input->first)
+		hps_file_forget_now(file);
 	file->first = input->first;
 	file->by_link = false;
 }
@@ -403,6 +458,7 @@ static void move_products(struct hps_files *f, const char *from, const char *to)
 /* Names that led through a moved directory or link may lead elsewhere now. */
 void hps_files_forget_names(struct hps_files *f)
 {
+	f->names++;
 	hps_map_release(&f->by_name);
 	hps_map_release(&f->plain);
 }
@@ -638,8 +694,9 @@ void hps_files_release(struct hps_files *f)
 		free(file->final);
 		if (file->held >= 0)
 			close(file->held);
-		free(file);
+		free(file->now);
 	}
+	hps_arena_release(&f->arena);
 	hps_inodes_release(&f->inodes);
 	free(f->expected);
 	hps_map_release(&f->by_path);

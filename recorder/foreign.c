@@ -105,7 +105,7 @@ static void note_change(struct hps_supervisor *s, const struct named *n, bool co
 	} else {
 		hps_file_change(s->files, n->file, n->fd, n->exists ? &n->st : NULL);
 	}
-	memset(&n->file->now, 0, sizeof n->file->now);
+	hps_file_forget_now(n->file);
 	hps_files_forget_names(s->files);
 }
 

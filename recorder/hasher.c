@@ -39,6 +39,7 @@ struct hps_hasher {
 	const struct hps_redactor *redactor;
 	struct hps_digest *withheld; /* of credentials: what has the same bytes is a copy */
 	size_t n_withheld;
+	struct hps_arena contents;
 	struct hps_content *buckets[N_BUCKETS];
 };
 
@@ -49,6 +50,14 @@ static unsigned bucket_of(dev_t dev, ino_t ino)
 
 /* ---- one job ---- */
 
+/* What is needed of a content until it is hashed, and no longer: there may be a million of them. */
+struct hps_hashing {
+	int fd; /* a description of our own */
+	struct hps_sha256 *running;
+	struct hps_opcodes *opcodes; /* of a program or library */
+	off_t at;
+};
+
 /* What the first bytes tell: a shared object (ELF, ET_DYN), a private key. */
 static void sniff(struct hps_content *c, const char *block, size_t n)
 {
@@ -56,7 +65,7 @@ static void sniff(struct hps_content *c, const char *block, size_t n)
 	const char *key;
 
 	c->shared_object = n >= 18 && !memcmp(block, "\177ELF", 4) && block[16] == 3;
-	c->opcodes = hps_opcodes_new(c->fd, block, n);
+	c->job->opcodes = hps_opcodes_new(c->job->fd, block, n);
 	n = n < 4096 ? n : 4096;
 	key = memmem(block, n, begin, sizeof begin - 1);
 	if (key && memmem(key, n - (size_t)(key - block), end, sizeof end - 1))
@@ -74,7 +83,7 @@ static bool withhold(struct hps_hasher *h, struct hps_content *c)
 		h->withheld = hps_grow(h->withheld, h->n_withheld, sizeof *h->withheld);
 		h->withheld[h->n_withheld++] = c->digest;
 	} else if (c->store && h->objects && c->id.size <= STORE_MAX) {
-		found = hps_redact_content(h->redactor, c->fd);
+		found = hps_redact_content(h->redactor, c->job->fd);
 	}
 	c->secret |= found != HPS_CONTENT_CLEAN;
 	c->guessable |= found == HPS_CONTENT_GUESSABLE;
@@ -85,7 +94,7 @@ static void store(struct hps_hasher *h, struct hps_content *c)
 {
 	if (!c->store || c->secret || c->id.size > STORE_MAX || !h->objects)
 		return;
-	if (hps_objects_put_fd(h->objects, c->fd, &c->digest, NULL, NULL, NULL))
+	if (hps_objects_put_fd(h->objects, c->job->fd, &c->digest, NULL, NULL, NULL))
 		hps_gap_note(h->gaps, HPS_GAP_STORE);
 	else
 		c->stored = true;
@@ -99,23 +108,23 @@ static enum hps_content_state verdict(struct hps_content *c)
 	struct hps_digest again;
 	struct stat s;
 
-	if (fstat(c->fd, &s))
+	if (fstat(c->job->fd, &s))
 		return HPS_CONTENT_CHANGED;
 	hps_identity_of(&s, &id);
-	if (c->at != c->id.size || id.size != c->id.size || id.mtime_ns != c->id.mtime_ns)
+	if (c->job->at != c->id.size || id.size != c->id.size || id.mtime_ns != c->id.mtime_ns)
 		return HPS_CONTENT_CHANGED;
 	if (id.ctime_ns == c->id.ctime_ns)
 		return HPS_CONTENT_DONE;
 	c->cached = true; /* its old change time is nothing to find it by */
-	return !hps_digest_fd(c->fd, &again, NULL, NULL) && hps_digest_equal(&again, &c->digest) ? HPS_CONTENT_DONE : HPS_CONTENT_CHANGED;
+	return !hps_digest_fd(c->job->fd, &again, NULL, NULL) && hps_digest_equal(&again, &c->digest) ? HPS_CONTENT_DONE : HPS_CONTENT_CHANGED;
 }
 
 static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 {
 	enum hps_content_state state = HPS_CONTENT_FAILED;
 
-	hps_sha256_final(c->running, &c->digest);
-	c->draws = hps_opcodes_end(hps_take(c->opcodes));
+	hps_sha256_final(c->job->running, &c->digest);
+	c->draws = hps_opcodes_end(hps_take(c->job->opcodes));
 	if (!failed)
 		state = verdict(c);
 	if (state == HPS_CONTENT_DONE) {
@@ -125,14 +134,14 @@ static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 		store(h, c);
 		atomic_store(&h->storing, false);
 		if (h->cache && !c->cached && !c->secret)
-			hps_cache_put(h->cache, c->fd, &c->id, &(struct hps_cached){ c->digest, c->shared_object, c->secret, c->draws });
+			hps_cache_put(h->cache, c->job->fd, &c->id, &(struct hps_cached){ c->digest, c->shared_object, c->secret, c->draws });
 		pthread_mutex_unlock(&h->store_lock);
 	} else {
 		hps_gap_note(h->gaps, failed ? HPS_GAP_UNREADABLE : HPS_GAP_CHANGED);
 	}
-	hps_sha256_free(c->running);
-	c->running = NULL;
-	close(hps_take_fd(&c->fd));
+	hps_sha256_free(c->job->running);
+	close(c->job->fd);
+	free(hps_take(c->job));
 	atomic_fetch_sub(&h->n_open, 1);
 	pthread_mutex_lock(&h->lock);
 	atomic_store(&c->state, state);
@@ -143,10 +152,10 @@ static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 /* Works on a BUSY job until it is done, or until somebody else wants it and `give` allows that. */
 static void work_on(struct hps_hasher *h, struct hps_content *c, char *block, bool give)
 {
-	if (!c->running)
-		c->running = hps_sha256_new();
+	if (!c->job->running)
+		c->job->running = hps_sha256_new();
 	for (;;) {
-		ssize_t n = pread(c->fd, block, CHUNK, c->at);
+		ssize_t n = pread(c->job->fd, block, CHUNK, c->job->at);
 
 		atomic_fetch_add_explicit(&h->n_chunks, 1, memory_order_relaxed);
 
@@ -156,13 +165,13 @@ static void work_on(struct hps_hasher *h, struct hps_content *c, char *block, bo
 			finish(h, c, n < 0);
 			return;
 		}
-		if (c->at == 0)
+		if (c->job->at == 0)
 			sniff(c, block, (size_t)n);
-		if (c->opcodes)
-			hps_opcodes_block(c->opcodes, block, (size_t)n, (uint64_t)c->at);
-		hps_sha256_update(c->running, block, (size_t)n);
-		c->at += n;
-		if (n < CHUNK && c->at == c->id.size) {
+		if (c->job->opcodes)
+			hps_opcodes_block(c->job->opcodes, block, (size_t)n, (uint64_t)c->job->at);
+		hps_sha256_update(c->job->running, block, (size_t)n);
+		c->job->at += n;
+		if (n < CHUNK && c->job->at == c->id.size) {
 			finish(h, c, false);
 			return;
 		}
@@ -320,12 +329,13 @@ struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct st
 {
 	struct hps_identity id;
 	struct hps_content *c, **bucket;
+	int own;
 
 	hps_identity_of(s, &id);
 	c = again ? NULL : find(h, &id);
 	if (c)
 		return c;
-	c = hps_alloc(sizeof *c);
+	c = hps_arena_take(&h->contents, sizeof *c);
 	c->id = id;
 	c->store = keep == HPS_KEEP_CONTENT;
 	c->secret = c->guessable = keep == HPS_KEEP_SECRET;
@@ -333,16 +343,17 @@ struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct st
 	c->next = *bucket;
 	*bucket = c;
 	if (!again && !c->secret && known(h, c, fd)) {
-		c->fd = -1;
 		atomic_store(&c->state, HPS_CONTENT_DONE);
 		return c;
 	}
-	c->fd = reopen(h, fd);
-	if (c->fd < 0) {
+	own = reopen(h, fd);
+	if (own < 0) {
 		atomic_store(&c->state, HPS_CONTENT_FAILED);
 		hps_gap_note(h->gaps, HPS_GAP_UNREADABLE);
 		return c;
 	}
+	c->job = hps_alloc(sizeof *c->job);
+	c->job->fd = own;
 	atomic_store(&c->state, HPS_CONTENT_QUEUED);
 	if (atomic_fetch_add(&h->n_open, 1) >= h->max_open || !h->threaded)
 		hps_hasher_wait(h, c);
@@ -415,11 +426,7 @@ void hps_hasher_free(struct hps_hasher *h)
 	if (!h)
 		return;
 	hps_hasher_finish(h);
-	for (size_t i = 0; i < N_BUCKETS; i++)
-		for (struct hps_content *c = h->buckets[i], *next; c; c = next) {
-			next = c->next;
-			free(c);
-		}
+	hps_arena_release(&h->contents);
 	pthread_mutex_destroy(&h->lock);
 	pthread_mutex_destroy(&h->store_lock);
 	pthread_cond_destroy(&h->work);

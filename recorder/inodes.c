@@ -34,7 +34,7 @@ static void grow(struct hps_inodes *t)
 
 static struct hps_inode *add(struct hps_inodes *t, struct hps_inode **slot, dev_t dev, ino_t ino)
 {
-	struct hps_inode *inode = hps_alloc(sizeof *inode);
+	struct hps_inode *inode = hps_arena_take(&t->arena, sizeof *inode);
 
 	inode->dev = dev;
 	inode->ino = ino;
@@ -65,7 +65,7 @@ struct hps_inode *hps_inode_get(struct hps_inodes *t, int fd, const struct stat 
 {
 	struct hps_inode **slot;
 
-	if (2 * t->n >= t->n_slots)
+	if (3 * t->n >= 2 * t->n_slots)
 		grow(t);
 	slot = slot_of(t, s->st_dev, s->st_ino);
 	/* A number that somebody else freed and the file system gave out again is another file. */
@@ -103,9 +103,6 @@ void hps_inode_gone(struct hps_inodes *t, const struct stat *s)
 
 void hps_inodes_release(struct hps_inodes *t)
 {
-	for (struct hps_inode *i = t->newest, *older; i; i = older) {
-		older = i->older;
-		free(i);
-	}
+	hps_arena_release(&t->arena);
 	free(t->slots);
 }

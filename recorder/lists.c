@@ -1,6 +1,7 @@
 /* The manifests of a trial: what was read, changed, missed and run, from the tables that the supervisor filled. */
 #include "recorder/recorder.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "recorder/package.h"
 
 #define SUBJECTS_MAX 1000
+#define QUESTION_MAX ((size_t)1 << 20) /* bytes at a time */
 #define STORE_MAX (256ll << 20)
 
 static void set_i64_text(json_t *object, const char *name, int64_t value)
@@ -467,9 +469,10 @@ static void add_file_question(struct hps_buf *question, const struct hps_file *f
 static json_t *ask_about_files(struct hps_record *r, struct hps_file **list, size_t n)
 {
 	_cleanup_buf_ struct hps_buf question = HPS_BUF_INIT;
+	int error = r->facts ? 0 : -ENOENT;
 	json_t *answer = NULL;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; !error && i < n; i++) {
 		const char *path = list[i]->path;
 
 		if (list[i]->special && list[i]->uses)
@@ -481,8 +484,11 @@ static json_t *ask_about_files(struct hps_record *r, struct hps_file **list, siz
 			add_question(&question, 'E', path);
 		if (list[i]->uses & (HPS_USE_EXEC | HPS_USE_INTERPRETER))
 			add_question(&question, 'X', path);
+		if (!error && question.len >= QUESTION_MAX)
+			error = hps_facts_ask(r->facts, &question);
 	}
-	if (!r->facts || hps_facts_files(r->facts, &question, &answer)) {
+	error = error ? error : hps_facts_ask(r->facts, &question);
+	if (error || hps_facts_files(r->facts, &answer)) {
 		hps_gap_note(r->gaps, HPS_GAP_FACTS);
 		return json_object();
 	}

@@ -1,19 +1,48 @@
-/* Long lists as objects: {"items":[…],"schema":"hps.<name>/1"} in canonical form, written item by item so that the
- * recorder's memory does not grow with what the trial read more than the text itself. */
+/* Long lists as objects: {"items":[…],"schema":"hps.<name>/1"} in canonical form, written piece by piece: their text is a multiple of
+ * what the recorder remembers of a file. */
 #include "recorder/recorder.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "core/redact.h"
 
+#define PIECE_MAX ((size_t)1 << 20)
+
 void hps_manifest_begin(struct hps_manifest *m, const struct hps_record *r, const char *name)
 {
-	m->redactor = r->redactor;
-	m->name = name;
-	m->n = 0;
-	m->error = 0;
+	*m = (struct hps_manifest){ .redactor = r->redactor, .objects = r->objects, .name = name };
 	hps_buf_init(&m->text, HPS_JSON_MAX);
 	hps_buf_adds(&m->text, "{\"items\":[");
+}
+
+/* The store cannot take it: all of it has to be in memory after all, for the spool. */
+static void take_back(struct hps_manifest *m)
+{
+	struct hps_buf all;
+
+	hps_buf_init(&all, HPS_JSON_MAX);
+	if (m->writer && hps_objects_write_back(m->writer, &all, NULL))
+		m->error = -EIO;
+	hps_buf_add(&all, m->text.data, m->text.len);
+	hps_buf_release(&m->text);
+	m->text = all;
+	m->objects = NULL;
+	hps_objects_write_free(hps_take(m->writer));
+}
+
+static void flush(struct hps_manifest *m)
+{
+	if (!m->objects)
+		return;
+	if ((!m->writer && hps_objects_write_begin(m->objects, &m->writer, NULL)) || hps_objects_write(m->writer, m->text.data, m->text.len, NULL)) {
+		take_back(m);
+		return;
+	}
+	m->written += m->text.len;
+	hps_buf_reset(&m->text);
+	if (m->written > HPS_JSON_MAX - PIECE_MAX)
+		m->error = HPS_E_LIMIT;
 }
 
 void hps_manifest_add_plain(struct hps_manifest *m, json_t *item)
@@ -24,6 +53,8 @@ void hps_manifest_add_plain(struct hps_manifest *m, json_t *item)
 		hps_buf_addc(&m->text, ',');
 	if (!m->error)
 		m->error = hps_json_canonical(own, &m->text, NULL);
+	if (!m->error && m->text.len >= PIECE_MAX)
+		flush(m);
 }
 
 void hps_manifest_add(struct hps_manifest *m, json_t *item)
@@ -37,15 +68,23 @@ static int keep(struct hps_manifest *m, struct hps_record *r, struct hps_digest 
 	char hex[HPS_DIGEST_HEX];
 	int error;
 
-	if (r->objects) {
-		error = hps_objects_put(r->objects, m->text.data, m->text.len, ret, err);
-		if (!error)
+	if (m->writer && hps_objects_write(m->writer, m->text.data, m->text.len, NULL))
+		take_back(m);
+	if (m->objects) {
+		error = m->writer ? hps_objects_write_end(m->writer, ret, err) : hps_objects_put(m->objects, m->text.data, m->text.len, ret, err);
+		if (!error) {
+			m->writer = NULL;
 			return 0;
-		/* The statement may still get into the ledger, or into the spool: then the manifest must be beside it. */
+		}
 		hps_note("storing the manifest '%s': %s", m->name, err->message);
 		hps_error_release(err);
-		hps_gap_note(r->gaps, HPS_GAP_STORE);
+		take_back(m);
 	}
+	/* The statement may still get into the ledger, or into the spool: then the manifest must be beside it. */
+	if (r->objects)
+		hps_gap_note(r->gaps, HPS_GAP_STORE);
+	if (m->error)
+		return hps_error_set(err, m->error, "storing the manifest '%s'", m->name);
 	hps_digest_of(m->text.data, m->text.len, ret);
 	hps_digest_hex(ret, hex);
 	if (!r->spooled)
@@ -67,6 +106,7 @@ int hps_manifest_end(struct hps_manifest *m, struct hps_record *r, json_t **ret,
 		m->error = HPS_E_LIMIT;
 	error = m->error ? hps_error_set(err, m->error, "writing the manifest '%s': it is too large or not text", m->name) : keep(m, r, &d, err);
 	hps_buf_release(&m->text);
+	hps_objects_write_free(hps_take(m->writer));
 	if (error)
 		return error;
 	hps_digest_hex(&d, hex);

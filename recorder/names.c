@@ -156,8 +156,8 @@ static void note_rename(struct hps_supervisor *s, struct place *from, struct pla
 		for (size_t i = 0; i < s->tracees.n; i++)
 			if (s->tracees.items[i])
 				hps_tracee_forget_cwd(s->tracees.items[i]);
-	memset(&a->now, 0, sizeof a->now);
-	memset(&b->now, 0, sizeof b->now);
+	hps_file_forget_now(a);
+	hps_file_forget_now(b);
 	if (from->link)
 		hps_files_forget_names(s->files);
 }
@@ -409,7 +409,7 @@ static int truncate_at(struct hps_supervisor *s, const struct hps_target *target
 	hps_file_secure(s->files, file, fd, &st);
 	hps_file_modify(s->files, file, fd, &st);
 	hps_supervisor_wrote(s, st.st_ino);
-	memset(&file->now, 0, sizeof file->now);
+	hps_file_forget_now(file);
 	return ftruncate(fd, length);
 }
 

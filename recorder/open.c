@@ -185,14 +185,14 @@ static struct hps_file *identify(struct request *r, struct hps_file *file, int f
 	char real[HPS_PATH_CAP];
 
 	hps_identity_of(st, &id);
-	if (file && hps_identity_equal(&file->now, &id))
+	if (file && hps_file_is_now(file, &id))
 		return file;
 	hps_supervisor_path(r->s, fd, st, real);
 	hps_buf_init(&walked, 2 * HPS_PATH_CAP);
 	if (strcmp(real, r->name) != 0 && !r->target.own)
 		hps_target_walk(r->s, &r->target, true, &walked);
 	file = hps_files_get(r->s->files, *real ? real : r->name);
-	*hps_map_slot(&r->s->files->by_name, r->name) = r->target.own ? NULL : file;
+	hps_files_name(r->s->files, r->name, r->target.own ? NULL : file);
 	return file;
 }
 
@@ -223,12 +223,12 @@ static bool seen_before(const struct request *r, struct hps_file *file)
 	if (!file || r->target.own || !(file->product || file->uses & HPS_USE_READ) || look(r, &st) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
 		return false;
 	hps_identity_of(&st, &id);
-	return hps_identity_equal(&file->now, &id);
+	return hps_file_is_now(file, &id);
 }
 
 static void open_read(struct request *r)
 {
-	struct hps_file *file = hps_map_get(&r->s->files->by_name, r->name);
+	struct hps_file *file = hps_files_named(r->s->files, r->name);
 	struct stat st;
 	int fd;
 
@@ -303,7 +303,7 @@ static void note_product(struct request *r, int fd, const struct stat *st)
 	} else {
 		hps_file_made(r->s->files, file, fd, st);
 	}
-	memset(&file->now, 0, sizeof file->now); /* the next reader looks again */
+	hps_file_forget_now(file);
 	hps_supervisor_wrote(r->s, st->st_ino);
 }
 

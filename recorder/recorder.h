@@ -39,7 +39,8 @@ int hps_facts_machine(struct hps_facts *f, json_t **ret) HPS_MUST; /* {"identiti
 /* question: strings with their NUL: "P<content><path>" a regular file where system packages put files, "F<content><path>" one elsewhere (content: 64 hex digits
  * of its SHA-256, or 64 dashes), "E<path>" a mapped library, "X<path>" an executed program, "D<path>" an opened device. The answer:
  * {"packages": {path: {"package", "manager", "pristine"}}, "elf": {path: {…}}, "python": [items], "identities": [rows]}. */
-int hps_facts_files(struct hps_facts *f, const struct hps_buf *question, json_t **ret) HPS_MUST;
+int hps_facts_ask(struct hps_facts *f, struct hps_buf *question) HPS_MUST; /* sends the strings in it, and empties it; any number of times */
+int hps_facts_files(struct hps_facts *f, json_t **ret) HPS_MUST;	   /* the answer to all of them */
 void hps_facts_end(struct hps_facts *f);
 
 /* ---- gap.c: what was not seen, and why ---------------------------------------------------------------------------- */
@@ -117,10 +118,7 @@ struct hps_content {
 	bool guessable;	     /* a secret whose digest is not written down either */
 	bool cached;	     /* the digest came from the cache */
 	struct hps_digest digest;
-	int fd; /* a description of our own, until the job has ended; then -1 */
-	struct hps_sha256 *running;
-	struct hps_opcodes *opcodes; /* of a program or library, while it is hashed */
-	off_t at;
+	struct hps_hashing *job;  /* until it is hashed; then NULL */
 	struct hps_content *next; /* in its bucket */
 };
 
@@ -156,6 +154,7 @@ struct hps_inode {
 struct hps_inodes {
 	struct hps_inode **slots, *newest;
 	size_t n, n_slots;
+	struct hps_arena arena;
 };
 struct hps_inode *hps_inode_find(const struct hps_inodes *t, dev_t dev, ino_t ino); /* NULL: never seen */
 /* Made when it is new. fd is open on it; -1 when it is certain that the number was not given out again. */
@@ -209,7 +208,7 @@ struct hps_file {
 	struct hps_file *next_name; /* of the same inode */
 	const char *link;	   /* path of another input that was the same file; NULL: none */
 	struct hps_inode *link_of; /* by_link: the file that was changed */
-	struct hps_identity now;   /* what was last opened there */
+	struct hps_identity *now;  /* what was last opened there: see hps_file_is_now() */
 	char *target;		   /* of a symlink */
 	char *listing;		   /* names, each with its NUL; NULL: not listed */
 	size_t listing_len;
@@ -224,6 +223,8 @@ struct hps_file {
 	bool product, unverified, changed, special;
 	bool gone;		   /* the trial removed the name, or moved it away, and has not made it again */
 	bool by_link;		   /* a product only because it was changed under another name */
+	bool now_is_first;	   /* what was last opened is what `first` is of */
+	unsigned named;		   /* opened by its real path: the epoch of the names then; 0: not */
 };
 /* A rename that was left to the program. */
 struct hps_expected {
@@ -237,7 +238,9 @@ struct hps_files {
 	struct hps_expected *expected;
 	size_t n_expected, n_held;
 	struct hps_map by_path; /* struct hps_file *; real paths */
-	struct hps_map by_name; /* struct hps_file *; absolute paths as the programs gave them */
+	struct hps_map by_name; /* struct hps_file *; absolute paths as the programs gave them, where they are not the real ones */
+	unsigned names;		/* epoch: grows when names may lead elsewhere */
+	struct hps_arena arena;	/* of struct hps_file */
 	struct hps_map misses;	/* errno as a pointer; absolute paths */
 	struct hps_map plain;	/* directories known to be no symlink; emptied when the trial makes or moves names */
 	struct hps_strv moved;	/* pairs: directory renamed from, to */
@@ -249,6 +252,11 @@ struct hps_files {
 struct hps_file *hps_files_get(struct hps_files *f, const char *path);
 /* What lies below a directory that the trial moved is an input under the path it had before. */
 char *hps_files_origin(const struct hps_files *f, const char *now);
+/* The file that was opened under this absolute name, since names have led elsewhere; NULL: none. */
+struct hps_file *hps_files_named(const struct hps_files *f, const char *name);
+void hps_files_name(struct hps_files *f, const char *name, struct hps_file *file);
+bool hps_file_is_now(const struct hps_file *file, const struct hps_identity *id); /* is this what was last opened there? */
+void hps_file_forget_now(struct hps_file *file);				  /* the next reader looks again */
 /* fd is open on path's content: notes the use, the first state, and queues what must be hashed. */
 void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s, unsigned uses);
 /* Hashes what fd is open on, unless that is known, before a change of the name moves its change time or a writer its content. */
@@ -881,9 +889,11 @@ json_t *hps_shape_named(const struct hps_record *r, const json_t *values);  /* o
 
 struct hps_manifest {
 	const struct hps_redactor *redactor;
+	struct hps_objects *objects;	  /* NULL: kept in memory */
+	struct hps_object_writer *writer; /* of what was too long to be kept; NULL: nothing yet */
 	const char *name;
-	struct hps_buf text;
-	size_t n;
+	struct hps_buf text; /* what is not written yet */
+	size_t n, written;
 	int error;
 };
 void hps_manifest_begin(struct hps_manifest *m, const struct hps_record *r, const char *name);
