@@ -72,8 +72,9 @@ static void look_closer(struct scan *s, const char *data, size_t at, size_t len)
 		look_at_url(s, data, data + at + 2);
 	if (data[at] == ':' && data[at + 1] == ' ' && hps_text_header(data, data + at + 2, &span)) {
 		size_t scheme = hps_scheme_length(span.s, span.len);
+		const char *value = span.s + scheme;
 
-		if (!hps_rule_expansion(span.s + scheme, span.len - scheme))
+		if (s->look == HPS_LOOK_SHELL ? !hps_rule_expansion(value, span.len - scheme) : *value != '$')
 			note_span(s, &span);
 	}
 }

@@ -229,9 +229,11 @@ bool hps_rule_expansion(const char *value, size_t len)
 {
 	size_t n = 0;
 
+	if (strspn(value, "<>|&;") >= len)
+		return true;
 	while (n < len && strchr("\"([{\\", value[n]))
 		n++;
-	return n < len && (strchr("$`", value[n]) || memmem(value, len, "$(", 2) || memmem(value, len, "${", 2) || strchr("<>|&;", value[0]));
+	return n < len && (strchr("$`", value[n]) || memmem(value, len, "$(", 2) || memmem(value, len, "${", 2));
 }
 
 static bool is_trivial(const char *value, size_t len)
