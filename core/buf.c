@@ -82,3 +82,16 @@ char *hps_buf_take(struct hps_buf *b)
 	hps_buf_init(b, b->max);
 	return s;
 }
+
+char *hps_text_replace(const char *text, const char *old, const char *with)
+{
+	struct hps_buf out = HPS_BUF_INIT;
+	const char *at;
+
+	for (; (at = strstr(text, old)); text = at + strlen(old)) {
+		hps_buf_add(&out, text, (size_t)(at - text));
+		hps_buf_adds(&out, with);
+	}
+	hps_buf_adds(&out, text);
+	return hps_buf_take(&out);
+}

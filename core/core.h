@@ -4,6 +4,7 @@
 #ifndef HPS_CORE_H
 #define HPS_CORE_H
 
+#include <dirent.h>
 #include <jansson.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -59,6 +60,7 @@ struct hps_buf {
 #define HPS_BUF_MAX ((size_t)1 << 30)
 #define HPS_BUF_INIT { NULL, 0, 0, HPS_BUF_MAX, false }
 
+char *hps_text_replace(const char *text, const char *old, const char *with); /* each of them; heap */
 void hps_buf_init(struct hps_buf *b, size_t max);
 void hps_buf_release(struct hps_buf *b);
 void hps_buf_reset(struct hps_buf *b); /* empties, keeps the memory */
@@ -131,6 +133,8 @@ int64_t hps_time_monotonic_ns(void); /* CLOCK_BOOTTIME: goes on while suspended 
 /* Paths are bytes; JSON is UTF-8. Valid UTF-8 stays as it is, a backslash becomes \\ and any other byte \xNN. */
 void hps_path_escape(struct hps_buf *out, const char *path, size_t len);
 json_t *hps_path_json(const char *path); /* the escaped path as a JSON string */
+/* For the path of a URL: all but RFC 3986's unreserved characters and the slash as %XX. */
+void hps_url_escape(struct hps_buf *out, const char *path);
 int hps_path_unescape(const char *text, struct hps_buf *out, struct hps_error *err) HPS_MUST;
 /* For a terminal: control, bidirectional and invalid bytes become \xNN or \u{N}; the rest stays. */
 void hps_term_escape(struct hps_buf *out, const char *text, size_t len);
@@ -228,6 +232,8 @@ int hps_file_read(int dirfd, const char *path, size_t max, struct hps_buf *ret, 
 int hps_file_write(int dirfd, const char *path, mode_t mode, const void *data, size_t len, struct hps_error *err) HPS_MUST;
 int hps_dir_make(int dirfd, const char *path, mode_t mode, struct hps_error *err) HPS_MUST; /* like mkdir -p */
 int hps_dir_open(int dirfd, const char *path, int *ret_fd, struct hps_error *err) HPS_MUST; /* O_DIRECTORY|O_CLOEXEC */
+/* readdir(3) that says when it fails: NULL at the end, or with *r negative and err set. */
+const struct dirent *hps_dir_next(DIR *d, const char *doing, int *r, struct hps_error *err);
 int hps_dir_sync(int dirfd, struct hps_error *err) HPS_MUST;
 int hps_dir_remove(int dirfd, const char *path, struct hps_error *err) HPS_MUST; /* the whole tree; absent is no error */
 char *hps_path_absolute(const char *path); /* against the current directory; not resolved */

@@ -48,6 +48,17 @@ void hps_path_escape(struct hps_buf *out, const char *path, size_t len)
 	}
 }
 
+void hps_url_escape(struct hps_buf *out, const char *path)
+{
+	static const char as_it_is[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+
+	for (; *path; path++)
+		if (strchr(as_it_is, *path))
+			hps_buf_addc(out, *path);
+		else
+			hps_buf_addf(out, "%%%02X", (unsigned char)*path);
+}
+
 json_t *hps_path_json(const char *path)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;

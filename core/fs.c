@@ -61,6 +61,17 @@ int hps_file_read(int dirfd, const char *path, size_t max, struct hps_buf *ret, 
 	return r;
 }
 
+const struct dirent *hps_dir_next(DIR *d, const char *doing, int *r, struct hps_error *err)
+{
+	const struct dirent *e;
+
+	errno = 0;
+	e = readdir(d);
+	if (!e && errno)
+		*r = hps_error_errno(err, "%s", doing);
+	return e;
+}
+
 int hps_dir_sync(int dirfd, struct hps_error *err)
 {
 	_cleanup_fd_ int own = -1;

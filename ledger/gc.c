@@ -3,6 +3,7 @@
 #include "ledger/ledger.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #define MANIFEST "\"schema\":\"hps."
+#define TICK_NS 10000000
 
 struct marks {
 	struct hps_ledger *l;
@@ -76,30 +78,34 @@ static int mark_entry(const struct hps_entry *e, void *arg, struct hps_error *er
 	return r;
 }
 
-static void mark_spool(struct marks *m)
+static int mark_spool(struct marks *m, struct hps_error *err)
 {
 	_cleanup_free_ char *dir = hps_spool_dir();
 	DIR *d = opendir(dir);
 	const struct dirent *e;
+	int r = 0;
 
-	while (d && (e = readdir(d))) {
+	if (!d)
+		return errno == ENOENT ? 0 : hps_error_errno(err, "reading the spool '%s'", dir);
+	while ((e = hps_dir_next(d, "reading the spool", &r, err)) && !r) {
 		_cleanup_free_ char *path = hps_format("%s/%s", dir, e->d_name);
 		_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
 		if (*e->d_name != '.' && !hps_file_read(AT_FDCWD, path, HPS_JSON_MAX, &text, NULL))
 			scan(m, text.data, text.len);
 	}
-	if (d)
-		closedir(d);
+	closedir(d);
+	return r;
 }
 
 static int mark(struct marks *m, struct hps_error *err)
 {
 	int r = hps_ledger_each(m->l, NULL, mark_entry, m, err);
 
+	if (!r)
+		r = mark_spool(m, err);
 	if (r)
 		return r;
-	mark_spool(m);
 	for (size_t i = 0; i < m->waiting.n; i++) /* grows meanwhile */
 		look_into(m, m->waiting.v[i]);
 	return 0;
@@ -115,19 +121,20 @@ static bool keep(void *arg, const struct hps_digest *d)
 }
 
 /* What trials that are running now have stored or found is younger than they are. */
-static int64_t before_running(struct hps_ledger *l, int64_t limit)
+static int before_running(struct hps_ledger *l, int64_t *limit, struct hps_error *err)
 {
-	int fd = openat(l->dirfd, "running", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(l->dirfd, "running", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
 	struct stat s;
 
-	while (d && (e = readdir(d)))
-		if (hps_lease_held(l, e->d_name) && !fstatat(dirfd(d), e->d_name, &s, 0) && (int64_t)s.st_mtim.tv_sec * 1000000000 < limit)
-			limit = (int64_t)s.st_mtim.tv_sec * 1000000000;
-	if (d)
-		closedir(d);
-	return limit;
+	if (!d)
+		return errno == ENOENT ? 0 : hps_error_errno(err, "looking for trials that are running");
+	while ((e = hps_dir_next(d, "looking for trials that are running", &r, err)))
+		if (hps_lease_held(l, e->d_name) && !fstatat(dirfd(d), e->d_name, &s, 0) && (int64_t)s.st_mtim.tv_sec * 1000000000 < *limit)
+			*limit = (int64_t)s.st_mtim.tv_sec * 1000000000;
+	closedir(d);
+	return r;
 }
 
 int hps_ledger_collect(struct hps_ledger *l, int64_t min_age_ns, bool dry_run, struct hps_sweep_result *ret, struct hps_error *err)
@@ -136,9 +143,11 @@ int hps_ledger_collect(struct hps_ledger *l, int64_t min_age_ns, bool dry_run, s
 	struct hps_sweep_options options = { .keep = keep, .arg = &m, .dry_run = dry_run };
 	int r;
 
-	/* Before marking: what is stored or reused from now on is younger. */
-	options.older_than_ns = before_running(l, hps_time_now_ns() - min_age_ns);
-	r = mark(&m, err);
+	/* Before marking: what is stored or reused from now on is younger. Files are dated by a clock that is up to a tick behind. */
+	options.older_than_ns = hps_time_now_ns() - min_age_ns - TICK_NS;
+	r = before_running(l, &options.older_than_ns, err);
+	if (!r)
+		r = mark(&m, err);
 	if (!r && l->objects)
 		r = hps_objects_sweep(l->objects, &options, ret, err);
 	hps_map_release(&m.pinned);

@@ -13,7 +13,6 @@
 #define SWEEP_MAX 256
 #define NEW ".new." /* how the name of a lease starts whose begin entry has no id yet */
 
-/* 0: locked; -EWOULDBLOCK: somebody holds it; -ESTALE: it has been removed meanwhile. */
 static int lock_file(struct hps_ledger *l, const char *name, int how, int *ret_fd)
 {
 	_cleanup_fd_ int fd = openat(l->runningfd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -28,6 +27,11 @@ static int lock_file(struct hps_ledger *l, const char *name, int how, int *ret_f
 		return -ESTALE;
 	*ret_fd = hps_take_fd(&fd);
 	return 0;
+}
+
+int hps_lease_try(struct hps_ledger *l, const char *name, int *ret_fd)
+{
+	return lock_file(l, name, LOCK_EX | LOCK_NB, ret_fd);
 }
 
 /* A sweeper may hold a file for a moment to see that its begin entry does not exist (yet): wait for it, start again. */
@@ -63,7 +67,26 @@ int hps_lease_prepare(struct hps_ledger *l, char ret_name[HPS_LEASE_NAME], struc
 
 int hps_lease_name(struct hps_ledger *l, const char *name, const char *begin_id, struct hps_error *err)
 {
-	return renameat(l->runningfd, name, l->runningfd, begin_id) ? hps_error_errno(err, "naming the lease 'running/%.12s'", begin_id) : 0;
+	return linkat(l->runningfd, name, l->runningfd, begin_id, 0) ? hps_error_errno(err, "naming the lease 'running/%.12s'", begin_id) : 0;
+}
+
+bool hps_lease_named(struct hps_ledger *l, const char *name, char ret_id[HPS_DIGEST_HEX])
+{
+	int copy = openat(l->runningfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	bool found = false;
+	const struct dirent *e;
+	struct hps_digest id;
+	struct stat s;
+
+	if (d && !fstatat(l->runningfd, name, &s, AT_SYMLINK_NOFOLLOW) && s.st_nlink > 1)
+		while (!found && (e = readdir(d)))
+			found = e->d_ino == s.st_ino && !hps_digest_parse(e->d_name, &id);
+	if (found)
+		hps_digest_hex(&id, ret_id);
+	if (d)
+		closedir(d);
+	return found;
 }
 
 void hps_lease_unname(struct hps_ledger *l, const char *begin_id)
@@ -76,6 +99,7 @@ void hps_lease_keep(struct hps_ledger *l, const char *name, const char *begin_id
 	for (size_t i = 0; i < l->n_leases; i++)
 		if (!strcmp(l->leases[i].begin_id, name))
 			snprintf(l->leases[i].begin_id, HPS_DIGEST_HEX, "%s", begin_id);
+	unlinkat(l->runningfd, name, 0);
 }
 
 /* The descriptor of a prepared lease, which leaves the list; -1 when there is none. */
@@ -140,7 +164,7 @@ void hps_lease_end(struct hps_ledger *l, const char *begin_id, int fd)
 
 /* ---- what the dead left behind ---- */
 
-static int has_ended(struct hps_ledger *l, const char *begin_id, bool *ret, struct hps_error *err)
+int hps_lease_ended(struct hps_ledger *l, const char *begin_id, bool *ret, struct hps_error *err)
 {
 	static const char *const ends[] = { "trial", "lost" };
 	uint64_t index;
@@ -158,7 +182,7 @@ static int has_ended(struct hps_ledger *l, const char *begin_id, bool *ret, stru
 	return r;
 }
 
-static json_t *lost_statement(const struct hps_entry *begin)
+json_t *hps_lease_lost(const struct hps_entry *begin)
 {
 	json_t *statement = hps_statement_new(HPS_PREDICATE_LOST), *predicate = json_object_get(statement, "predicate");
 
@@ -185,7 +209,7 @@ static int sweep_one(struct hps_ledger *l, uint64_t index, struct hps_error *err
 		return 0; /* it has ended, and 'hps-ledger push' will say how */
 	if (strcmp(begin.keyid, l->keyid) != 0 && faccessat(l->runningfd, begin.id, F_OK, 0))
 		return 0; /* of a recorder elsewhere, whose lease is there */
-	r = lock_file(l, begin.id, LOCK_EX | LOCK_NB, &fd);
+	r = hps_lease_try(l, begin.id, &fd);
 	if (r == -EWOULDBLOCK || r == -ESTALE)
 		return 0;
 	if (r) {
@@ -195,9 +219,9 @@ static int sweep_one(struct hps_ledger *l, uint64_t index, struct hps_error *err
 	/* Only now is it certain that nobody else is about to end it. */
 	r = hps_ledger_refresh(l, err);
 	if (!r)
-		r = has_ended(l, begin.id, &ended, err);
+		r = hps_lease_ended(l, begin.id, &ended, err);
 	if (!r && !ended) {
-		lost = lost_statement(&begin);
+		lost = hps_lease_lost(&begin);
 		r = hps_ledger_append(l, lost, NULL, NULL, err);
 		if (!r)
 			r = 1;
@@ -218,7 +242,7 @@ static bool is_leftover(struct hps_ledger *l, const char *name)
 
 	if (hps_digest_parse(name, &id))
 		return true; /* of a begin entry that has not even got an id */
-	return !hps_store_by_prefix(l->store, &id, &id, INT64_MAX, &index, 1, &n, NULL) && (!n || (!has_ended(l, name, &ended, NULL) && ended));
+	return !hps_store_by_prefix(l->store, &id, &id, INT64_MAX, &index, 1, &n, NULL) && (!n || (!hps_lease_ended(l, name, &ended, NULL) && ended));
 }
 
 /* Files of begin entries that ended, or that never were stored; their owners died before they could remove them. */
@@ -232,7 +256,7 @@ static void remove_leftovers(struct hps_ledger *l)
 		struct hps_digest id;
 		int fd;
 
-		if ((hps_digest_parse(e->d_name, &id) && strncmp(e->d_name, NEW, strlen(NEW)) != 0) || lock_file(l, e->d_name, LOCK_EX | LOCK_NB, &fd))
+		if ((hps_digest_parse(e->d_name, &id) && strncmp(e->d_name, NEW, strlen(NEW)) != 0) || hps_lease_try(l, e->d_name, &fd))
 			continue;
 		if (is_leftover(l, e->d_name))
 			unlinkat(l->runningfd, e->d_name, 0);
@@ -244,11 +268,14 @@ static void remove_leftovers(struct hps_ledger *l)
 
 int hps_lease_sweep(struct hps_ledger *l, uint64_t *ret_n, struct hps_error *err)
 {
-	uint64_t indexes[SWEEP_MAX], n_lost = 0, from = 0;
-	int r = hps_ledger_refresh(l, err);
-	uint64_t limit = l->size;
+	uint64_t indexes[SWEEP_MAX], n_lost = 0, from = 0, limit;
 	size_t n = SWEEP_MAX;
+	int r;
 
+	if (l->remote)
+		return hps_remote_sweep(l, ret_n, err);
+	r = hps_ledger_refresh(l, err);
+	limit = l->size;
 	if (!r && !(l->flags & HPS_LEDGER_APPEND))
 		r = hps_error_set(err, HPS_E_USAGE, "sweeping: the ledger '%s' was opened for reading only", l->dir);
 	while (r >= 0 && n == SWEEP_MAX) {

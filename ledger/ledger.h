@@ -65,6 +65,10 @@ struct hps_vkey {
 	uint8_t id[4];
 	uint8_t algorithm;
 	struct hps_key *key;
+	/* Of a log whose key was replaced: the one before, up to and including the tree of so many entries (handover.c). Or NULL. */
+	struct hps_vkey *former;
+	uint64_t former_until;
+	struct hps_digest former_root;
 };
 void hps_vkey_release(struct hps_vkey *v);
 int hps_vkey_parse(const char *text, struct hps_vkey *ret, struct hps_error *err) HPS_MUST;
@@ -106,7 +110,7 @@ void hps_checkpoint_release(struct hps_checkpoint *c);
 /* Text without extension lines; those of others are refused. */
 int hps_checkpoint_parse(const char *text, size_t len, struct hps_checkpoint *ret, struct hps_error *err) HPS_MUST;
 int hps_checkpoint_sign(const struct hps_checkpoint *c, const struct hps_key *key, struct hps_buf *out, struct hps_error *err) HPS_MUST;
-/* Signature by `log`, whose name is the origin. */
+/* Signature by `log`, whose name is the origin, or by a former key of it over a tree that was its to sign. */
 int hps_checkpoint_open(const char *note, size_t len, const struct hps_vkey *log, struct hps_checkpoint *ret, struct hps_error *err) HPS_MUST;
 
 /* ---- tile.c: static files of the tree (C2SP tlog-tiles) -------------------------------------------------------------------- */
@@ -290,9 +294,25 @@ struct hps_trust {
 };
 void hps_trust_release(struct hps_trust *t);
 int hps_trust_read(int dirfd, const char *path, struct hps_trust *ret, struct hps_error *err) HPS_MUST;
+/* The trust file with another log key, in `log` and in `policy`. */
+int hps_trust_replace(int dirfd, const char *old, const char *new, struct hps_error *err) HPS_MUST;
 int hps_trust_write(int dirfd, const char *origin, const struct hps_key *log, const struct hps_key *statement, struct hps_error *err) HPS_MUST;
 const struct hps_key *hps_trust_key(const struct hps_trust *t, const char *keyid); /* NULL: not trusted */
 bool hps_trust_kind(const struct hps_trust *t, const char *keyid, const char *kind); /* whether that key may sign statements of that kind */
+
+/* ---- handover.c: the log's key, replaced ---------------------------------------------------------------------------------------- */
+
+#define HPS_HANDOVER_DIR "log-keys" /* in tiles/: <n>, a note that the former and the next key have signed */
+bool hps_handover_exists(int tilesfd, uint64_t n);
+#define HPS_NEXT_LOG_KEY "keys/log.next.pem"
+/* All of it: `next` lies in HPS_NEXT_LOG_KEY. Killed anywhere behind the note it is finished by hps_handover_finish(), which opens that
+ * file and says (1) whether there was anything to finish; before it, nothing has happened. */
+int hps_handover(struct hps_ledger *l, const struct hps_key *next, struct hps_error *err) HPS_MUST;
+int hps_handover_finish(struct hps_ledger *l, const char *passphrase, struct hps_error *err) HPS_MUST;
+/* Such a note alone, both of whose signatures hold; the keys are heap. */
+int hps_handover_read(const char *note, size_t len, char **ret_former, char **ret_next, struct hps_error *err) HPS_MUST;
+/* Makes t->log (and the policy) the newest key, if the trusted one leads to it; *ret_n (may be NULL) counts the handovers that are there. */
+int hps_trust_follow(struct hps_trust *t, const struct hps_tiles *tiles, uint64_t *ret_n, struct hps_error *err) HPS_MUST;
 
 /* ---- prove.c, check.c: one entry as a folder that verifies without hps ---------------------------------------------------------- */
 
@@ -325,15 +345,17 @@ int hps_evidence_check(int dirfd, const struct hps_trust *trust, uint64_t now, u
 
 /* ---- witness.c: a witness of logs (C2SP tlog-witness v1) ------------------------------------------------------------------------- */
 
-/* A directory: witness.pem (Ed25519), name, logs.tlog (a tlog-policy of the logs that it knows), logs/<hex SHA-256 of origin>: the
+/* A directory: witness.pem (Ed25519, encrypted if made with a passphrase), name, logs.tlog (a tlog-policy of the logs that it knows), logs/<hex SHA-256 of origin>: the
  * latest checkpoint that it cosigned, evidence/: of logs that signed two trees. One process at a time holds it. */
 struct hps_witness;
-int hps_witness_create(const char *dir, const char *name, struct hps_error *err) HPS_MUST;
-int hps_witness_open(const char *dir, struct hps_witness **ret, struct hps_error *err) HPS_MUST;
+int hps_witness_create(const char *dir, const char *name, const char *passphrase /* NULL: in clear */, struct hps_error *err) HPS_MUST;
+int hps_witness_open(const char *dir, const char *passphrase, struct hps_witness **ret, struct hps_error *err) HPS_MUST;
 void hps_witness_free(struct hps_witness *w);
 char *hps_witness_vkey(const struct hps_witness *w);
 /* Adds a log by its verifier key. A log that it knows already is not touched. */
 int hps_witness_add_log(const char *dir, const char *vkey, struct hps_error *err) HPS_MUST;
+/* A log that it knows has a new key: the note that both keys have signed (hps_handover_read). */
+int hps_witness_follow(const char *dir, const char *note, size_t len, struct hps_error *err) HPS_MUST;
 /* Answers add-checkpoint and GET /<hex>/checkpoint. What is answered with 200 is on disk first; safe in several threads. */
 void hps_witness_handle(void *witness, const struct hps_serve_request *request, struct hps_serve_reply *reply);
 
@@ -359,7 +381,7 @@ struct hps_monitor {
 };
 /* Reads the newest checkpoint, compares it with the last one seen and with the tiles, and remembers it. HPS_E_FALSE when the log
  * misbehaves: the message begins with rollback, fork, freeze, mix-and-match or fast-forward, and names the evidence. */
-int hps_monitor(const struct hps_monitor *m, const struct hps_trust *trust, struct hps_checkpoint *ret, struct hps_error *err) HPS_MUST;
+int hps_monitor(const struct hps_monitor *m, struct hps_trust *trust /* is led to the newest key */, struct hps_checkpoint *ret, struct hps_error *err) HPS_MUST;
 
 /* ---- attested.c, cosigner.c, attest.c: what others have signed about checkpoints ------------------------------------------------------------------------ */
 
@@ -458,6 +480,7 @@ struct hps_key_change {
 };
 /* A draft is an object with `change`, `possession` (added keys: the new key's signature) and `approvals` (root keys'). */
 int hps_key_change_add(const struct hps_key_change *c, const struct hps_key *key, const struct hps_strv *kinds, json_t **ret_draft, struct hps_error *err) HPS_MUST;
+int hps_key_change_log(const struct hps_key_change *c, const struct hps_key *key, json_t **ret_draft, struct hps_error *err) HPS_MUST; /* announces the log's next key */
 json_t *hps_key_change_revoke(const struct hps_key_change *c, const char *keyid);
 json_t *hps_key_change_statement(const json_t *draft);
 void hps_key_change_pae(const json_t *change, struct hps_buf *out); /* what root keys and a new key sign */
@@ -606,6 +629,7 @@ struct hps_ledger {
 	bool has_database;   /* else store is an index in memory */
 	struct hps_objects *objects;
 	struct hps_trust trust;
+	uint64_t n_handovers; /* of the log's key, when the handle last looked */
 	uint64_t size;	     /* of the newest published checkpoint seen, with its root; what the journal holds is beyond it */
 	struct hps_digest root;
 	/* with HPS_LEDGER_APPEND */
@@ -665,6 +689,8 @@ int hps_ledger_settle_all(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 /* HPS_E_DAMAGED: this ledger is behind what its key has signed, or another than that. Once for each handle that appends. */
 int hps_memory_check(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 void hps_memory_note(struct hps_ledger *l);
+/* After a handover: a copy of the ledger that knows the former key alone is an older one. */
+void hps_memory_close(struct hps_ledger *l);
 bool hps_memory_recall(const struct hps_key *log_key, uint64_t *ret_size, struct hps_digest *ret_root); /* false: nothing is remembered */
 
 /* ---- fsck.c, rebuild.c ------------------------------------------------------------------------------------------------------------------ */
@@ -823,6 +849,7 @@ void hps_authority_note(struct hps_authority *a, const struct hps_reading *r, bo
 void hps_authority_judge(struct hps_verifier *v);
 void hps_authority_release(struct hps_authority *a);
 
+void hps_verify_handovers(struct hps_verifier *v); /* handover.c: the log's keys changed at trees that are the beginning of this one */
 void hps_verify_attested(struct hps_verifier *v); /* attested.c: what others have signed is of this tree */
 void hps_verify_witnessed(struct hps_verifier *v); /* attested.c: enough of them, and lately enough for the trust file */
 /* Every file of the tree under tiles/tile/ but the ones that hps_verify_leaves() itself read. */
@@ -864,7 +891,7 @@ int hps_request_sign(struct hps_ledger *l, const struct hps_buf *payload, struct
 /* With the lock, which is given back: answers this request and all that wait. */
 int hps_sequencer_serve(struct hps_ledger *l, const struct hps_buf *request, struct hps_buf *answer, struct hps_error *err) HPS_MUST;
 
-/* ---- append.c, service.c, remote.c: a ledger that several write to ------------------------------------------------------------------- */
+/* ---- append.c, service.c, remote.c, remote_lost.c: a ledger that several write to ------------------------------------------------------------------- */
 
 /* Appends an envelope that somebody else has signed, when its key is enrolled for that kind: HPS_E_DENIED, HPS_E_SIGNATURE, HPS_E_FORMAT.
  * A begin entry with another counter than the next one of its key is HPS_E_AMBIGUOUS. */
@@ -885,6 +912,10 @@ char *hps_remote_dir(const char *url);
 /* Makes that directory; *ret_draft is what the ledger's owner has to apply ('key apply'). */
 int hps_remote_enrol(const char *url, const char *ca_file, const struct hps_strv *kinds, const char *passphrase, json_t **ret_draft, struct hps_error *err) HPS_MUST;
 int hps_remote_open(struct hps_ledger *l, const char *url, const char *passphrase, struct hps_error *err) HPS_MUST;
+/* A GET below the ledger's URL. */
+int hps_remote_ask(const struct hps_ledger *l, const char *path, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
+/* hps_lease_sweep() for the recorders of this directory. What cannot be found out now is left for the next time. */
+int hps_remote_sweep(struct hps_ledger *l, uint64_t *ret_n, struct hps_error *err) HPS_MUST;
 /* Sends objects, then the statements, each signed here. */
 int hps_remote_append(struct hps_ledger *l, const json_t *const *statements, size_t n, char (*ids)[65], uint64_t *indexes, struct hps_error *err) HPS_MUST;
 
@@ -900,14 +931,19 @@ int hps_publish(struct hps_ledger *l, const struct hps_publish *options, uint64_
 /* ---- lease.c ------------------------------------------------------------------------------------------------------------------------------ */
 
 #define HPS_LEASE_NAME 22
-/* The lease of a begin entry is locked under a name of its own, and gets the entry's id as its name before the entry is stored: so
- * no sweep ever sees a begin entry without its owner. */
+/* The lease of a begin entry is locked under a name of its own, and gets the entry's id as a second one before the entry is stored: so
+ * no sweep ever sees a begin entry without its owner. The first name goes when the owner knows (hps_lease_keep). */
 int hps_lease_prepare(struct hps_ledger *l, char ret_name[HPS_LEASE_NAME], struct hps_error *err) HPS_MUST;
 int hps_lease_name(struct hps_ledger *l, const char *name, const char *begin_id, struct hps_error *err) HPS_MUST;
+bool hps_lease_named(struct hps_ledger *l, const char *name, char ret_id[HPS_DIGEST_HEX]); /* it has the second name */
 void hps_lease_unname(struct hps_ledger *l, const char *begin_id); /* the entry was not stored after all */
 void hps_lease_keep(struct hps_ledger *l, const char *name, const char *begin_id); /* for hps_lease_take() */
 void hps_lease_drop(struct hps_ledger *l, const char *name);
 void hps_lease_release_all(struct hps_ledger *l);
+/* 0: locked; -EWOULDBLOCK: somebody holds it; -ESTALE: it has been removed meanwhile. */
+int hps_lease_try(struct hps_ledger *l, const char *name, int *ret_fd) HPS_MUST;
+int hps_lease_ended(struct hps_ledger *l, const char *begin_id, bool *ret, struct hps_error *err) HPS_MUST; /* by a trial or lost entry */
+json_t *hps_lease_lost(const struct hps_entry *begin); /* the statement that ends it */
 
 /* ---- spool.c: records that wait to be appended --------------------------------------------------------------------------------------------- */
 

@@ -35,9 +35,19 @@ static int put_dir(struct target *t, const char *path, const struct hps_buf *byt
 	return r ? r : hps_file_write(t->dirfd, path, 0644, bytes->data ? bytes->data : "", bytes->len, err);
 }
 
+/* As Amazon writes it, once: what is signed is the path as it is sent. */
+static char *url_of(const char *base, const char *path)
+{
+	struct hps_buf url = HPS_BUF_INIT;
+
+	hps_buf_addf(&url, "%s/", base);
+	hps_url_escape(&url, path);
+	return hps_buf_take(&url);
+}
+
 static int put_bucket(struct target *t, const char *path, const struct hps_buf *bytes, struct hps_error *err)
 {
-	_cleanup_free_ char *url = hps_format("%s/%s", t->base, path), *hash = NULL;
+	_cleanup_free_ char *url = url_of(t->base, path), *hash = NULL;
 	_cleanup_(hps_http_reply_release) struct hps_http_reply reply = { 0 };
 	_cleanup_buf_ struct hps_buf answer = HPS_BUF_INIT;
 	char hex[HPS_DIGEST_HEX];
@@ -98,8 +108,10 @@ static int copy_name(struct hps_ledger *l, struct target *t, const char *dir, co
 	_cleanup_free_ char *path = *dir ? hps_format("%s/%s", dir, name) : hps_strdup(name);
 	struct stat s;
 
-	if (!strcmp(name, ".") || !strcmp(name, "..") || is_checkpoint(path) || fstatat(l->tilesfd, path, &s, AT_SYMLINK_NOFOLLOW))
+	if (!strcmp(name, ".") || !strcmp(name, "..") || is_checkpoint(path))
 		return 0;
+	if (fstatat(l->tilesfd, path, &s, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : hps_error_errno(err, "reading 'tiles/%s'", path);
 	if (S_ISDIR(s.st_mode))
 		return depth < DEPTH_MAX ? copy_below(l, t, path, depth + 1, err) : 0;
 	/* Attested checkpoints may still get more signatures; tiles and envelopes never change. */
@@ -114,7 +126,7 @@ static int copy_below(struct hps_ledger *l, struct target *t, const char *dir, u
 
 	if (!d)
 		return errno == ENOENT ? 0 : hps_error_errno(err, "reading 'tiles/%s'", dir);
-	while (!r && (e = readdir(d)))
+	while (!r && (e = hps_dir_next(d, "reading what is published", &r, err)))
 		r = copy_name(l, t, dir, e->d_name, depth, err);
 	closedir(d);
 	return r;
@@ -141,7 +153,7 @@ static int open_bucket(struct target *t, struct hps_error *err)
 		t->credentials.data[--t->credentials.len] = '\0';
 	if (!strchr(t->credentials.data ? t->credentials.data : "", ':') || strchr(t->credentials.data, '\n'))
 		return hps_error_set(err, HPS_E_FORMAT, "reading '%s': it is not one line ID:SECRET", o->credentials);
-	t->base = hps_format("%s/%s", endpoint, o->target + strlen("s3://"));
+	t->base = url_of(endpoint, o->target + strlen("s3://"));
 	t->sigv4 = hps_format("aws:amz:%s:s3", o->region ? o->region : "us-east-1");
 	while (*t->base && t->base[strlen(t->base) - 1] == '/')
 		t->base[strlen(t->base) - 1] = '\0';

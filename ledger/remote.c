@@ -40,6 +40,11 @@ static int ask(const char *url, const char *ca, const char *path, size_t max, st
 	return r ? r : hps_http_expect(&reply, whole, err);
 }
 
+int hps_remote_ask(const struct hps_ledger *l, const char *path, size_t max, struct hps_buf *ret, struct hps_error *err)
+{
+	return ask(l->remote, l->remote_ca, path, max, ret, err);
+}
+
 static int ask_number(const char *url, const char *ca, const char *path, uint64_t *ret, struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
@@ -188,7 +193,7 @@ static int send_objects_of(struct hps_ledger *l, const char *two, struct hps_err
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
 
-	while (!r && d && (e = readdir(d))) {
+	while (!r && d && (e = hps_dir_next(d, "reading the objects to send", &r, err))) {
 		_cleanup_free_ char *hex = hps_format("%s%s", two, e->d_name), *mark = hps_format("sent/%s", hex);
 		struct hps_digest digest;
 

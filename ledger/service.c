@@ -72,6 +72,13 @@ static bool is_attested(const char *path)
 	return size && !hps_parse_u64(size, HPS_LEDGER_SIZE_MAX, &n) && (!strcmp(dot, ".checkpoint") || !strcmp(dot, ".tsr"));
 }
 
+static bool is_handover(const char *path)
+{
+	uint64_t n;
+
+	return !strncmp(path, HPS_HANDOVER_DIR "/", strlen(HPS_HANDOVER_DIR "/")) && !hps_parse_u64(path + strlen(HPS_HANDOVER_DIR "/"), UINT64_MAX, &n);
+}
+
 /* Only names that the ledger itself gives: no path is ever put together from what was asked. */
 static void read_tiles(struct hps_service *s, const char *path, struct hps_serve_reply *reply)
 {
@@ -79,7 +86,7 @@ static void read_tiles(struct hps_service *s, const char *path, struct hps_serve
 	bool tile = !hps_tile_parse(path, &t), envelope = is_envelope(path), checkpoint = !strcmp(path, "checkpoint");
 
 	reply->status = 404;
-	if (!tile && !envelope && !checkpoint && !is_attested(path))
+	if (!tile && !envelope && !checkpoint && !is_attested(path) && !is_handover(path))
 		return;
 	if (checkpoint) { /* what is acknowledged is to be seen */
 		pthread_mutex_lock(&s->mutex);
@@ -129,12 +136,38 @@ static void read_changes(struct hps_service *s, struct hps_serve_reply *reply)
 	hps_keyring_release(&ring);
 }
 
+/* What became of a begin entry: "none" (there is no such entry), "open" or "ended". */
+static void read_end(struct hps_service *s, const char *begin_id, struct hps_serve_reply *reply)
+{
+	struct hps_digest d;
+	bool ended = false;
+	uint64_t index;
+	size_t n = 0;
+	int r;
+
+	reply->status = 404;
+	if (hps_digest_parse(begin_id, &d))
+		return;
+	pthread_mutex_lock(&s->mutex);
+	r = hps_ledger_refresh(s->l, NULL);
+	if (!r)
+		r = hps_store_by_prefix(s->l->store, &d, &d, INT64_MAX, &index, 1, &n, NULL);
+	if (!r)
+		r = hps_lease_ended(s->l, begin_id, &ended, NULL);
+	pthread_mutex_unlock(&s->mutex);
+	reply->status = r ? 503 : 200;
+	if (!r)
+		hps_buf_addf(&reply->body, "%s\n", !n ? "none" : ended ? "ended" : "open");
+}
+
 static void get(struct hps_service *s, const char *path, struct hps_serve_reply *reply)
 {
 	if (!strncmp(path, "/tiles/", 7))
 		read_tiles(s, path + 7, reply);
 	else if (!strncmp(path, "/counter/", 9))
 		read_counter(s, path + 9, reply);
+	else if (!strncmp(path, "/end/", 5))
+		read_end(s, path + 5, reply);
 	else if (!strcmp(path, "/changes"))
 		read_changes(s, reply);
 	else if (strcmp(path, "/" HPS_TRUST_FILE) != 0 || hps_file_read(s->l->dirfd, HPS_TRUST_FILE, HPS_NOTE_MAX, &reply->body, NULL))

@@ -1,5 +1,6 @@
 /* The loop of a study: decide, commit, start, wait, take the result. Whatever it knows is in the ledger, so it may be killed at any
  * instant; the next one goes on from there. */
+#include "ledger/ledger.h"
 #include "search/search.h"
 
 #include <errno.h>
@@ -395,6 +396,10 @@ int hps_runner_run(const struct hps_runner_options *options, struct hps_history 
 	struct runner r = { .options = options, .history = h, .lock = HPS_STUDY_LOCK_INIT, .error = HPS_ERROR_INIT };
 	int result = hps_study_load(options->file, &spec, err);
 
+	if (!result && hps_remote_is(path))
+		result = hps_error_set(err, HPS_E_USAGE,
+				       "running a study: the ledger '%s' is elsewhere, and a study is decided from what its ledger says; run it where that ledger is, or record into one of your own",
+				       path);
 	if (!result)
 		result = hps_ledger_open(path, HPS_LEDGER_APPEND, options->passphrase, &ledger, err);
 	if (result)

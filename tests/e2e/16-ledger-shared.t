@@ -65,6 +65,33 @@ status "over the socket it is another ledger to enrol with" 4 elsewhere hps-ledg
 status "the owner appends meanwhile" 0 hps-ledger append t2.json
 status "nothing is swept away" 0 hps-record -q -- /bin/true
 unlike "… no trial of theirs is called lost" "$(hps-ledger list)" " lost "
+is "the fate of an entry that is not there" "$(get "$url/end/$(printf '%064d' 3)"; cat got)" "200none"
+is "… of what is no id" "$(get "$url/end/abc")" 404
+
+# ---- a recorder there that dies: the next one says so
+remote=$(ls -d .elsewhere/hps/remote/*/)
+env -u HPS_LEDGER XDG_STATE_HOME="$T/.elsewhere" hps-record -q --ledger "$url" --study remote --number 7 -- sh -c ': >started; exec sleep 60' 2>/dev/null &
+recorder=$!
+i=0
+until [ -e started ] || [ $((i += 1)) -gt 500 ]; do sleep 0.02; done
+status "it lives: another says nothing of it" 0 elsewhere hps-record -q --ledger "$url" -- /bin/true
+is "… and keeps its lease" "$(ls "$remote/running" | wc -l)" 1
+kill -9 $recorder
+wait $recorder 2>/dev/null
+dead=$(ls "$remote/running")
+ok "it leaves its lease" test "${#dead}" = 64
+# One that died while it was asking whether it might begin, just now and long ago; one that had ended.
+ended=$(hps-ledger show @2 --json >a && json a 'j["id"]')
+: >"$remote/running/$(printf '%064d' 1)"; : >"$remote/running/$(printf '%064d' 2)"; : >"$remote/running/$ended"
+touch -d '1 hour ago' "$remote/running/$(printf '%064d' 2)"
+status "the next one from there" 0 elsewhere hps-record -q --ledger "$url" -- /bin/true
+is "… ends it" "$(hps-ledger list --kind lost --jsonl | wc -l)" 1
+hps-ledger list --kind lost --json >lost.json
+is "… with its study and number, signed by its key" "$(json lost.json '[(e["begin"], e["study"], e["number"]) for e in j["entries"]]')" "[('$dead', 'remote', 7)]"
+is "… and what never began, or had ended, is tidied" "$(ls "$remote/running")" "$(printf '%064d' 1)"
+status "once is enough" 0 elsewhere hps-record -q --ledger "$url" -- /bin/true
+is "… one lost entry" "$(hps-ledger list --kind lost --jsonl | wc -l)" 1
+status "verify holds" 0 hps-ledger verify
 
 # ---- reading
 is "the checkpoint is served" "$(get "$url/tiles/checkpoint")" 200
@@ -121,6 +148,8 @@ printf 'AKID:s3cr/et+key\n' >good && printf 'AKID:wrong\n' >bad && chmod 600 goo
 status "publish to S3" 0 hps-ledger publish --endpoint "$s3" --region eu-test-1 --credentials good s3://team/vision
 status "what is there verifies" 0 hps-ledger verify --ledger bucket/team/vision --trust led/trust.json
 is "the checkpoint came last" "$(tail -n 1 bucket/order)" "/team/vision/tiles/checkpoint"
+status "to a name that has to be encoded" 0 hps-ledger publish --endpoint "$s3" --region eu-test-1 --credentials good "s3://team/visión a+b/100%~x"
+status "… what is there verifies" 0 hps-ledger verify --ledger "bucket/team/visión a+b/100%~x" --trust led/trust.json
 status "a wrong secret is refused there" 5 hps-ledger publish --all --endpoint "$s3" --region eu-test-1 --credentials bad s3://team/vision
 like "… by its own computation" "$(cat err)" "SignatureDoesNotMatch"
 status "another region, too" 5 hps-ledger publish --all --endpoint "$s3" --region us-east-1 --credentials good s3://team/vision

@@ -37,7 +37,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.headers["x-amz-content-sha256"] != digest:
             return "other content"
         path, _, query = self.path.partition("?")
-        canonical = "\n".join([self.command, urllib.parse.quote(urllib.parse.unquote(path), safe="/-_.~"), query] +
+        if path != urllib.parse.quote(urllib.parse.unquote_to_bytes(path), safe="/-_.~"):
+            return "the path is not encoded as it is signed"
+        canonical = "\n".join([self.command, path, query] +
                               ["%s:%s" % (n, " ".join(self.headers[n].split())) for n in names] + ["", ";".join(names), digest])
         scope = "/".join([day, region, "s3", "aws4_request"])
         text = "\n".join(["AWS4-HMAC-SHA256", self.headers["x-amz-date"], scope, hashlib.sha256(canonical.encode()).hexdigest()])
@@ -50,7 +52,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wrong:
             self.reply(403, wrong + "\n")
             return
-        path = os.path.join(folder, os.path.normpath(self.path.lstrip("/")))
+        path = os.path.join(folder, os.path.normpath(urllib.parse.unquote(self.path).lstrip("/")))
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as f:
             f.write(body)
