@@ -2,7 +2,8 @@
  * the price of one flush. Nothing in it has to survive: a request that was not answered was not acknowledged.
  *
  * queue/slots is shared memory, a slot for each waiting handle, taken by an open-file-description lock on the byte of its number:
- * the kernel frees the slots of the dead. queue/<slot> holds the request and then the answer. */
+ * the kernel frees the slots of the dead. queue/<slot> holds the request, queue/<slot>.answer the answer: who is killed while it answers
+ * leaves the request for the next one. */
 #include "ledger/ledger.h"
 
 #include <errno.h>
@@ -75,12 +76,17 @@ static int slot_lock(const struct hps_queue *q, int command, int slot)
 	return command == F_OFD_GETLK && l.l_type != F_UNLCK; /* 1: somebody holds it */
 }
 
+static int open_file(const struct hps_queue *q, int slot, const char *ending, int flags)
+{
+	char name[32];
+
+	snprintf(name, sizeof name, "queue/%d%s", slot, ending);
+	return openat(q->ledgerfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+}
+
 static int open_request(const struct hps_queue *q, int slot, int flags)
 {
-	char name[24];
-
-	snprintf(name, sizeof name, "queue/%d", slot);
-	return openat(q->ledgerfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	return open_file(q, slot, "", flags);
 }
 
 /* What a dead owner left in its slot is cleared by the holder of the lock, not here: that may be serving it just now. */
@@ -143,15 +149,16 @@ bool hps_queue_withdraw(struct hps_queue *q)
 int hps_queue_answer_read(struct hps_queue *q, struct hps_buf *ret, struct hps_error *err)
 {
 	struct hps_slot *s = &q->slots[q->mine];
+	_cleanup_fd_ int fd = -1;
 	int r;
 
 	s->message[sizeof s->message - 1] = '\0';
 	if (s->code)
 		r = hps_error_set(err, s->code, "%s", s->message);
-	else if (lseek(q->requestfd, 0, SEEK_SET))
+	else if ((fd = open_file(q, q->mine, ".answer", 0)) < 0)
 		r = hps_error_errno(err, "reading the answer");
 	else
-		r = hps_file_read_fd(q->requestfd, HPS_BUF_MAX, ret, err);
+		r = hps_file_read_fd(fd, HPS_BUF_MAX, ret, err);
 	atomic_store(&s->state, FREE);
 	return r;
 }
@@ -181,7 +188,7 @@ int hps_queue_next(struct hps_queue *q, int after, struct hps_buf *ret_request)
 
 void hps_queue_answer(struct hps_queue *q, int slot, int code, const char *message, const struct hps_buf *answer)
 {
-	_cleanup_fd_ int fd = open_request(q, slot, O_TRUNC);
+	_cleanup_fd_ int fd = code ? -1 : open_file(q, slot, ".answer", O_CREAT | O_TRUNC);
 	struct hps_slot *s = &q->slots[slot];
 
 	s->code = code;

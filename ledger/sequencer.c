@@ -53,6 +53,24 @@ static int next_counter(struct hps_ledger *l, const struct request *r, const cha
 	return e;
 }
 
+static int find_old(struct hps_ledger *l, const struct request *r, struct hps_made *m, struct hps_error *err);
+
+/* A writer that was killed before it could answer may have served this request: then the lease has the entry's name already. */
+static int find_served(struct serving *s, const struct request *r, struct hps_made *m, struct hps_error *err)
+{
+	char hex[HPS_DIGEST_HEX];
+	int e;
+
+	if (!hps_lease_named(s->l, m->lease, hex) || hps_digest_parse(hex, &m->e.id))
+		return 0;
+	e = find_old(s->l, r, m, err);
+	if (!e && m->is_old)
+		m->lease = NULL;
+	else
+		hps_lease_unname(s->l, hex);
+	return e;
+}
+
 static int take_begin(struct serving *s, const struct hps_buf *in, size_t *at, const struct request *r, struct hps_made *m, struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf payload = HPS_BUF_INIT;
@@ -64,6 +82,11 @@ static int take_begin(struct serving *s, const struct hps_buf *in, size_t *at, c
 	if (!hps_request_take(in, at, &lease, &lease_len) || lease_len != HPS_LEASE_NAME || memchr(lease, '/', lease_len) || !hps_request_take(in, at, &text, &len))
 		return hps_error_set(err, HPS_E_FORMAT, "a request that is not one");
 	m->lease = lease;
+	e = find_served(s, r, m, err);
+	if (e || m->is_old) {
+		m->e.counter = -1;
+		return e;
+	}
 	e = hps_json_parse(text, len, &statement, err);
 	if (!e)
 		e = next_counter(s->l, r, s->l->keyid, &m->e.counter, err);
@@ -88,8 +111,6 @@ static int take_signed(const struct hps_buf *in, size_t *at, struct hps_made *m,
 	hps_buf_add(&m->envelope, envelope, envelope_len);
 	return 0;
 }
-
-static int find_old(struct hps_ledger *l, const struct request *r, struct hps_made *m, struct hps_error *err);
 
 /* Signed by somebody else, who also counted: whether right only shows here. */
 static int take_foreign(struct serving *s, const struct hps_buf *in, size_t *at, const struct request *r, struct hps_made *m, struct hps_error *err)
@@ -160,7 +181,7 @@ static int take_request(struct serving *s, const struct hps_buf *in, struct requ
 		e = kind == HPS_REQUEST_BEGIN ? take_begin(s, in, &at, r, m, err) : kind == HPS_REQUEST_FOREIGN ? take_foreign(s, in, &at, r, m, err) : take_signed(in, &at, m, err);
 		if (!e && kind != HPS_REQUEST_FOREIGN)
 			e = hps_digest_parse(s->l->keyid, &m->e.keyid);
-		if (!e)
+		if (!e && !m->is_old)
 			e = find_old(s->l, r, m, err);
 		r->n++;
 	}

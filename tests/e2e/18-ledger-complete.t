@@ -46,15 +46,21 @@ status "neither" 2 hps-ledger prove
 
 # Another ledger is written entry by entry: a whole study first, then one with each fault.
 cat >write.py <<'P'
-# write.py LEDGER FAULT: appends a study of two numbers, made by hand
+# write.py LEDGER FAULT: appends a study of two numbers, made by hand, in one go: the ids are known before (docs/FORMATS.md, "Envelope")
 import hashlib, json, subprocess, sys
 ledger, fault = sys.argv[1:]
-ids = []
+ids, files, counter = [], [], 0
 def append(kind, **predicate):
+    global counter
     statement = {"_type": "https://in-toto.io/Statement/v1", "predicateType": f"urn:hps:{kind}:v1", "subject": [{"name": "x", "digest": {"sha256": "0" * 64}}],
                  "predicate": {"study": "s", "nonce": f"{len(ids):032x}", "time": "2026-01-02T03:04:05.000000006Z", **predicate}}
-    out = subprocess.run(["hps-ledger", "append", "--ledger", ledger, "-"], input=json.dumps(statement), capture_output=True, text=True, check=True).stdout
-    ids.append(out.split()[1])
+    files.append(f"{ledger}.{len(ids)}.json")
+    json.dump(statement, open(files[-1], "w"))
+    if kind == "begin": # the ledger counts them
+        statement["predicate"]["counter"] = counter
+        counter += 1
+    payload = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+    ids.append(hashlib.sha256(b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(payload), payload)).hexdigest())
     return ids[-1]
 def root():
     def mth(d):
@@ -98,6 +104,8 @@ def study():
     append("search", event="stop", **stop)
     if fault == "late": append("trial", number=1, begin="0" * 64, state="complete")
 study()
+out = subprocess.run(["hps-ledger", "append", "--ledger", ledger, *files], capture_output=True, text=True, check=True).stdout
+assert [line.split()[1] for line in out.splitlines()] == ids, (out, ids)
 P
 n=0
 while read -r fault want; do

@@ -1,7 +1,8 @@
 // Reads a ledger's tiles/ with Go's own transparency-log packages, which know nothing of hps: the checkpoint's signature,
-// the tiles up to its root, and an inclusion proof for each leaf in the entry bundles.
+// the tiles up to its root, an inclusion proof for each leaf in the entry bundles, and that each EARLIER checkpoint (a file) is of a
+// beginning of this tree.
 //
-// usage: tlog TILES-DIRECTORY VERIFIER-KEY
+// usage: tlog TILES-DIRECTORY VERIFIER-KEY [EARLIER]...
 package main
 
 import (
@@ -24,8 +25,8 @@ func check(err error, doing string) {
 }
 
 // The head of the tree, from a note that the key signed.
-func readCheckpoint(dir, vkey string) tlog.Tree {
-	data, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+func readCheckpoint(path, vkey string) tlog.Tree {
+	data, err := os.ReadFile(path)
 	check(err, "checkpoint")
 	verifier, err := note.NewVerifier(vkey)
 	check(err, "verifier key")
@@ -88,7 +89,7 @@ func readLeaves(dir string, size int64) [][]byte {
 
 func main() {
 	dir := os.Args[1]
-	tree := readCheckpoint(dir, os.Args[2])
+	tree := readCheckpoint(filepath.Join(dir, "checkpoint"), os.Args[2])
 	reader := tlog.TileHashReader(tree, tiles{dir})
 	for i, leaf := range readLeaves(dir, tree.N) {
 		proof, err := tlog.ProveRecord(tree.N, int64(i), reader)
@@ -101,6 +102,15 @@ func main() {
 		proof, err := tlog.ProveTree(tree.N, n, reader)
 		check(err, "consistency")
 		check(tlog.CheckTree(proof, tree.N, tree.Hash, n, old), "consistency")
+	}
+	for _, path := range os.Args[3:] {
+		old := readCheckpoint(path, os.Args[2])
+		if old.N == 0 {
+			continue
+		}
+		proof, err := tlog.ProveTree(tree.N, old.N, reader)
+		check(err, path)
+		check(tlog.CheckTree(proof, tree.N, tree.Hash, old.N, old.Hash), path)
 	}
 	fmt.Printf("%d entries hold\n", tree.N)
 }

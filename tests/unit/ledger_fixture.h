@@ -121,6 +121,15 @@ static inline int64_t fixture_size(const char *path)
 	return s.st_size;
 }
 
+static inline void fixture_put(const char *path, const struct hps_buf *bytes)
+{
+	_cleanup_fd_ int fd = -1;
+
+	assert_int_equal(chmod(path, 0600), 0);
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	assert_int_equal(hps_write_all(fd, bytes->data, bytes->len), 0);
+}
+
 /* Flips one bit of a file where it lies. */
 static inline void fixture_flip(const char *path, off_t at, unsigned bit)
 {

@@ -5,9 +5,16 @@
 #include <time.h>
 
 #define N_ENTRIES 5 /* the cases of test_files_gone are about five */
+#define N_LARGE 13
 #define STORED "what the trial read\n"
 
 static struct hps_strv files; /* of the ledger, by nftw's callback */
+static int n_entries = N_ENTRIES; /* of the ledger that the test has */
+
+static bool full(void)
+{
+	return getenv("HPS_TEST_FULL") != NULL;
+}
 
 /* A trial record that names a manifest in the content store, which says that a file is stored there. */
 static void append_trial(struct hps_ledger *l, int64_t number)
@@ -35,9 +42,25 @@ static int enter(void **state)
 
 	fixture_ledger(state);
 	l = fixture_open(HPS_LEDGER_APPEND);
-	for (int i = 0; i < N_ENTRIES; i++)
+	for (int i = 0; i < n_entries; i++)
 		append_trial(l, i);
 	return 0;
+}
+
+/* As many as make a ledger of 64 KiB, when everything is tried. */
+static int enter_large(void **state)
+{
+	int r;
+
+	n_entries = full() ? N_LARGE : N_ENTRIES;
+	r = enter(state);
+	return r;
+}
+
+static int leave_large(void **state)
+{
+	n_entries = N_ENTRIES;
+	return fixture_leave(state);
 }
 
 static int note_file(const char *path, const struct stat *s, int type, struct FTW *at)
@@ -89,70 +112,245 @@ static bool names(const struct hps_problem *problem, const struct place *p, int6
 	return problem->file && !strcmp(problem->file, p->file) && (index < 0 || problem->index == index);
 }
 
+/* ---- every byte, every length, every two files ---- */
+
+static const struct hps_verify_options everything, careless = { .skip_bodies = true, .skip_objects = true };
+
+/* How many problems are found, and whether one of them is of that file and entry (-1: any). What cannot be verified at all names the file. */
+static size_t look(const struct hps_verify_options *options, const struct place *p, int64_t index, bool *ret_named)
+{
+	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
+	struct hps_verification v = { 0 };
+	size_t n;
+
+	*ret_named = false;
+	if (hps_ledger_verify(LEDGER, options, &v, &e)) {
+		*ret_named = e.message && strstr(e.message, p->file);
+		return 1;
+	}
+	n = v.n_problems;
+	for (size_t i = 0; i < n; i++)
+		*ret_named |= names(&v.problems[i], p, index);
+	hps_verification_release(&v);
+	return n;
+}
+
+static void show(void)
+{
+	struct hps_verification v = { 0 };
+
+	if (hps_ledger_verify(LEDGER, NULL, &v, NULL))
+		return;
+	for (size_t i = 0; i < v.n_problems; i++)
+		print_error("@%lld %s: %s\n", (long long)v.problems[i].index, v.problems[i].file ? v.problems[i].file : "-", v.problems[i].what);
+	hps_verification_release(&v);
+}
+
 /* The bit is flipped, found and flipped back. */
 static void flip(const struct place *p, const struct hps_buf *whole, off_t at, unsigned bit)
 {
 	_cleanup_free_ char *path = hps_format(LEDGER "/%s", p->file);
-	struct hps_verification v = { 0 };
-	bool found = false;
+	int64_t index = index_at(p, whole, at);
+	bool named;
+	size_t n;
 
 	fixture_flip(path, at, bit);
-	assert_ok(hps_ledger_verify(LEDGER, NULL, &v, err));
-	for (size_t i = 0; i < v.n_problems; i++)
-		found |= names(&v.problems[i], p, index_at(p, whole, at));
-	if (!found) {
-		for (size_t i = 0; i < v.n_problems; i++)
-			print_error("@%lld %s: %s\n", (long long)v.problems[i].index, v.problems[i].file ? v.problems[i].file : "-", v.problems[i].what);
-		fail_msg("byte %lld, bit %u of '%s' (entry %lld): %zu problems, none names it", (long long)at, bit, p->file, (long long)index_at(p, whole, at),
-			 v.n_problems);
-	}
+	n = look(&everything, p, index, &named);
 	/* Nothing else is accused: one bit, one entry, one file. */
-	if (v.n_problems > 1)
-		fail_msg("byte %lld, bit %u of '%s': %zu problems for one bit", (long long)at, bit, p->file, v.n_problems);
+	if (!named || n > 1) {
+		show();
+		fail_msg("byte %lld, bit %u of '%s' (entry %lld): %zu problems, %s", (long long)at, bit, p->file, (long long)index, n, named ? "too many" : "none names it");
+	}
 	fixture_flip(path, at, bit);
-	hps_verification_release(&v);
 }
 
-/* One random bit of every byte of the checkpoint, the trust file, the newest tile and the objects; of one in three bytes of bundle
- * and envelopes; of one in eleven of superseded partial tiles. HPS_TEST_ALL=1: of every byte. */
-static void test_every_byte(void **state)
+/* Everything that a verifier reads but the database and the journal, which have tests of their own. */
+static off_t find_files(void)
 {
-	uint64_t seed = (uint64_t)hps_time_now_ns() | 1, n = 0;
-	const char *given = getenv("HPS_TEST_SEED");
+	off_t total = 0;
 
-	(void)state;
-	if (given)
-		seed = strtoull(given, NULL, 10);
-	print_message("# HPS_TEST_SEED=%llu\n", (unsigned long long)seed);
 	assert_int_equal(nftw(LEDGER "/tiles", note_file, 16, FTW_PHYS), 0);
 	assert_int_equal(nftw(LEDGER "/objects", note_file, 16, FTW_PHYS), 0);
 	hps_strv_add(&files, "trust.json");
-	fixture_verify(N_ENTRIES, true);
+	for (size_t i = 0; i < files.n; i++) {
+		_cleanup_free_ char *path = hps_format(LEDGER "/%s", files.v[i]);
+
+		total += fixture_size(path);
+	}
+	return total;
+}
+
+static struct place place_of(const char *file)
+{
+	struct place p = { .file = file, .envelope = -1 };
+
+	p.is_bundle = strstr(file, "tile/entries/");
+	p.is_tile = strstr(file, "tile/0/");
+	if (strstr(file, "tiles/envelope/"))
+		p.envelope = index_of_envelope(file);
+	return p;
+}
+
+/* What is published must show its damage without the database's help. */
+static void hide_database(const struct place *p, bool hide)
+{
+	if (strstr(p->file, "tile/") || strstr(p->file, "envelope/"))
+		assert_int_equal(hide ? rename(LEDGER "/ledger.db", "hidden") : rename("hidden", LEDGER "/ledger.db"), 0);
+}
+
+/* In short: every byte of the checkpoint, the trust file, the newest tile and the objects; one in three of bundle and envelopes; one in
+ * eleven of superseded partial tiles. */
+static off_t step_of(const struct place *p)
+{
+	_cleanup_free_ char *newest = hps_format("000.p/%d", n_entries);
+
+	if (full())
+		return 1;
+	return strstr(p->file, "000.p/") && !strstr(p->file, newest) ? 11 : strstr(p->file, "envelope/") || strstr(p->file, "entries/") ? 3 : 1;
+}
+
+static uint64_t seed_of_run(void)
+{
+	const char *given = getenv("HPS_TEST_SEED");
+	uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)hps_time_now_ns() | 1;
+
+	print_message("# HPS_TEST_SEED=%llu\n", (unsigned long long)seed);
+	return seed;
+}
+
+/* One random bit of each. */
+static void test_every_byte(void **state)
+{
+	uint64_t seed = seed_of_run(), n = 0;
+	off_t total = find_files();
+
+	(void)state;
+	assert_true(!full() || total >= 64 << 10);
 	for (size_t i = 0; i < files.n; i++) {
 		_cleanup_buf_ struct hps_buf whole = HPS_BUF_INIT;
-		_cleanup_free_ char *path = hps_format(LEDGER "/%s", files.v[i]), *newest = hps_format("000.p/%d", N_ENTRIES);
-		struct place p = { .file = files.v[i], .envelope = -1 };
-		off_t step = strstr(p.file, "000.p/") && !strstr(p.file, newest) ? 11 : strstr(p.file, "envelope/") || strstr(p.file, "entries/") ? 3 : 1;
+		_cleanup_free_ char *path = hps_format(LEDGER "/%s", files.v[i]);
+		struct place p = place_of(files.v[i]);
+		off_t step = step_of(&p);
 
 		assert_ok(hps_file_read(AT_FDCWD, path, 1 << 24, &whole, err));
-		bool alone = strstr(p.file, "tile/") || strstr(p.file, "envelope/");
-
-		step = getenv("HPS_TEST_ALL") ? 1 : step;
-		p.is_bundle = strstr(p.file, "tile/entries/");
-		p.is_tile = strstr(p.file, "tile/0/");
-		if (strstr(p.file, "tiles/envelope/"))
-			p.envelope = index_of_envelope(p.file);
-		/* What is published must show its damage without the database's help. */
-		assert_int_equal(alone ? rename(LEDGER "/ledger.db", "hidden") : 0, 0);
+		hide_database(&p, true);
 		for (off_t at = (off_t)(seed % (uint64_t)step); at < (off_t)whole.len; at += step, n++) {
 			seed = seed * 6364136223846793005u + 1442695040888963407u;
 			flip(&p, &whole, at, (unsigned)(seed >> 61));
 		}
-		assert_int_equal(alone ? rename("hidden", LEDGER "/ledger.db") : 0, 0);
+		hide_database(&p, false);
 	}
 	hps_strv_release(&files);
-	print_message("# %llu flips found and located\n", (unsigned long long)n);
-	fixture_verify(N_ENTRIES, true);
+	print_message("# %llu flips in %lld bytes found and located\n", (unsigned long long)n, (long long)total);
+	fixture_verify((uint64_t)n_entries, true);
+}
+
+/* The control: a verifier that looks at no bodies misses some. */
+static void test_every_byte_finds_what_is_broken(void **state)
+{
+	size_t n_missed = 0;
+
+	(void)state;
+	find_files();
+	for (size_t i = 0; i < files.n; i++) {
+		_cleanup_free_ char *path = hps_format(LEDGER "/%s", files.v[i]);
+		struct place p = place_of(files.v[i]);
+		bool named;
+
+		for (off_t at = 0; at < fixture_size(path); at += 97) {
+			fixture_flip(path, at, 3);
+			n_missed += look(&careless, &p, -1, &named) == 0;
+			fixture_flip(path, at, 3);
+		}
+	}
+	hps_strv_release(&files);
+	print_message("# a careless verifier misses %zu\n", n_missed);
+	assert_true(n_missed > 10);
+}
+
+/* Each file cut to each shorter length (in short: some). */
+static void test_every_length(void **state)
+{
+	uint64_t n = 0, seed = seed_of_run();
+
+	(void)state;
+	find_files();
+	for (size_t i = 0; i < files.n; i++) {
+		_cleanup_buf_ struct hps_buf whole = HPS_BUF_INIT;
+		_cleanup_free_ char *path = hps_format(LEDGER "/%s", files.v[i]);
+		struct place p = place_of(files.v[i]);
+		off_t step = full() ? 1 : 37;
+
+		assert_ok(hps_file_read(AT_FDCWD, path, 1 << 24, &whole, err));
+		assert_int_equal(chmod(path, 0600), 0);
+		hide_database(&p, true);
+		for (off_t len = (off_t)whole.len - 1 - (off_t)(seed % (uint64_t)step); len >= 0; len -= step, n++) {
+			bool named;
+
+			assert_int_equal(truncate(path, len), 0);
+			if (!look(&everything, &p, p.envelope, &named) || !named) {
+				show();
+				fail_msg("'%s' of %zu bytes cut to %lld: nothing names it", p.file, whole.len, (long long)len);
+			}
+		}
+		hide_database(&p, false);
+		fixture_put(path, &whole);
+	}
+	hps_strv_release(&files);
+	print_message("# %llu truncations found and located\n", (unsigned long long)n);
+	fixture_verify((uint64_t)n_entries, true);
+}
+
+static bool is_named(const struct place *p)
+{
+	bool named;
+
+	return look(&everything, p, p->envelope, &named) && named;
+}
+
+/* Each two files in each other's place: both are named, at the latest when the other has been put right (where a bundle cannot be read nothing
+ * is said of its envelopes). */
+static void test_every_swap(void **state)
+{
+	_cleanup_free_ struct place *places = NULL;
+	uint64_t n = 0;
+
+	(void)state;
+	find_files();
+	places = hps_alloc(files.n * sizeof *places);
+	for (size_t i = 0; i < files.n; i++)
+		places[i] = place_of(files.v[i]);
+	for (size_t i = 0; i < files.n; i++)
+		for (size_t k = i + 1; k < files.n; k++, n++) {
+			const struct place *p[2] = { &places[i], &places[k] };
+			char *path[2] = { hps_format(LEDGER "/%s", files.v[i]), hps_format(LEDGER "/%s", files.v[k]) };
+			struct hps_buf right[2] = { HPS_BUF_INIT, HPS_BUF_INIT };
+			bool named[2];
+
+			for (int side = 0; side < 2; side++)
+				assert_ok(hps_file_read(AT_FDCWD, path[side], 1 << 24, &right[side], err));
+			for (int side = 0; side < 2; side++)
+				fixture_put(path[side], &right[!side]);
+			for (int side = 0; side < 2; side++)
+				named[side] = is_named(p[side]);
+			for (int side = 0; side < 2; side++)
+				if (!named[side] && named[!side]) {
+					fixture_put(path[!side], &right[!side]);
+					named[side] = is_named(p[side]);
+				}
+			if (!named[0] || !named[1]) {
+				show();
+				fail_msg("'%s' and '%s' exchanged: the %s is not named", p[0]->file, p[1]->file, named[0] ? "second" : "first");
+			}
+			for (int side = 0; side < 2; side++) {
+				fixture_put(path[side], &right[side]);
+				hps_buf_release(&right[side]);
+				free(path[side]);
+			}
+		}
+	hps_strv_release(&files);
+	print_message("# %llu swaps of files found and located\n", (unsigned long long)n);
+	fixture_verify((uint64_t)n_entries, true);
 }
 
 /* Contents of ledger.db: found wherever the bytes mean something, and named as the database's. */
@@ -392,12 +590,17 @@ static void test_swapped(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, fixture_leave)
+#define TEST_LARGE(name) cmocka_unit_test_setup_teardown(name, enter_large, leave_large)
 
-int main(void)
+/* usage: test_ledger_flips [NAME]: one of them */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_every_byte), TEST(test_database), TEST(test_database_anywhere), TEST(test_journal), TEST(test_journal_torn), TEST(test_files_gone), TEST(test_withheld), TEST(test_swapped),
+		TEST_LARGE(test_every_byte), TEST(test_every_byte_finds_what_is_broken), TEST_LARGE(test_every_length), TEST_LARGE(test_every_swap),
+		TEST(test_database), TEST(test_database_anywhere), TEST(test_journal), TEST(test_journal_torn), TEST(test_files_gone), TEST(test_withheld), TEST(test_swapped),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
