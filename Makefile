@@ -29,6 +29,7 @@ PACKAGES_CHECK := $(PACKAGES_DEMO) g++ python3-optuna git perl strace reprozip m
 PACKAGES_CHECK += python3-torch python3-joblib python3-xgboost python3-h5py python3-pil python3-onnx python3-snappy python3-zstandard # real writers of the formats of outputs
 PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost cde proot reprounzip
 PACKAGES_FRESH := mmdebstrap
+PACKAGES_FUZZ := $(PACKAGES_BUILD) clang libclang-rt-14-dev
 
 HDF5_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I hdf5-serial 2>/dev/null))
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Wcast-qual -Wcast-align -Wwrite-strings \
@@ -143,6 +144,13 @@ $B/stubs/libnvidia-ml.so.1: tests/stubs/nvml.c $B/flags
 	$Q$(CC) -std=gnu17 -O1 -w -fPIC -shared -Wl,-soname,libnvidia-ml.so.1 -o $@ $<
 $B/tests/test_recorder_gpu: $B/stubs/libnvidia-ml.so.1
 
+# A reader of ledgers that we did not write the heart of: Go's transparency-log packages.
+$B/peers/tlog: tests/peers/tlog.go
+	$(call say,GO,$<)
+	@mkdir -p $(@D)
+	$QGO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= GOCACHE=$(CURDIR)/$B/peers/cache go build -o $@ $<
+$B/tests/test_ledger_kills: $B/peers/tlog
+
 -include $(wildcard $B/tests/fuzz/*.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:$B/tests/%=$B/tests/unit/%.d)
 
 libs: # what is linked, for tests that link again
@@ -163,6 +171,8 @@ deps-check:
 	$(call install-packages,$(PACKAGES_CHECK))
 deps-bench:
 	$(call install-packages,$(PACKAGES_BENCH))
+deps-fuzz:
+	$(call install-packages,$(PACKAGES_FUZZ))
 deps-fresh:
 	$(call install-packages,$(PACKAGES_FRESH))
 
@@ -178,8 +188,9 @@ check: deps-check ## install what the tests need, build, run every test
 check-run: all $(UNIT_TESTS) $(TRACEES) $(FUZZERS) $B/bench/ledger
 	$Qsh tests/run.sh $B
 
-fuzz: ## build the fuzz targets with clang and libFuzzer into build/fuzz-clang/
+fuzz: deps-fuzz ## build the fuzz targets with clang and libFuzzer into build/fuzz-clang/; FUZZ_TIME=60 [FUZZ_ONLY=ledger] runs them
 	$Q$(MAKE) --no-print-directory B=build/clang CC=clang SAN=address,undefined FUZZ=1 CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzzers && ln -sfn clang/fuzz build/fuzz-clang
+	$(if $(FUZZ_TIME),$Qsh tests/fuzz/run.sh build/clang/fuzz $(FUZZ_TIME) $(FUZZ_ONLY))
 
 fuzzers: $(FUZZERS)
 
@@ -218,5 +229,5 @@ clean: ## remove build/
 	rm -rf build
 
 force:
-.PHONY: all help libs deps deps-demo deps-check deps-bench deps-fresh demo fuzz fuzzers check check-run check-full replay-matrix check-fresh bench install uninstall clean force
+.PHONY: all help libs deps deps-demo deps-check deps-bench deps-fuzz deps-fresh demo fuzz fuzzers check check-run check-full replay-matrix check-fresh bench install uninstall clean force
 .DELETE_ON_ERROR:

@@ -68,6 +68,14 @@ static bool take(int tilesfd, const struct hps_trust *trust, uint64_t size, stru
 	return true;
 }
 
+/* Evidence names one key of the log: what only a former one has signed is not given out any more. */
+static bool by_newest_key(const struct hps_trust *trust, const struct hps_buf *note)
+{
+	_cleanup_buf_ struct hps_buf sig = HPS_BUF_INIT;
+
+	return !hps_note_signature(note->data, note->len, &trust->log, &sig, NULL);
+}
+
 int hps_attested_find(int tilesfd, const struct hps_trust *trust, uint64_t index, struct hps_buf *ret_note, struct hps_buf *ret_timestamp, struct hps_error *err)
 {
 	struct sizes sizes = { NULL, 0 };
@@ -75,7 +83,7 @@ int hps_attested_find(int tilesfd, const struct hps_trust *trust, uint64_t index
 	int r = list_sizes(tilesfd, &sizes, err);
 
 	for (size_t i = 0; !r && !found && i < sizes.n; i++)
-		found = sizes.v[i] > index && take(tilesfd, trust, sizes.v[i], ret_note, ret_timestamp);
+		found = sizes.v[i] > index && take(tilesfd, trust, sizes.v[i], ret_note, ret_timestamp) && by_newest_key(trust, ret_note);
 	free(sizes.v);
 	if (r || found)
 		return r;

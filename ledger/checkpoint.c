@@ -57,7 +57,7 @@ int hps_checkpoint_parse(const char *text, size_t len, struct hps_checkpoint *re
 	return 0;
 }
 
-int hps_checkpoint_open(const char *note, size_t len, const struct hps_vkey *log, struct hps_checkpoint *ret, struct hps_error *err)
+static int open_by(const char *note, size_t len, const struct hps_vkey *log, struct hps_checkpoint *ret, struct hps_error *err)
 {
 	size_t text_len;
 	int r = hps_note_open(note, len, log, 1, &text_len, err);
@@ -71,5 +71,25 @@ int hps_checkpoint_open(const char *note, size_t len, const struct hps_vkey *log
 		return 0;
 	r = hps_error_set(err, HPS_E_SIGNATURE, "reading a checkpoint: it is of the log '%s', not of '%s'", ret->origin, log->name);
 	hps_checkpoint_release(ret);
+	return r;
+}
+
+int hps_checkpoint_open(const char *note, size_t len, const struct hps_vkey *log, struct hps_checkpoint *ret, struct hps_error *err)
+{
+	int r = open_by(note, len, log, ret, err);
+
+	for (; r == HPS_E_SIGNATURE && log->former; log = log->former) {
+		struct hps_checkpoint c = { NULL, 0, { { 0 } } };
+
+		if (open_by(note, len, log->former, &c, NULL))
+			continue;
+		if (c.size <= log->former_until) {
+			if (err)
+				hps_error_release(err);
+			*ret = c;
+			return 0;
+		}
+		hps_checkpoint_release(&c);
+	}
 	return r;
 }

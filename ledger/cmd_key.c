@@ -267,6 +267,53 @@ static int finish_rotation(struct work *w, struct hps_error *err)
 	return r;
 }
 
+/* The next log key is announced by an entry that the former signs, then takes over. */
+static int rotate_log(struct work *w, struct hps_error *err)
+{
+	_cleanup_key_ struct hps_key *next = NULL;
+	_cleanup_json_ json_t *draft = NULL;
+	_cleanup_free_ char *vkey = NULL;
+	struct hps_key_change change;
+	struct hps_keyring ring;
+	int r = open_ledger(w, HPS_LEDGER_READ, err);
+
+	if (!r && !faccessat(w->l->dirfd, "keys/log.json", F_OK, 0))
+		r = hps_error_set(err, HPS_E_USAGE, "the log key of '%s' is held by an agent or a token; only one in keys/log.pem can be replaced", w->dir);
+	if (!r)
+		r = hps_handover_finish(w->l, w->passphrase, err);
+	if (r == 1)
+		hps_print_line("the rotation that was cut off is finished");
+	hps_ledger_close(hps_take(w->l));
+	if (r)
+		return r < 0 ? r : 0;
+	r = open_ledger(w, HPS_LEDGER_APPEND, err);
+	if (!r)
+		r = hps_key_generate(HPS_KEY_ED25519, &next, err);
+	if (!r)
+		r = hps_key_save(next, w->l->dirfd, HPS_NEXT_LOG_KEY, w->passphrase, err);
+	if (!r)
+		r = hps_keyring_load(&ring, w->l, err);
+	if (r)
+		return r;
+	change = change_of(w, &ring);
+	r = hps_key_change_log(&change, next, &draft, err);
+	if (!r)
+		r = append_drafts(w, &ring, &draft, 1, err);
+	hps_keyring_release(&ring);
+	if (r) {
+		unlinkat(w->l->dirfd, HPS_NEXT_LOG_KEY, 0);
+		return r;
+	}
+	r = hps_handover(w->l, next, err);
+	if (r)
+		return r;
+	vkey = hps_vkey_format(hps_ledger_origin(w->l), next);
+	hps_print_line("the log's key is now %s", vkey);
+	hps_note("give '%s/trust.json' out again, and '%s/tiles/" HPS_HANDOVER_DIR "/%llu' to witnesses ('hps-ledger witness --handover')", w->dir, w->dir,
+		 (unsigned long long)w->l->n_handovers);
+	return 0;
+}
+
 /* Old and new key change places in one batch: there is no moment with none, or two. The new one may sign what the old one might. */
 static int rotate(struct work *w, struct hps_error *err)
 {
@@ -274,8 +321,11 @@ static int rotate(struct work *w, struct hps_error *err)
 	json_t *drafts[2] = { NULL, NULL };
 	struct hps_key_change change;
 	struct hps_keyring ring;
-	int r = finish_rotation(w, NULL);
+	int r;
 
+	if (w->o->role && !strcmp(w->o->role, "log"))
+		return rotate_log(w, err);
+	r = finish_rotation(w, NULL);
 	hps_ledger_close(hps_take(w->l));
 	if (r == 1) {
 		hps_print_line("the rotation that was cut off is finished");
@@ -362,7 +412,7 @@ static const struct hps_option options[] = {
 	{ "kind", 'k', HPS_OPT_STRINGS, offsetof(struct options, kinds), "KIND", "what a new key may sign (repeatable; default: everything)", 0 },
 	{ "reason", 0, HPS_OPT_STRING, offsetof(struct options, reason), "TEXT", "why; it is signed and stays in the ledger", 0 },
 	{ "root-key", 0, HPS_OPT_STRING, offsetof(struct options, root_key), "FILE", "the root key that approves (PEM)", 0 },
-	{ "role", 0, HPS_OPT_STRING, offsetof(struct options, role), "ROLE", "with 'use': statement (default) or log", 0 },
+	{ "role", 0, HPS_OPT_STRING, offsetof(struct options, role), "ROLE", "with 'use' and 'rotate': statement (default) or log", 0 },
 	PASSPHRASE,
 };
 

@@ -75,7 +75,8 @@ static int look(const char *dir, struct hps_verifier *v, struct signed_head *s, 
 
 	if (!r)
 		r = hps_ledger_check_owner(v->dirfd, dir, err);
-	if (!r && !hps_trust_read(v->dirfd, HPS_TRUST_FILE, &trust, NULL))
+	if (!r && !hps_dir_open(v->dirfd, "tiles", &v->tilesfd, NULL) && !hps_trust_read(v->dirfd, HPS_TRUST_FILE, &trust, NULL) &&
+	    !hps_trust_follow(&trust, &(const struct hps_tiles){ .tilesfd = v->tilesfd }, NULL, NULL))
 		s->known = hps_memory_recall(trust.log.key, &s->size, &s->root);
 	return r;
 }
@@ -95,7 +96,7 @@ int hps_ledger_fsck(const char *dir, const struct hps_verify_options *options, s
 		o.skip_bodies = false;
 		r = hps_ledger_verify(dir, &o, ret, err);
 	}
-	if (!r && !hps_dir_open(v.dirfd, "tiles", &v.tilesfd, NULL))
+	if (!r && v.tilesfd >= 0)
 		check_signed(&v, &s);
 	if (!r)
 		check_modes(&v);

@@ -44,7 +44,7 @@ static json_t *draft_of(json_t *change)
 	return draft;
 }
 
-int hps_key_change_add(const struct hps_key_change *c, const struct hps_key *key, const struct hps_strv *kinds, json_t **ret_draft, struct hps_error *err)
+static int introduce(const struct hps_key_change *c, const char *action, const struct hps_key *key, const struct hps_strv *kinds, json_t **ret_draft, struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf spki = HPS_BUF_INIT, encoded = HPS_BUF_INIT, possession = HPS_BUF_INIT;
 	_cleanup_json_ json_t *draft = NULL;
@@ -55,7 +55,7 @@ int hps_key_change_add(const struct hps_key_change *c, const struct hps_key *key
 	hps_key_id(key, keyid);
 	hps_key_spki(key, &spki);
 	hps_base64(&encoded, spki.data, spki.len);
-	draft = draft_of(change = begin(c, "add", keyid));
+	draft = draft_of(change = begin(c, action, keyid));
 	hps_json_set_text(change, "publicKey", encoded.data);
 	if (kinds->n)
 		hps_json_set(change, "kinds", json_array());
@@ -67,6 +67,18 @@ int hps_key_change_add(const struct hps_key_change *c, const struct hps_key *key
 	hps_json_set_text(draft, "possession", possession.data);
 	*ret_draft = hps_take(draft);
 	return 0;
+}
+
+int hps_key_change_add(const struct hps_key_change *c, const struct hps_key *key, const struct hps_strv *kinds, json_t **ret_draft, struct hps_error *err)
+{
+	return introduce(c, "add", key, kinds, ret_draft, err);
+}
+
+int hps_key_change_log(const struct hps_key_change *c, const struct hps_key *key, json_t **ret_draft, struct hps_error *err)
+{
+	static const struct hps_strv none = HPS_STRV_INIT;
+
+	return introduce(c, "log", key, &none, ret_draft, err);
 }
 
 json_t *hps_key_change_revoke(const struct hps_key_change *c, const char *keyid)

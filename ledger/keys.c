@@ -176,8 +176,10 @@ int hps_keyring_apply(struct hps_keyring *r, uint64_t index, const json_t *state
 		e = apply_add(r, index, predicate, change, keyid, &pae, err);
 	else if (!strcmp(action, "revoke"))
 		e = apply_revoke(r, index, keyid, err);
+	else if (!strcmp(action, "log")) /* announces the log's next key; what makes it that is the handover that both keys sign */
+		e = read_added(change, keyid, predicate, &pae, err);
 	else
-		e = wrong(err, "its action is neither add nor revoke");
+		e = wrong(err, "its action is neither add, revoke nor log");
 	r->changes += !e;
 	return e;
 }

@@ -66,6 +66,7 @@ struct hps_vkey {
 	uint8_t algorithm;
 	struct hps_key *key;
 	/* Of a log whose key was replaced: the one before, up to and including the tree of so many entries (handover.c). Or NULL. */
+#define HPS_HANDOVERS_MAX 100
 	struct hps_vkey *former;
 	uint64_t former_until;
 	struct hps_digest former_root;

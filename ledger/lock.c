@@ -52,10 +52,20 @@ static int check_database(struct hps_ledger *l, struct hps_error *err)
 	return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s': ledger.db was replaced meanwhile; open the ledger again", l->dir);
 }
 
+/* What the former key would sign now nobody takes. */
+static int check_log_key(struct hps_ledger *l, struct hps_error *err)
+{
+	if (!l->log_key || !hps_handover_exists(l->tilesfd, l->n_handovers))
+		return 0;
+	return hps_error_set(err, HPS_E_DENIED, "the ledger '%s': its log key was replaced meanwhile; open the ledger again", l->dir);
+}
+
 int hps_ledger_lock_load(struct hps_ledger *l, struct hps_error *err)
 {
 	int r = check_database(l, err);
 
+	if (!r)
+		r = check_log_key(l, err);
 	if (!r)
 		r = hps_journal_load(l, err);
 	if (!r)

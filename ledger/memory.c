@@ -129,15 +129,26 @@ int hps_memory_check(struct hps_ledger *l, struct hps_error *err)
 	return r;
 }
 
-void hps_memory_note(struct hps_ledger *l)
+static void write_memory(struct hps_ledger *l, uint64_t size, const struct hps_digest *root)
 {
 	char line[LINE_LEN + 1], hex[HPS_DIGEST_HEX];
-	struct hps_digest root;
 
 	if (l->memoryfd < 0)
 		return;
-	hps_merkle_root(&l->journal.tree, &root);
-	hps_digest_hex(&root, hex);
-	snprintf(line, sizeof line, "%020llu %s\n", (unsigned long long)l->journal.tree.size, hex);
+	hps_digest_hex(root, hex);
+	snprintf(line, sizeof line, "%020llu %s\n", (unsigned long long)size, hex);
 	(void)!pwrite(l->memoryfd, line, LINE_LEN, 0);
+}
+
+void hps_memory_note(struct hps_ledger *l)
+{
+	struct hps_digest root;
+
+	hps_merkle_root(&l->journal.tree, &root);
+	write_memory(l, l->journal.tree.size, &root);
+}
+
+void hps_memory_close(struct hps_ledger *l)
+{
+	write_memory(l, l->journal.tree.size + 1, &l->root); /* more than any such copy has */
 }

@@ -129,7 +129,7 @@ static bool is_url(const char *source)
 	return !strncmp(source, "http://", 7) || !strncmp(source, "https://", 8) || !strncmp(source, "unix:", 5);
 }
 
-int hps_monitor(const struct hps_monitor *m, const struct hps_trust *trust, struct hps_checkpoint *ret, struct hps_error *err)
+int hps_monitor(const struct hps_monitor *m, struct hps_trust *trust, struct hps_checkpoint *ret, struct hps_error *err)
 {
 	struct looking k = { .m = m, .trust = trust, .tiles = { .tilesfd = -1, .ca_file = m->ca_file } };
 	_cleanup_free_ char *tiles = hps_format("%s/tiles", m->source);
@@ -141,6 +141,8 @@ int hps_monitor(const struct hps_monitor *m, const struct hps_trust *trust, stru
 		k.tiles.url = tiles;
 	else
 		r = hps_dir_open(AT_FDCWD, tiles, &k.tiles.tilesfd, err);
+	if (!r)
+		r = hps_trust_follow(trust, &k.tiles, NULL, err);
 	if (!r)
 		r = look(&k, err);
 	if (!r) {

@@ -12,6 +12,9 @@
 
 void hps_vkey_release(struct hps_vkey *v)
 {
+	if (v->former)
+		hps_vkey_release(v->former);
+	free(v->former);
 	free(v->name);
 	hps_key_free(v->key);
 	memset(v, 0, sizeof *v);

@@ -58,6 +58,25 @@ int hps_ledger_open_dir(const char *dir, int *ret_fd, struct hps_error *err)
 	return 0;
 }
 
+static int follow(struct hps_ledger *l, struct hps_error *err)
+{
+	const struct hps_tiles tiles = { .tilesfd = l->tilesfd };
+
+	return hps_trust_follow(&l->trust, &tiles, &l->n_handovers, err);
+}
+
+/* The log's key may have been replaced since the ledger was opened. */
+static int open_checkpoint(struct hps_ledger *l, const struct hps_buf *note, struct hps_checkpoint *ret, struct hps_error *err)
+{
+	int r = hps_checkpoint_open(note->data, note->len, &l->trust.log, ret, err);
+
+	if (r != HPS_E_SIGNATURE || !hps_handover_exists(l->tilesfd, l->n_handovers) || follow(l, NULL))
+		return r;
+	if (err)
+		hps_error_release(err);
+	return hps_checkpoint_open(note->data, note->len, &l->trust.log, ret, err);
+}
+
 int hps_ledger_read_checkpoint(struct hps_ledger *l, struct hps_error *err)
 {
 	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
@@ -67,7 +86,7 @@ int hps_ledger_read_checkpoint(struct hps_ledger *l, struct hps_error *err)
 	if (r == -ENOENT)
 		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' is damaged: its checkpoint 'tiles/checkpoint' is missing; restore it from a copy", l->dir);
 	if (!r)
-		r = hps_checkpoint_open(note.data, note.len, &l->trust.log, &c, err);
+		r = open_checkpoint(l, &note, &c, err);
 	if (r) {
 		hps_error_prefix(err, "the ledger '%s' is damaged: tiles/checkpoint", l->dir);
 		return r;
@@ -198,7 +217,8 @@ static int load_keys(struct hps_ledger *l, const char *passphrase, struct hps_er
 	trusted = hps_vkey_format(l->trust.origin, l->trust.log.key);
 	hps_key_id(l->statement_key, l->keyid);
 	if (strcmp(vkey, trusted) != 0)
-		return hps_error_set(err, HPS_E_DENIED, "keys/log.pem: it is not the log key that " HPS_TRUST_FILE " names");
+		return hps_error_set(err, HPS_E_DENIED, "keys/log.pem: it is not the log key that " HPS_TRUST_FILE " names%s",
+				     faccessat(l->dirfd, HPS_NEXT_LOG_KEY, F_OK, 0) ? "" : "; its replacement was cut off: 'hps-ledger key --role log rotate' ends it");
 	return 0;
 }
 
@@ -246,6 +266,11 @@ static int open_parts(struct hps_ledger *l, const char *passphrase, struct hps_e
 	if (r == -ENOENT)
 		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' is damaged: '%s' is missing; restore it from a copy", l->dir,
 				     l->trust.origin ? "tiles" : HPS_TRUST_FILE);
+	if (r) {
+		hps_error_prefix(err, "the ledger '%s'", l->dir);
+		return r;
+	}
+	r = follow(l, err);
 	if (r) {
 		hps_error_prefix(err, "the ledger '%s'", l->dir);
 		return r;

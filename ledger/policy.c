@@ -265,20 +265,38 @@ static int check_witnesses(const struct hps_policy *p, const uint64_t *times, ui
 	return 0;
 }
 
+/* The keys of the policy, and behind them those that its logs had before. */
+static size_t all_keys(const struct hps_policy *p, struct hps_vkey ret[HPS_POLICY_KEYS_MAX + HPS_HANDOVERS_MAX])
+{
+	size_t n = p->n_keys;
+
+	if (n)
+		memcpy(ret, p->keys, n * sizeof *ret);
+	for (size_t i = 0; i < p->n_keys; i++)
+		for (const struct hps_vkey *v = p->keys[i].former; v && n < HPS_POLICY_KEYS_MAX + HPS_HANDOVERS_MAX; v = v->former)
+			ret[n++] = *v;
+	return n;
+}
+
 int hps_policy_check(const struct hps_policy *p, const char *note, size_t len, uint64_t now, uint64_t max_age, struct hps_checkpoint *ret, struct hps_error *err)
 {
-	uint64_t times[HPS_POLICY_KEYS_MAX];
+	struct hps_vkey known[HPS_POLICY_KEYS_MAX + HPS_HANDOVERS_MAX];
+	uint64_t times[HPS_POLICY_KEYS_MAX + HPS_HANDOVERS_MAX];
 	struct hps_checkpoint c = { NULL, 0, { { 0 } } };
 	bool signed_by_log = false;
 	size_t text_len;
-	int r = hps_note_signers(note, len, p->keys, p->n_keys, times, &text_len, err);
+	int r = hps_note_signers(note, len, known, all_keys(p, known), times, &text_len, err);
 
 	if (!r)
 		r = hps_checkpoint_parse(note, text_len, &c, err);
 	if (r)
 		return r;
-	for (size_t i = 0; i < p->n_keys; i++)
-		signed_by_log |= p->is_log[i] && times[i] && !strcmp(p->keys[i].name, c.origin);
+	for (size_t i = 0; !signed_by_log && i < p->n_keys; i++) { /* by its key, or by a former one where that counts */
+		struct hps_checkpoint again = { NULL, 0, { { 0 } } };
+
+		signed_by_log = p->is_log[i] && !hps_checkpoint_open(note, len, &p->keys[i], &again, NULL);
+		hps_checkpoint_release(&again);
+	}
 	if (!signed_by_log)
 		r = hps_error_set(err, HPS_E_SIGNATURE, "checking a checkpoint: no log of the policy has signed it as '%s'", c.origin);
 	else

@@ -55,6 +55,8 @@ static int open_parts(struct rebuild *b, struct hps_error *err)
 	if (!r)
 		r = hps_dir_open(b->dirfd, "tiles", &b->tiles.tilesfd, err);
 	if (!r)
+		r = hps_trust_follow(&b->trust, &b->tiles, NULL, err);
+	if (!r)
 		r = hps_file_read(b->tiles.tilesfd, "checkpoint", HPS_NOTE_MAX, &b->note, err);
 	if (!r)
 		r = hps_checkpoint_open(b->note.data, b->note.len, &b->trust.log, &c, err);

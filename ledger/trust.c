@@ -199,6 +199,28 @@ int hps_trust_read(int dirfd, const char *path, struct hps_trust *ret, struct hp
 	return r;
 }
 
+int hps_trust_replace(int dirfd, const char *old, const char *new, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT, out = HPS_BUF_INIT;
+	_cleanup_json_ json_t *j = NULL;
+	const char *policy;
+	int r = hps_file_read(dirfd, HPS_TRUST_FILE, TRUST_MAX, &text, err);
+
+	if (!r)
+		r = hps_json_parse(text.data, text.len, &j, err);
+	if (r)
+		return r;
+	policy = hps_json_text(j, "policy");
+	if (policy) {
+		_cleanup_free_ char *changed = hps_text_replace(policy, old, new);
+
+		hps_json_set_text(j, "policy", changed);
+	}
+	hps_json_set_text(j, "log", new);
+	r = hps_json_canonical(j, &out, err);
+	return r ? r : hps_file_write(dirfd, HPS_TRUST_FILE, 0644, out.data, out.len, err);
+}
+
 int hps_trust_write(int dirfd, const char *origin, const struct hps_key *log, const struct hps_key *statement, struct hps_error *err)
 {
 	_cleanup_json_ json_t *j = json_object();

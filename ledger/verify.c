@@ -131,6 +131,7 @@ static void verify_all(struct hps_verifier *v)
 	hps_verify_leaves(v);
 	if (v->n == v->found->size) {
 		hps_verify_tiles(v);
+		hps_verify_handovers(v);
 		hps_verify_attested(v);
 	}
 	if (v->own.store)
@@ -193,6 +194,8 @@ static int open_trust(struct hps_verifier *v, bool *ret_usable, struct hps_error
 		return hps_error_set(err, r, "%s", e.message);
 	if (r)
 		hps_problem_add(v, -1, NULL, HPS_TRUST_FILE, "%s", e.message);
+	if (!r && hps_trust_follow(&v->trust, &(const struct hps_tiles){ .tilesfd = v->tilesfd }, NULL, &e))
+		hps_problem_add(v, -1, NULL, "tiles/" HPS_HANDOVER_DIR, "%s", e.message);
 	return 0;
 }
 

@@ -23,7 +23,7 @@ struct hps_witness {
 
 /* ---- its directory ---- */
 
-int hps_witness_create(const char *dir, const char *name, struct hps_error *err)
+int hps_witness_create(const char *dir, const char *name, const char *passphrase, struct hps_error *err)
 {
 	_cleanup_key_ struct hps_key *key = NULL;
 	_cleanup_fd_ int fd = -1;
@@ -42,7 +42,7 @@ int hps_witness_create(const char *dir, const char *name, struct hps_error *err)
 	if (!r)
 		r = hps_key_generate(HPS_KEY_ED25519, &key, err);
 	if (!r)
-		r = hps_key_save(key, fd, "witness.pem", NULL, err);
+		r = hps_key_save(key, fd, "witness.pem", passphrase, err);
 	if (!r)
 		r = hps_file_write(fd, "logs.tlog", 0600, "quorum none\n", 12, err);
 	return r ? r : hps_file_write(fd, "name", 0600, name, strlen(name), err); /* last: it is what makes it a witness */
@@ -70,6 +70,31 @@ int hps_witness_add_log(const char *dir, const char *vkey, struct hps_error *err
 	return r ? r : hps_file_write(fd, "logs.tlog", 0600, longer.data, longer.len, err);
 }
 
+int hps_witness_follow(const char *dir, const char *note, size_t len, struct hps_error *err)
+{
+	_cleanup_free_ char *former = NULL, *next = NULL, *old = NULL, *new = NULL, *longer = NULL;
+	_cleanup_(hps_policy_release) struct hps_policy policy = { 0 };
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_fd_ int fd = -1;
+	int r = hps_handover_read(note, len, &former, &next, err);
+
+	if (!r)
+		r = hps_dir_open(AT_FDCWD, dir, &fd, err);
+	if (!r)
+		r = hps_file_read(fd, "logs.tlog", HPS_POLICY_MAX, &text, err);
+	if (r)
+		return r;
+	old = hps_format("log %s\n", former);
+	new = hps_format("log %s\n", next);
+	if (strstr(text.data, new))
+		return 0;
+	if (!strstr(text.data, old))
+		return hps_error_set(err, HPS_E_SIGNATURE, "following a log to its new key: the witness does not know it by the key '%s'", former);
+	longer = hps_text_replace(text.data, old, new);
+	r = hps_policy_read(longer, strlen(longer), &policy, err);
+	return r ? r : hps_file_write(fd, "logs.tlog", 0600, longer, strlen(longer), err);
+}
+
 static int lock(struct hps_witness *w, const char *dir, struct hps_error *err)
 {
 	w->lockfd = openat(w->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -94,7 +119,7 @@ static int read_name(struct hps_witness *w, const char *dir, struct hps_error *e
 	return r;
 }
 
-int hps_witness_open(const char *dir, struct hps_witness **ret, struct hps_error *err)
+int hps_witness_open(const char *dir, const char *passphrase, struct hps_witness **ret, struct hps_error *err)
 {
 	struct hps_witness *w = hps_alloc(sizeof *w);
 	_cleanup_buf_ struct hps_buf logs = HPS_BUF_INIT;
@@ -108,7 +133,7 @@ int hps_witness_open(const char *dir, struct hps_witness **ret, struct hps_error
 	if (!r)
 		r = lock(w, dir, err);
 	if (!r)
-		r = hps_key_load(w->dirfd, "witness.pem", NULL, &w->key, err);
+		r = hps_key_load(w->dirfd, "witness.pem", passphrase, &w->key, err);
 	if (!r)
 		r = hps_file_read(w->dirfd, "logs.tlog", HPS_POLICY_MAX, &logs, err);
 	if (!r)
@@ -152,10 +177,12 @@ static char *memory_of(const char *origin)
 	return hps_format("logs/%s", hex);
 }
 
-/* Nothing cosigned yet: size 0. */
+/* Nothing cosigned yet: size 0. What this witness has cosigned it knows by its own signature: the log may have another key by now. */
 static int recall(struct hps_witness *w, const struct hps_vkey *log, struct hps_checkpoint *ret, struct hps_buf *ret_note, struct hps_error *err)
 {
-	_cleanup_free_ char *path = memory_of(log->name);
+	_cleanup_free_ char *path = memory_of(log->name), *own = hps_witness_vkey(w);
+	_cleanup_(hps_vkey_release) struct hps_vkey me = { 0 };
+	size_t text_len;
 	int r = hps_file_read(w->dirfd, path, HPS_NOTE_MAX, ret_note, err);
 
 	if (r == -ENOENT) {
@@ -164,7 +191,13 @@ static int recall(struct hps_witness *w, const struct hps_vkey *log, struct hps_
 		hps_digest_of("", 0, &ret->root);
 		return 0;
 	}
-	return r ? r : hps_checkpoint_open(ret_note->data, ret_note->len, log, ret, err);
+	if (!r)
+		r = hps_vkey_parse(own, &me, err);
+	if (!r)
+		r = hps_note_open(ret_note->data, ret_note->len, &me, 1, &text_len, err);
+	if (!r)
+		r = hps_checkpoint_parse(ret_note->data, text_len, ret, err);
+	return r || !strcmp(ret->origin, log->name) ? r : hps_error_set(err, HPS_E_DAMAGED, "'%s' is of another log", path);
 }
 
 /* ---- add-checkpoint ---- */

@@ -1,4 +1,4 @@
-/* Signed notes, verifier keys and checkpoints. Bytes that are taken as a checkpoint's text are the only bytes for what they say. */
+/* Signed notes, verifier keys, checkpoints and handovers of a log's key. Bytes that are taken as a checkpoint's text are the only bytes for what they say. */
 #include "ledger/ledger.h"
 
 #include <stdlib.h>
@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const keys[] = { "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
 					    "witness.example.org+b8a2cf20+BFLN3yikSfFkVAJtrnh/CiY3Zozkoy7clp+P7XB28qUN" };
-	_cleanup_free_ char *text = hps_strndup((const char *)data, size);
+	_cleanup_free_ char *text = hps_strndup((const char *)data, size), *former = NULL, *next = NULL;
 	struct hps_vkey known[3] = { { 0 } };
 	uint64_t times[3];
 	size_t text_len, n = 0;
@@ -44,6 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!hps_note_signers((const char *)data, size, known, n, times, &text_len, NULL) && (text_len >= size || data[text_len - 1] != '\n'))
 		abort();
 	checkpoint((const char *)data, size);
+	if (!hps_handover_read((const char *)data, size, &former, &next, NULL) && (!*former || !*next))
+		abort();
 	for (size_t i = 0; i < n; i++)
 		hps_vkey_release(&known[i]);
 	return 0;

@@ -45,11 +45,11 @@ static void test_transcript(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	assert_ok(hps_witness_create(dir, hps_json_text(j, "witness_name"), err));
-	assert_fails(-17, hps_witness_create(dir, "again", err));
+	assert_ok(hps_witness_create(dir, hps_json_text(j, "witness_name"), NULL, err));
+	assert_fails(-17, hps_witness_create(dir, "again", NULL, err));
 	assert_ok(hps_witness_add_log(dir, hps_json_text(j, "log_vkey"), err));
-	assert_ok(hps_witness_open(dir, &w, err));
-	assert_fails(HPS_E_DENIED, hps_witness_open(dir, &other, err));
+	assert_ok(hps_witness_open(dir, NULL, &w, err));
+	assert_fails(HPS_E_DENIED, hps_witness_open(dir, NULL, &other, err));
 	assert_int_equal(json_array_size(requests), 9);
 	json_array_foreach(requests, i, one) {
 		const char *expected = hps_json_text(one, "assert_body"), *op = hps_json_text(one, "assert_op");
@@ -64,7 +64,7 @@ static void test_transcript(void **state)
 			assert_string_equal(answer.data, expected);
 		/* Killed and started again: the memory is the same. */
 		hps_witness_free(w);
-		assert_ok(hps_witness_open(dir, &w, err));
+		assert_ok(hps_witness_open(dir, NULL, &w, err));
 	}
 	hps_witness_free(w);
 	assert_ok(hps_dir_remove(AT_FDCWD, dir, err));
@@ -106,10 +106,10 @@ static void test_two_roots_for_one_size(void **state)
 	assert_ok(hps_key_generate(HPS_KEY_ED25519, &other, err));
 	vkey = hps_vkey_format("log.example", key);
 	assert_ok(hps_vkey_parse(vkey, &log, err));
-	assert_ok(hps_witness_create(dir, "w.example", err));
+	assert_ok(hps_witness_create(dir, "w.example", NULL, err));
 	assert_ok(hps_witness_add_log(dir, vkey, err));
 	assert_ok(hps_witness_add_log(dir, vkey, err));
-	assert_ok(hps_witness_open(dir, &w, err));
+	assert_ok(hps_witness_open(dir, NULL, &w, err));
 	expect(w, 403, request_of(0, 5, 1, "log.example", other));
 	expect(w, 404, request_of(0, 5, 1, "other.example", key));
 	expect(w, 200, request_of(0, 5, 1, "log.example", key));
