@@ -150,29 +150,37 @@ static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq
 
 void hps_base64(struct hps_buf *out, const void *data, size_t len)
 {
+	char *to = hps_buf_reserve(out, (len + 2) / 3 * 4);
 	const uint8_t *s = data;
 
-	for (size_t i = 0; i < len; i += 3) {
+	for (size_t i = 0; to && i < len; i += 3) {
 		size_t n = len - i < 3 ? len - i : 3;
 		uint32_t x = (uint32_t)s[i] << 16 | (n > 1 ? (uint32_t)s[i + 1] << 8 : 0) | (n > 2 ? s[i + 2] : 0);
 
 		for (size_t k = 0; k < 4; k++)
-			hps_buf_addc(out, k <= n ? base64_digits[x >> (18 - 6 * k) & 63] : '=');
+			out->data[out->len++] = k <= n ? base64_digits[x >> (18 - 6 * k) & 63] : '=';
 	}
+	if (to)
+		out->data[out->len] = '\0';
 }
 
 static int base64_value(char c, bool url)
 {
-	const char *p;
-
-	if (url && (c == '-' || c == '_'))
-		return c == '-' ? 62 : 63;
-	p = c ? strchr(base64_digits, c) : NULL;
-	return p ? (int)(p - base64_digits) : -1;
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' || (url && c == '-') ? 62 : c == '/' || (url && c == '_') ? 63 : -1;
 }
 
+/* What is not base64 leaves `out` as it was. */
 int hps_unbase64(struct hps_buf *out, const char *text, size_t len, bool url)
 {
+	char *to = hps_buf_reserve(out, len / 4 * 3);
+	size_t n = 0;
+
 	if (len % 4)
 		return -EINVAL;
 	for (size_t i = 0; i < len; i += 4) {
@@ -188,8 +196,12 @@ int hps_unbase64(struct hps_buf *out, const char *text, size_t len, bool url)
 		}
 		if ((pad == 1 && x & 0xff) || (pad == 2 && x & 0xffff))
 			return -EINVAL;
-		for (size_t k = 0; k < 3 - pad; k++)
-			hps_buf_addc(out, (char)(x >> (16 - 8 * k)));
+		for (size_t k = 0; to && k < 3 - pad; k++)
+			to[n++] = (char)(x >> (16 - 8 * k));
+	}
+	if (to) {
+		out->len += n;
+		out->data[out->len] = '\0';
 	}
 	return 0;
 }

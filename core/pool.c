@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define THREADS_MAX 16
-#define AHEAD 4 /* jobs for each thread that wait, are under way, or are done and not finished */
+#define AHEAD 3 /* jobs for each thread that wait, are under way, or are done and not finished */
 
 struct worker {
 	struct hps_pool *pool;

@@ -724,7 +724,7 @@ void hps_envelope_path(const struct hps_digest *id, char out[HPS_TILE_PATH]); /*
 /* ---- verify.c, verify_*.c: what holds and what does not ---------------------------------------------------------------------------------- */
 
 /* Entries are read by several threads, a tile each, and taken in the order of the log: a report does not depend on how many there are.
- * Of an entry about 60 bytes stay in memory: its leaf's hash, the beginning of its id, and which key has signed what kind. */
+ * Of an entry some 50 bytes stay in memory: its leaf's hash, the beginning of its id, and which key has signed what kind. */
 
 struct hps_problems {
 	struct hps_problem *items;
@@ -756,13 +756,14 @@ struct hps_reading {
 };
 void hps_reading_release(struct hps_reading *r);
 
-/* ids of entries: which are there, and that each is there once (verify_ids.c). */
+/* ids of entries, for when they are looked up: the first eight bytes of each, by index. Those in the journal are kept whole, too. */
 struct hps_ids {
-	uint64_t *heads; /* by index: the first eight bytes */
+	uint64_t *heads; /* 0: not known */
 	uint64_t n;
-	uint32_t *slots; /* index + 1, by the head */
-	size_t n_slots, used;
-	struct hps_map pending; /* of the journal: id to index + 1 */
+	struct hps_digest *pending; /* from index first_pending on */
+	uint64_t first_pending, n_pending;
+	uint32_t *slots; /* index + 1, by the head; made at the first look-up */
+	size_t n_slots;
 };
 
 /* Who has signed which entry, judged at the end (verify_authority.c). */
@@ -840,9 +841,9 @@ void hps_verify_missing(struct hps_verifier *v);
 /* The leaf that belongs to the envelope file of that id, without trusting either; false: no such file, or not an envelope. */
 bool hps_verify_derive(struct hps_verifier *v, const char *id, struct hps_buf *ret_leaf);
 
-/* Notes the id of an entry; false when it was there, in *ret_index then. Also for entries that are only in the journal. */
-bool hps_ids_claim(struct hps_verifier *v, uint64_t index, const struct hps_digest *id, uint64_t *ret_index);
-bool hps_ids_known(struct hps_verifier *v, const struct hps_digest *id);
+void hps_ids_note(struct hps_verifier *v, uint64_t index, const struct hps_digest *id);
+bool hps_ids_known(struct hps_verifier *v, const struct hps_digest *id); /* of the published entries, when all have been noted */
+void hps_ids_check(struct hps_verifier *v); /* at the end: no statement is there twice */
 void hps_ids_release(struct hps_ids *ids);
 
 /* `counted`: the entry is in found->n_checked. */

@@ -140,6 +140,8 @@ static void verify_all(struct hps_verifier *v)
 		hps_verify_journal(v);
 		hps_verify_witnessed(v);
 	}
+	free(hps_take(v->hash)); /* what follows is a matter of ids and keys */
+	hps_ids_check(v);
 	hps_verify_missing(v);
 	hps_authority_judge(v); /* when every entry has been read, also what is pending */
 }

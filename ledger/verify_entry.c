@@ -189,17 +189,6 @@ void hps_verify_entry(const struct hps_verifier *v, struct hps_verify_thread *t,
 
 /* ---- taken in the order of the log ---- */
 
-static void claim(struct hps_verifier *v, const struct hps_reading *r)
-{
-	char hex[HPS_DIGEST_HEX];
-	uint64_t other;
-
-	if (hps_ids_claim(v, r->index, &r->id, &other))
-		return;
-	hps_digest_hex(&r->id, hex);
-	hps_problem_add(v, (int64_t)r->index, hex, NULL, "this entry has the same statement as entry %llu", (unsigned long long)other);
-}
-
 /* Whether it was withdrawn is only known at the end. */
 static void note_missing(struct hps_verifier *v, const struct hps_reading *r)
 {
@@ -242,7 +231,7 @@ void hps_verify_take(struct hps_verifier *v, struct hps_reading *r)
 
 	take_problems(v, &r->problems);
 	if (r->has_id)
-		claim(v, r);
+		hps_ids_note(v, r->index, &r->id);
 	if (r->missing)
 		note_missing(v, r);
 	if (r->withdrawn)
