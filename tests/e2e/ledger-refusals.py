@@ -91,7 +91,8 @@ for name, value in [
 
 # ---- policies
 head = "log %s\nwitness A %s\nwitness B %s\n" % (log, w1, w2)
-case("policy: as it is", 0, "verify", "--ledger", "led", "--trust", write("t", dict(trust, policy=head + "group g 1 A B\nquorum g\n")))
+case("policy: with witnesses, but none needed", 0, "verify", "--ledger", "led", "--trust", write("t", dict(trust, policy=head + "group g 1 A B\nquorum none\n")))
+case("policy: a quorum that has not cosigned", 4, "verify", "--ledger", "led", "--trust", write("t", dict(trust, policy=head + "group g 1 A B\nquorum g\n")))
 for name, text in [
     ("no quorum", head), ("two quorums", head + "quorum A\nquorum B\n"), ("a quorum without name", head + "quorum\n"), ("a quorum of two names", head + "quorum A B\n"),
     ("a quorum of nobody", head + "quorum C\n"), ("a quorum before its group", head + "quorum g\ngroup g any A\n"), ("no log", head.split("\n", 1)[1] + "quorum A\n"),
