@@ -12,6 +12,7 @@
 #define BATCH_HEADER HPS_BATCH_HEADER
 #define ENTRY_HEADER (2 * HPS_DIGEST_LEN + 16)
 #define BATCH_MAX ((uint64_t)512 << 20)
+#define AHEAD_MAX ((uint64_t)256 << 10)
 
 static const char journal_magic[16] = "hps.journal/1\n";
 static const char batch_magic[8] = "hpsbatch";
@@ -360,6 +361,20 @@ static int sign(struct hps_ledger *l, const struct hps_merkle *after, const stru
 	return hps_checkpoint_sign(&c, l->log_key, note, err);
 }
 
+/* Zeros for what comes next: a flush of bytes that the file has already need not wait for its length as well. As much as there is before
+ * them, so that a file that is written once stays small; where there is no room it goes without. */
+static void write_ahead(const struct hps_journal *j, uint64_t end)
+{
+	uint64_t ahead = end < AHEAD_MAX ? end : AHEAD_MAX;
+	_cleanup_free_ char *zeros = NULL;
+	struct stat s;
+
+	if (fstat(j->fd, &s) || (uint64_t)s.st_size >= end)
+		return;
+	zeros = hps_alloc(ahead);
+	(void)!write_at(j->fd, zeros, ahead, end, NULL);
+}
+
 static int write_batch(struct hps_ledger *l, struct hps_buf *batch, const struct hps_merkle *before, struct hps_error *err)
 {
 	struct hps_journal *j = &l->journal;
@@ -385,6 +400,7 @@ static int write_batch(struct hps_ledger *l, struct hps_buf *batch, const struct
 	r = write_at(j->fd, b.bytes.data + entries, b.bytes.len - entries, j->end + entries, err);
 	if (r)
 		return r;
+	write_ahead(j, j->end + b.bytes.len);
 	if (fdatasync(j->fd)) {
 		l->poisoned = true;
 		return failed(err, "flushing");

@@ -613,6 +613,7 @@ bool hps_queue_withdraw(struct hps_queue *q);		 /* false: it has been answered m
 int hps_queue_answer_read(struct hps_queue *q, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
 /* For the holder of the lock: the next slot after `after` that waits, or -1. */
 int hps_queue_next(struct hps_queue *q, int after, struct hps_buf *ret_request);
+bool hps_queue_has_waiting(const struct hps_queue *q);
 void hps_queue_answer(struct hps_queue *q, int slot, int code, const char *message, const struct hps_buf *answer);
 void hps_queue_wake(struct hps_queue *q);
 
@@ -682,6 +683,7 @@ int hps_publication_move(struct hps_ledger *l, struct hps_publication *p, struct
  * l->root say which. Both with the lock held. */
 int hps_ledger_recover(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 int hps_ledger_settle(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+int hps_ledger_settle_some(struct hps_ledger *l, struct hps_error *err) HPS_MUST; /* one transaction's worth */
 /* Takes the lock for it when there is anything to settle, and empties the journal. */
 int hps_ledger_settle_all(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 

@@ -186,6 +186,14 @@ int hps_queue_next(struct hps_queue *q, int after, struct hps_buf *ret_request)
 	return -1;
 }
 
+bool hps_queue_has_waiting(const struct hps_queue *q)
+{
+	for (int i = 0; q->slots && i < SLOTS; i++)
+		if (i != q->mine && atomic_load(&q->slots[i].state) == WAITING)
+			return true;
+	return false;
+}
+
 void hps_queue_answer(struct hps_queue *q, int slot, int code, const char *message, const struct hps_buf *answer)
 {
 	_cleanup_fd_ int fd = code ? -1 : open_file(q, slot, ".answer", O_CREAT | O_TRUNC);

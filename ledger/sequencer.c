@@ -12,6 +12,7 @@
 #define SETTLE_ENTRIES 128
 #define SETTLE_BYTES ((uint64_t)1 << 20)
 #define SETTLE_NS 1000000000 /* what was acknowledged longer ago is published at the latest by the next append */
+#define WAITING_TIMES 8 /* so many times as much may be pending while others wait to be served */
 #define JOURNAL_MAX ((uint64_t)64 << 20) /* beyond this nothing is accepted that cannot be moved on */
 #define SPACE_BASE ((uint64_t)256 << 10) /* free bytes on the disk for moving, and for each entry */
 #define SPACE_ENTRY 12288
@@ -287,20 +288,33 @@ static int write_batch(struct serving *s, struct hps_error *err)
 	return r;
 }
 
-/* Full, or published too long ago. What cannot be moved now (a full disk) stays acknowledged where it is. */
+static bool is_due(const struct hps_ledger *l, bool others)
+{
+	const struct hps_journal *j = &l->journal;
+	uint64_t times = others ? WAITING_TIMES : 1;
+
+	return j->tree.size - l->size >= times * SETTLE_ENTRIES || j->end >= times * SETTLE_BYTES || hps_time_monotonic_ns() - j->since_ns >= SETTLE_NS;
+}
+
+/* Full, or published too long ago. While others wait it is put off, and then done bit by bit, so that none waits for more than one
+ * transaction. What cannot be moved now (a full disk) stays acknowledged where it is. */
 static void settle_when_due(struct hps_ledger *l)
 {
 	struct hps_journal *j = &l->journal;
-	int64_t now = hps_time_monotonic_ns();
+	bool others = hps_queue_has_waiting(&l->queue);
 
 	if (!j->loaded)
 		return;
 	if (!j->since_ns)
-		j->since_ns = now;
-	if (j->tree.size - l->size < SETTLE_ENTRIES && j->end < SETTLE_BYTES && now - j->since_ns < SETTLE_NS)
+		j->since_ns = hps_time_monotonic_ns();
+	if (!is_due(l, others))
 		return;
-	(void)!hps_ledger_settle(l, NULL);
-	j->since_ns = 0;
+	if (others)
+		(void)!hps_ledger_settle_some(l, NULL);
+	else
+		(void)!hps_ledger_settle(l, NULL);
+	if (j->tree.size == l->size)
+		j->since_ns = 0;
 }
 
 /* What is acknowledged must also be movable: its bytes lie in ledger.db, in an envelope and (leaves) in a bundle then. */

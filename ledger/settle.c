@@ -187,21 +187,34 @@ static int settle_some(struct settling *s, uint64_t *at, struct hps_error *err)
 	return 0;
 }
 
-int hps_ledger_settle(struct hps_ledger *l, struct hps_error *err)
+static int settle(struct hps_ledger *l, bool all, struct hps_error *err)
 {
 	struct hps_merkle_source source = { hps_store_node, l->store };
 	struct settling s = { .l = l, .note = HPS_BUF_INIT };
 	uint64_t at = HPS_JOURNAL_HEADER;
+	bool more = true;
 	int r = hps_ledger_recover(l, err);
 
 	if (!r)
 		r = hps_merkle_load(&source, l->size, &s.tree, err);
-	while (!r && s.tree.size < l->journal.tree.size && at < l->journal.end)
+	while (!r && more && s.tree.size < l->journal.tree.size && at < l->journal.end) {
 		r = settle_some(&s, &at, err);
+		more = all;
+	}
 	hps_buf_release(&s.note);
-	if (!r)
+	if (!r && s.tree.size == l->journal.tree.size)
 		r = hps_journal_restart(l, err);
 	return r ? hps_error_prefix(err, "moving acknowledged entries into the ledger") : 0;
+}
+
+int hps_ledger_settle(struct hps_ledger *l, struct hps_error *err)
+{
+	return settle(l, true, err);
+}
+
+int hps_ledger_settle_some(struct hps_ledger *l, struct hps_error *err)
+{
+	return settle(l, false, err);
 }
 
 /* The journal's bytes, settled ones too, leave the disk: nothing of a statement stays where nobody looks for it. */
