@@ -117,7 +117,7 @@ static const char *digest_of(const json_t *item)
 	return hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
 }
 
-/* A file that the command was given open, a log mostly, is the trial's own. */
+/* A file that the command was given open, a log mostly: what was in it before counts, that only one was given it does not. */
 static bool is_given(const json_t *item)
 {
 	return json_object_get(item, "descriptors") != NULL;
@@ -129,7 +129,7 @@ static void index_items(const json_t *items, struct hps_map *ret)
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)items, i, item)
-		if (path_of(item) && digest_of(item) && !is_given(item) && !hps_map_get(ret, path_of(item)))
+		if (path_of(item) && digest_of(item) && !hps_map_get(ret, path_of(item)))
 			*hps_map_slot(ret, path_of(item)) = (void *)(uintptr_t)item;
 }
 
@@ -191,11 +191,13 @@ static void add_files(struct hps_delta *d, const struct hps_original *a, const s
 	for (size_t i = 0; i < x.n; i++) {
 		const json_t *was = x.items[i].value, *is = hps_map_get(&y, x.items[i].key);
 
+		if (is_given(was) != (is && is_given(is)))
+			continue;
 		if (is ? strcmp(digest_of(was), digest_of(is)) != 0 : may_be_absent(b, was))
 			add_file(d, x.items[i].key, was, is);
 	}
 	for (size_t i = 0; i < y.n; i++)
-		if (!hps_map_get(&x, y.items[i].key) && may_be_absent(a, y.items[i].value))
+		if (!hps_map_get(&x, y.items[i].key) && !is_given(y.items[i].value) && may_be_absent(a, y.items[i].value))
 			add_file(d, y.items[i].key, NULL, y.items[i].value);
 	hps_map_release(&x);
 	hps_map_release(&y);
@@ -332,6 +334,42 @@ void hps_original_move(struct hps_original *o, const char *to)
 	o->cwd = hps_strdup(to);
 }
 
+static const char *given_as(const json_t *materials, int fd)
+{
+	const json_t *item, *number;
+	size_t i, k;
+
+	json_array_foreach((json_t *)(uintptr_t)materials, i, item)
+		json_array_foreach((json_t *)(uintptr_t)json_object_get(item, "descriptors"), k, number)
+			if (json_integer_value(number) == fd && json_is_integer(number))
+				return path_of(item);
+	return NULL;
+}
+
+static void rename_items(json_t *items, const char *from, const char *to)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(items, i, item)
+		if (path_of(item) && !strcmp(path_of(item), from))
+			hps_json_set_text(item, "path", to);
+}
+
+/* One wrote run1.log, the other run2.log. */
+void hps_original_redirect(struct hps_original *o, const struct hps_original *as)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		const char *own = given_as(o->materials, fd), *to = given_as(as->materials, fd);
+		_cleanup_free_ char *from = own && to && strcmp(own, to) != 0 ? hps_strdup(own) : NULL;
+
+		if (!from)
+			continue;
+		rename_items(o->materials, from, to);
+		rename_items(o->products, from, to);
+	}
+}
+
 /* ---- a mixture ---- */
 
 static bool has_path(const struct hps_strv *paths, const char *path)
@@ -372,10 +410,25 @@ static json_t *mix_materials(const struct hps_original *a, const struct hps_orig
 	json_array_foreach(b->materials, i, item) {
 		const char *path = path_of(item);
 
-		if (path && digest_of(item) && !is_given(item) && (from_b(d, chosen, path) || (!hps_map_get(&x, path) && !is_factor(d, path))))
+		if (path && digest_of(item) && (from_b(d, chosen, path) || (!is_given(item) && !hps_map_get(&x, path) && !is_factor(d, path))))
 			hps_json_add(list, json_incref(item));
 	}
 	hps_map_release(&x);
+	return list;
+}
+
+/* They say what was in a file before the trial changed it. */
+static json_t *mix_products(const struct hps_original *a, const struct hps_original *b, const struct hps_delta *d, const bool *chosen)
+{
+	json_t *list = json_array(), *item;
+	size_t i;
+
+	json_array_foreach(a->products, i, item)
+		if (!path_of(item) || !from_b(d, chosen, path_of(item)))
+			hps_json_add(list, json_incref(item));
+	json_array_foreach(b->products, i, item)
+		if (path_of(item) && from_b(d, chosen, path_of(item)))
+			hps_json_add(list, json_incref(item));
 	return list;
 }
 
@@ -429,6 +482,7 @@ void hps_delta_mix(const struct hps_original *a, const struct hps_original *b, c
 	mix_environment(a, d, chosen, &ret->environment);
 	mix_arguments(a, b, d, chosen, &ret->argv);
 	ret->materials = mix_materials(a, b, d, chosen);
+	ret->products = mix_products(a, b, d, chosen);
 	ret->misses = mix_misses(a, ret->materials);
 	if (is_chosen(d, chosen, HPS_FACTOR_UMASK, NULL, 0))
 		ret->umask = b->umask;
@@ -446,6 +500,7 @@ void hps_delta_mix_release(struct hps_original *mixture)
 	hps_strv_release(&mixture->environment);
 	hps_strv_release(&mixture->argv);
 	json_decref(mixture->materials);
+	json_decref(mixture->products);
 	json_decref(mixture->misses);
 }
 

@@ -249,8 +249,10 @@ static int run(void *options, int argc, char **argv, struct hps_error *err)
 	if (!r) {
 		limits.rerun.passphrase = passphrase;
 		limits.progress = &progress;
-		if (argc > 1)
+		if (argc > 1) {
 			hps_original_move(&b, a.cwd);
+			hps_original_redirect(&b, &a);
+		}
 		hps_progress_start(&progress, "reruns", o->max_runs);
 		r = hps_explain(l, &a, argc > 1 ? &b : NULL, &limits, &e, err);
 		hps_progress_end(&progress);

@@ -601,6 +601,7 @@ void hps_delta_mix(const struct hps_original *a, const struct hps_original *b, c
 void hps_delta_mix_release(struct hps_original *mixture);
 void hps_delta_release(struct hps_delta *d);
 void hps_original_move(struct hps_original *o, const char *to); /* as if it had run in this working directory */
+void hps_original_redirect(struct hps_original *o, const struct hps_original *as); /* as if it had been given the same files as standard input, output, error */
 
 /* ---- ddmin.c: the smallest set with an effect -------------------------------------------------------------------------------------------------------- */
 

@@ -66,6 +66,48 @@ trial hidden LC_ALL=C.UTF-8 OMP_NUM_THREADS=1 TZ=UTC SECRET_MODE=on
 why "what is withheld cannot be exchanged" 4 RESIDUE "$(id plain)" "$(id hidden)"
 like "withheld: … and is named" "$(cat "$T/out")" '"what":"variable SECRET_MODE","why":"only the second has it'
 
+# a library of another version (half an upgrade does not load), another seed, a log that both wrote to, logs of their own; with HPS_TEST_FULL scikit-learn fits
+cat >fit.py <<'S'
+import json, os, random, sys
+import scaling
+random.seed(int(sys.argv[1]))
+x = [scaling.scale(random.random()) for _ in range(50)]
+result = {"mean": sum(x) / 50}
+if os.environ.get("EPOCHS"):
+    import numpy as np
+    from sklearn.datasets import load_iris
+    from sklearn.neural_network import MLPClassifier
+    X, y = load_iris(return_X_y=True)
+    m = MLPClassifier((8,), max_iter=int(os.environ["EPOCHS"]), random_state=int(sys.argv[1])).fit(scaling.scale(X), y)
+    np.savez("w.npz", *m.coefs_)
+    result["loss"] = m.loss_
+json.dump(result, open("fit.json", "w"))
+print("fitted")
+S
+library() { # VERSION FACTOR
+	mkdir -p lib/scaling
+	printf 'from .core import scale, VERSION\nassert VERSION == "%s"\n' "$1" >lib/scaling/__init__.py
+	printf 'VERSION = "%s"\ndef scale(x):\n    return x * %s\n' "$1" "$2" >lib/scaling/core.py
+}
+fit() { # NAME LOG SEED VARIABLE…
+	fit_name=$1 fit_log=$2 fit_seed=$3
+	shift 3
+	rm -f fit.json w.npz
+	env -i PATH="$PATH" HPS_LEDGER="$HPS_LEDGER" XDG_STATE_HOME="$XDG_STATE_HOME" XDG_CACHE_HOME="$XDG_CACHE_HOME" PYTHONPATH="$T/w/lib" PYTHONDONTWRITEBYTECODE=1 ${HPS_TEST_FULL:+EPOCHS=20} "$@" \
+		hps-record -q --id-file "$T/$fit_name" -- /usr/bin/python3 fit.py "$fit_seed" </dev/null >>"$fit_log" 2>/dev/null
+	rm -f fit.json w.npz
+}
+library 1.0 0.5
+fit old run.log 1
+library 1.1 0.25
+fit new run.log 1 TZ=CET OMP_DISPLAY_ENV=FALSE
+fit other other.log 2 TZ=CET
+why "another version of a library" 0 CAUSE "$(id old)" "$(id new)"
+is "another version: both of its files, and what the log held before" "$(json "$T/out" "sorted(f['name'].split('/w/')[-1] for f in j['cause'])")" "['lib/scaling/__init__.py', 'lib/scaling/core.py', 'run.log']"
+is "another version: half of it has another effect" "$(json "$T/out" "[f['alone'] for f in j['cause'] if 'scaling' in f['name']]")" "['other', 'other']"
+why "another seed, another log" 0 CAUSE "$(id new)" "$(id other)"
+is "another seed: it, and what the log held before" "$(json "$T/out" "sorted((f['kind'], f['name'].split('/w/')[-1]) for f in j['cause'])")" "[('argument', '2'), ('files', 'run.log')]"
+
 # a trial and itself
 why "itself: reproduces" 0 SAME "$(id plain)"
 printf 'open("out.txt", "w").write(str(set("abcdefgh")))\n' >set.py

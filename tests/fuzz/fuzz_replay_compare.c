@@ -1,8 +1,10 @@
 /* Every comparator on the same bytes, whether they fit or not. What it reads must be the same as itself, with nothing masked. HDF5 is left
- * out: libhdf5 itself crashes on damaged files, in the confined process, where that makes an output opaque (48-replay-fuzz.t). */
+ * out: libhdf5 itself crashes on damaged files, in the confined process, where that makes an output opaque (48-replay-fuzz.t). HPS_FUZZ_FORMAT
+ * names the only one to try, for a fuzzer that is to get deep into it. */
 #include "replay/replay.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,8 +26,16 @@ static void one(const struct hps_format *f, const char *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	const char *only = getenv("HPS_FUZZ_FORMAT");
 	const struct hps_format *f;
 
+	if (only) {
+		f = hps_format_named(only);
+		if (!f)
+			abort();
+		one(f, (const char *)data, size);
+		return 0;
+	}
 	for (size_t i = 0; (f = hps_format_at(i)); i++)
 		if (f != &hps_format_hdf5 && (f->fits("x", (const char *)data, size) || i % 8 == size % 8)) /* each of them also on what is not its own */
 			one(f, (const char *)data, size);
