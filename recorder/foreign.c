@@ -122,7 +122,7 @@ static bool get(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_
 	return got && ret->file;
 }
 
-static void change(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, bool content)
+static void note_named(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, bool content)
 {
 	struct named n;
 
@@ -130,17 +130,23 @@ static void change(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint
 	if (get(s, c, dirfd, at, content, &n))
 		note_change(s, &n, content);
 	named_release(&n);
-	hps_answer_continue(s, c);
+}
+
+void hps_foreign_name(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at)
+{
+	note_named(s, c, dirfd, at, false);
 }
 
 void hps_foreign_change(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at)
 {
-	change(s, c, dirfd, at, false);
+	note_named(s, c, dirfd, at, false);
+	hps_answer_continue(s, c);
 }
 
 void hps_foreign_write(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at)
 {
-	change(s, c, dirfd, at, true);
+	note_named(s, c, dirfd, at, true);
+	hps_answer_continue(s, c);
 }
 
 void hps_foreign_write_descriptor(struct hps_supervisor *s, struct hps_call *c, int fd)

@@ -278,7 +278,7 @@ void hps_act_bind_path(struct hps_supervisor *s, struct hps_call *c, uint64_t at
 	struct place p;
 
 	if (c->t->foreign) {
-		hps_gap_note(s->gaps, HPS_GAP_FOREIGN);
+		hps_foreign_name(s, c, AT_FDCWD, at);
 		return;
 	}
 	hps_tracees_settle(s, c->t);

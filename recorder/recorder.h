@@ -593,6 +593,7 @@ void hps_foreign_write_descriptor(struct hps_supervisor *s, struct hps_call *c, 
 void hps_foreign_rename(struct hps_supervisor *s, struct hps_call *c, int from_fd, uint64_t from_at, int to_fd, uint64_t to_at);
 void hps_foreign_link(struct hps_supervisor *s, struct hps_call *c, int from_fd, uint64_t from_at, int to_fd, uint64_t to_at);
 
+void hps_foreign_name(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at);   /* the same, and the call is not answered */
 /* ---- exec.c ---- */
 void hps_act_execve(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_execveat(struct hps_supervisor *s, struct hps_call *c);

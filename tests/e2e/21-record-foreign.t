@@ -29,6 +29,10 @@ mv nothing anywhere 2>/dev/null
 mv loser winner
 :
 END_SCRIPT
+cat >bind.py <<'END'
+import socket
+socket.socket(socket.AF_UNIX).bind("door")
+END
 check() { # check NAME: after the script ran in $T/$1
 	fact "$1: made" "products['$T/$1/made']['digest']['sha256'], products['$T/$1/made']['unverified'], '$T/$1/made' in materials" "('$(sum $1/made)', True, False)"
 	fact "$1: what was moved with its directory" "products['$T/$1/moved/sub/f']['from'], products['$T/$1/moved']['type'], '$T/$1/dir' in products" "('$T/$1/dir/sub/f', 'directory', False)"
@@ -50,6 +54,8 @@ populate() {
 populate userns
 record "user namespace" sh -c 'cd userns && exec unshare -Ur sh ../script'
 check userns
+record "a socket's name" sh -c 'cd userns && exec unshare -Ur /usr/bin/python3 ../bind.py'
+fact "a socket's name: on record" "products['$T/userns/door']['type'], products['$T/userns/door']['unverified'], gaps['$what'] > 0" "('other', True, True)"
 if [ "$(id -u)" = 0 ]; then
 	chmod 755 "$T"
 	populate other
