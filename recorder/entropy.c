@@ -192,13 +192,20 @@ static ssize_t give(const struct hps_tracee *t, uint64_t at, const void *from, s
 	return n < 0 ? -errno : n;
 }
 
-static void unanswered(struct hps_supervisor *s, const struct hps_call *c)
+static void note_unanswered(struct hps_supervisor *s)
 {
-	if (s->entropy->on) {
-		s->entropy->unanswered++;
-		hps_gap_note(s->gaps, HPS_GAP_ENTROPY);
-	}
-	hps_answer_continue(s, c);
+	if (!s->entropy->on)
+		return;
+	s->entropy->unanswered++;
+	hps_gap_note(s->gaps, HPS_GAP_ENTROPY);
+}
+
+void hps_entropy_unanswered(struct hps_supervisor *s, const struct hps_tracee *t)
+{
+	s->entropy->calls++;
+	if (t->execution >= 0)
+		s->executions[t->execution].n_random++;
+	note_unanswered(s);
 }
 
 void hps_act_getrandom(struct hps_supervisor *s, struct hps_call *c)
@@ -228,12 +235,14 @@ void hps_act_getrandom(struct hps_supervisor *s, struct hps_call *c)
 		draw->used += (size_t)n;
 		done += (size_t)n;
 	}
-	if (done || !len)
+	if (done || !len) {
 		hps_answer_value(s, c, (int64_t)done);
-	else if (n == -EFAULT)
+	} else if (n == -EFAULT) {
 		hps_answer_error(s, c, EFAULT);
-	else
-		unanswered(s, c); /* we may not write there */
+	} else { /* we may not write there */
+		note_unanswered(s);
+		hps_answer_continue(s, c);
+	}
 }
 
 /* ---- /dev/random, /dev/urandom ---- */

@@ -23,6 +23,10 @@ static const struct {
 	[HPS_GAP_SOCKET] = { "a socket of another program was connected to", "what that program did or sent is not in the record", HIDES_NOTHING, true },
 	[HPS_GAP_DATAGRAM] = { "a socket that needs no connection was made", "sendmsg has its addresses in memory: where such a socket sent to and from whom it got something is not known", HIDES_NOTHING, true },
 	[HPS_GAP_OFFERED] = { "a socket was bound to an address that other machines can reach", "who connected to it and what came is not in the record", HIDES_NOTHING, true },
+	[HPS_GAP_VISITED] = { "a socket of the trial was connected to from outside", "who it was and what came is not in the record", HIDES_NOTHING, true },
+	[HPS_GAP_FOLLOW] = { "connections to or from the trial's own sockets could not be followed", "the kernel did not tell of them, or tells of another network namespace: whether the other end is the trial itself is not known", HIDES_NOTHING, true },
+	[HPS_GAP_CHANNEL] = { "a way to other programs besides files and sockets was used", "what came by it, or was left there, is not in the record", HIDES_NOTHING, true },
+	[HPS_GAP_MOUNTS] = { "file systems were mounted or unmounted", "a name has led to different files; and the mounts outlive the trial", HIDES_OUTPUTS, true },
 	[HPS_GAP_CHANGED] = { "a file changed while it was read", "its digest is of one state, the program may have seen another", HIDES_INPUTS, true },
 	[HPS_GAP_UNREADABLE] = { "a file could not be hashed", "it was opened for writing or execution only, or reading it failed", HIDES_OUTPUTS, true },
 	[HPS_GAP_LISTING] = { "a directory has too many names", "its listing was not kept", HIDES_INPUTS, true },
@@ -53,6 +57,7 @@ static const struct {
 } limits[] = {
 	{ "random numbers and clocks of the processor (RDRAND, RDSEED, RDTSC, the vDSO clock)", "no system call is made for them" },
 	{ "reads and writes, and what comes through descriptors that were open before the start", "only opens are seen" },
+	{ "looks that open nothing (stat, access, readlink, getxattr, statfs, inotify and kin)", "they are the commonest calls of all: to stop them would cost more than all the rest" },
 	{ "memory shared with processes outside the tree", "no system call is made for it" },
 	{ "a call that was interrupted before the recorder heard of it", "a signal whose handler lacks SA_RESTART makes it fail with EINTR; it is not made then" },
 };

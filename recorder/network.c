@@ -1,6 +1,6 @@
 /* Sockets: which addresses and paths the trial connected to, bound or sent to, and, with --no-network, that it got no further than
  * this machine's own sockets by path. What goes through a socket is not seen. */
-#include "recorder/recorder.h"
+#include "recorder/network.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -55,29 +55,25 @@ static void name_address(const struct sockaddr_storage *a, socklen_t len, char o
 	}
 }
 
-static bool loopback(const struct sockaddr_storage *a)
-{
-	const struct sockaddr_in *in = (const void *)a;
-	const struct sockaddr_in6 *in6 = (const void *)a;
-
-	if (a->ss_family == AF_INET)
-		return ntohl(in->sin_addr.s_addr) >> 24 == 127;
-	return a->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
-}
-
 /* ---- the list ---- */
 
-static void note(struct hps_supervisor *s, const struct hps_call *c, const char *how, const char *name)
+/* NULL: the list is full. */
+static struct hps_connection *note(struct hps_supervisor *s, const struct hps_call *c, const char *how, const char *name)
 {
+	struct hps_connection *row;
 	_cleanup_free_ char *key = hps_format("%d %s %s", c->t->execution, how, name);
 	void **slot;
 
 	if (s->connections.n >= ITEMS_MAX && !hps_map_find(&s->connections, key)) {
 		hps_gap_note(s->gaps, HPS_GAP_CONNECTIONS);
-		return;
+		return NULL;
 	}
 	slot = hps_map_slot(&s->connections, key);
-	*slot = (void *)((uintptr_t)*slot + 1);
+	if (!*slot)
+		*slot = hps_alloc(sizeof *row);
+	row = *slot;
+	row->count++;
+	return row;
 }
 
 static bool refused(struct hps_supervisor *s, struct hps_call *c, int family)
@@ -118,40 +114,66 @@ void hps_act_socket(struct hps_supervisor *s, struct hps_call *c)
 	hps_answer_continue(s, c);
 }
 
+/* Random numbers of the kernel's cryptography are random numbers. */
+static bool asks_for_numbers(const struct sockaddr_storage *a, socklen_t len)
+{
+	static const char type[] = "rng";
+
+	return a->ss_family == AF_ALG && len >= sizeof a->ss_family + sizeof type && !memcmp((const char *)a + sizeof a->ss_family, type, sizeof type);
+}
+
 void hps_act_bind(struct hps_supervisor *s, struct hps_call *c)
 {
 	struct sockaddr_storage a;
 	socklen_t len = read_address(s, c, c->args[1], c->args[2], &a);
+	struct hps_diag_end end;
 	char name[NAME_CAP];
 
+	if (asks_for_numbers(&a, len))
+		hps_entropy_unanswered(s, c->t);
 	if (len && a.ss_family != AF_NETLINK) {
 		name_address(&a, len, name);
 		note(s, c, "bind", name);
 		if (a.ss_family == AF_UNIX) {
-			*hps_map_slot(&s->sockets, name) = s;
+			hps_peers_bind(s, c);
 			if (len > offsetof(struct sockaddr_un, sun_path) && ((const struct sockaddr_un *)(const void *)&a)->sun_path[0])
 				hps_act_bind_path(s, c, c->args[1] + offsetof(struct sockaddr_un, sun_path));
-		} else {
-			s->bound = true;
-			if (is_network(a.ss_family) && !loopback(&a))
-				hps_gap_name(s->gaps, HPS_GAP_OFFERED, name);
+		} else if (is_network(a.ss_family) && !(hps_diag_end_of(&a, &end) && hps_diag_loopback(&end))) {
+			hps_gap_name(s->gaps, HPS_GAP_OFFERED, name);
 		}
 	}
 	hps_answer_continue(s, c);
 }
 
-/* Does what was connected to lie outside the tree? A name that is not there leads nowhere: the many programs that ask for a name
- * service daemon first connect to nothing. */
-static void judge(struct hps_supervisor *s, const struct sockaddr_storage *a, const char *name)
+void hps_act_listen(struct hps_supervisor *s, struct hps_call *c)
 {
-	const char *path = name + strlen("unix ");
-	struct stat st;
+	_cleanup_fd_ int fd = hps_socket_copy(c, (int)c->args[0]);
+	struct sockaddr_storage a = { 0 };
+	socklen_t len = sizeof a;
+	char name[NAME_CAP] = "";
+
+	if (fd >= 0 && getsockname(fd, (struct sockaddr *)&a, &len) == 0)
+		name_address(&a, len, name);
+	note(s, c, "listen", name);
+	hps_peers_listen(s, c, &a, name);
+	hps_answer_continue(s, c);
+}
+
+/* Does what is about to be connected to lie outside the tree? A unix name that is not there leads nowhere: the many programs that ask for a
+ * name service daemon first connect to nothing. Of loopback it is seen at the end. */
+static void judge(struct hps_supervisor *s, struct hps_call *c, uint64_t at, const struct sockaddr_storage *a, socklen_t len, const char *name,
+		  struct hps_connection *row)
+{
+	struct hps_diag_end end;
+	bool followed;
 
 	if (a->ss_family == AF_UNIX) {
-		if (*path && !hps_map_get(&s->sockets, name) && (*path != '/' || lstat(path, &st) == 0))
-			hps_gap_name(s->gaps, HPS_GAP_SOCKET, path);
-	} else if (is_network(a->ss_family) && a->ss_family != AF_UNSPEC && !(s->bound && loopback(a))) {
-		hps_gap_name(s->gaps, HPS_GAP_NETWORK, name);
+		if (!hps_map_get(&s->sockets, name) && hps_peers_name(s, c, at, a, len) == HPS_PEER_OTHER)
+			hps_gap_name(s->gaps, HPS_GAP_SOCKET, name + strlen("unix "));
+	} else if (is_network(a->ss_family) && a->ss_family != AF_UNSPEC) {
+		followed = hps_diag_end_of(a, &end) && hps_peers_connect(s, c, &end, row);
+		if (!followed || !(hps_diag_loopback(&end) || hps_diag_any(&end)))
+			hps_gap_name(s->gaps, HPS_GAP_NETWORK, name);
 	}
 }
 
@@ -168,8 +190,7 @@ static void reach(struct hps_supervisor *s, struct hps_call *c, const char *how,
 			hps_answer_error(s, c, ENETUNREACH);
 			return;
 		}
-		note(s, c, how, name);
-		judge(s, &a, name);
+		judge(s, c, at, &a, len, name, note(s, c, how, name));
 	}
 	hps_answer_continue(s, c);
 }
@@ -197,6 +218,7 @@ void hps_act_sendmsg(struct hps_supervisor *s, struct hps_call *c)
 static json_t *connection_json(const struct hps_record *r, const struct hps_map_item *item)
 {
 	_cleanup_free_ char *copy = hps_strdup(item->key);
+	const struct hps_connection *row = item->value;
 	char *execution = copy, *how, *family, *address, *port;
 	json_t *j = json_object();
 	int64_t index;
@@ -219,7 +241,11 @@ static json_t *connection_json(const struct hps_record *r, const struct hps_map_
 		hps_json_set(j, !strcmp(family, "unix") ? "path" : "address", hps_shape_text(r, address));
 	if (port)
 		hps_json_set_text(j, "port", port);
-	hps_json_set_int(j, "count", (int64_t)(uintptr_t)item->value);
+	hps_json_set_int(j, "count", (int64_t)row->count);
+	if (row->measured) {
+		hps_json_set_int(j, "sentBytes", (int64_t)row->sent);
+		hps_json_set_int(j, "receivedBytes", (int64_t)row->received);
+	}
 	return j;
 }
 
@@ -232,4 +258,11 @@ int hps_network_write(struct hps_record *r, json_t **ret, struct hps_error *err)
 	for (size_t i = 0; i < all->n; i++)
 		hps_manifest_add(&m, connection_json(r, &all->items[i]));
 	return hps_manifest_end(&m, r, ret, err);
+}
+
+void hps_connections_release(struct hps_map *connections)
+{
+	for (size_t i = 0; i < connections->n; i++)
+		free(connections->items[i].value);
+	hps_map_release(connections);
 }

@@ -1,5 +1,5 @@
 /* Calls that are refused, and calls that change what may be believed of a process. */
-#include "recorder/recorder.h"
+#include "recorder/network.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -92,13 +92,6 @@ void hps_act_landlock(struct hps_supervisor *s, struct hps_call *c)
 	hps_answer_continue(s, c);
 }
 
-/* Writes into another process's memory. */
-void hps_act_poke(struct hps_supervisor *s, struct hps_call *c)
-{
-	s->memory_untrusted = true;
-	hps_answer_continue(s, c);
-}
-
 /* The mask is not known until it is asked for again; processes may share it. */
 void hps_act_umask(struct hps_supervisor *s, struct hps_call *c)
 {
@@ -121,6 +114,7 @@ void hps_act_exit(struct hps_supervisor *s, struct hps_call *c)
 		e->n_forks++;
 		e->forks_cpu_ns += hps_tracee_cpu_ns(c->t);
 	}
+	hps_peers_exit(s, c->t);
 	hps_answer_continue(s, c);
 }
 

@@ -78,6 +78,10 @@ enum hps_gap {
 	HPS_GAP_DATAGRAM,
 	HPS_GAP_OFFERED,
 	HPS_GAP_REFUSED, /* with names of calls */
+	HPS_GAP_VISITED,
+	HPS_GAP_FOLLOW,
+	HPS_GAP_CHANNEL,
+	HPS_GAP_MOUNTS,
 	HPS_GAP_COUNT,
 };
 #define HPS_GAP_NAMES 8
@@ -341,6 +345,7 @@ struct hps_tracees {
 struct hps_supervisor;
 /* The process of a notifying thread; NULL when it is gone, or cannot be looked at. */
 struct hps_tracee *hps_tracee_get(struct hps_supervisor *s, pid_t tid);
+bool hps_tracee_is_own(struct hps_supervisor *s, pid_t pid); /* of the tree, whether it was heard of or not */
 void hps_tracee_heard(struct hps_supervisor *s, pid_t tid); /* it makes another call: the last one is over */
 void hps_tracee_end(struct hps_supervisor *s, uint32_t index);
 /* Closes what is kept open of all processes for speed, but of this one. */
@@ -456,9 +461,9 @@ struct hps_supervisor {
 	struct hps_entropy *entropy;
 	struct hps_clocks *clocks;
 	bool no_network;
-	bool bound;		/* a process of the tree listens on a network address */
-	struct hps_map sockets; /* names (network.c) of sockets bound in the tree */
-	struct hps_map connections; /* count as a pointer; "<execution> <how> <name>" */
+	struct hps_peers *peers; /* of sockets: who is at the other end */
+	struct hps_map sockets; /* names (network.c) of sockets of ours that are part of the trial */
+	struct hps_map connections; /* struct hps_connection *; "<execution> <how> <name>" */
 	const struct hps_syscall *rows[512];
 	struct {
 		dev_t dev;
@@ -588,12 +593,12 @@ void hps_act_attributes(struct hps_supervisor *s, struct hps_call *c);
 /* ---- foreign.c: names given under another root, namespace or rights: noted as unverified, and the kernel goes on ---- */
 void hps_foreign_open(struct hps_supervisor *s, struct hps_call *c, const struct hps_target *target, uint64_t flags, bool writes);
 void hps_foreign_change(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at); /* the name, made or removed */
+void hps_foreign_name(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at);   /* the same, and the call is not answered */
 void hps_foreign_write(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at);  /* what it leads to */
 void hps_foreign_write_descriptor(struct hps_supervisor *s, struct hps_call *c, int fd);
 void hps_foreign_rename(struct hps_supervisor *s, struct hps_call *c, int from_fd, uint64_t from_at, int to_fd, uint64_t to_at);
 void hps_foreign_link(struct hps_supervisor *s, struct hps_call *c, int from_fd, uint64_t from_at, int to_fd, uint64_t to_at);
 
-void hps_foreign_name(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at);   /* the same, and the call is not answered */
 /* ---- exec.c ---- */
 void hps_act_execve(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_execveat(struct hps_supervisor *s, struct hps_call *c);
@@ -607,7 +612,6 @@ void hps_act_handle(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_identity(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_clone(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_landlock(struct hps_supervisor *s, struct hps_call *c);
-void hps_act_poke(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_umask(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_exit(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_seccomp(struct hps_supervisor *s, struct hps_call *c);
@@ -631,10 +635,26 @@ struct hps_trial_options;
 void hps_act_socket(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_connect(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_bind(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_listen(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_accept(struct hps_supervisor *s, struct hps_call *c); /* peers.c */
 void hps_act_sendto(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_sendmsg(struct hps_supervisor *s, struct hps_call *c); /* with MSG_FASTOPEN alone */
+void hps_connections_release(struct hps_map *connections);
 struct hps_record;
 int hps_network_write(struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST; /* the manifest `connections` */
+
+/* ---- channels.c: ways to other programs besides files and sockets ---- */
+void hps_act_channel(struct hps_supervisor *s, struct hps_call *c); /* it is one, whoever is at the other end */
+void hps_act_key(struct hps_supervisor *s, struct hps_call *c);	    /* System V: by a key that others can know */
+void hps_act_shmat(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_mq_open(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_perf(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_peek(struct hps_supervisor *s, struct hps_call *c); /* reads another process's memory */
+void hps_act_poke(struct hps_supervisor *s, struct hps_call *c); /* writes it, or may */
+void hps_act_userfaultfd(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_pidfd_getfd(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_setns(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_mount(struct hps_supervisor *s, struct hps_call *c);
 
 /* ---- entropy.c: random numbers from a seed ---- */
 struct hps_draw {
@@ -657,6 +677,7 @@ int hps_entropy_keep(const struct hps_entropy *e, const char *ledger, const char
 void hps_entropy_release(struct hps_entropy *e);
 json_t *hps_entropy_json(const struct hps_entropy *e); /* predicate.entropy */
 void hps_act_getrandom(struct hps_supervisor *s, struct hps_call *c);
+void hps_entropy_unanswered(struct hps_supervisor *s, const struct hps_tracee *t); /* it asks for numbers in a way that we cannot answer */
 /* Of a program that was executed: whether its places are fixed when they are to be. The kernel and the trial can take that back. */
 void hps_entropy_places(struct hps_entropy *e, int task_fd);
 /* An open of something special: true when it was one of the random devices and has been answered. */

@@ -1,7 +1,7 @@
 /* A second thread at the listener, for the case that the first one is held up inside a call: a file system that the trial itself
  * serves, a server that is gone, memory that the trial fills on demand. It lets the calls of the others go on unseen, which is a gap, and
  * so keeps the trial from waiting for itself. */
-#include "recorder/recorder.h"
+#include "recorder/network.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -78,6 +78,7 @@ static void *standby_main(void *arg)
 				pass(s);
 		}
 		before = look(s);
+		hps_peers_read(s->peers);
 	}
 	return NULL;
 }

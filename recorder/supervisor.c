@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "recorder/kernel.h"
+#include "recorder/network.h"
 
 #define PID_LIMIT (1 << 22) /* the kernel's own ceiling for pid_max */
 #define CGROUP2_MAGIC 0x63677270
@@ -171,7 +172,7 @@ bool hps_supervisor_pseudo(struct hps_supervisor *s, int fd, const struct stat *
 	if (fstatfs(fd, &f))
 		return false;
 	pseudo = f.f_type == PROC_SUPER_MAGIC || f.f_type == SYSFS_MAGIC || f.f_type == CGROUP_SUPER_MAGIC || f.f_type == CGROUP2_MAGIC ||
-		 f.f_type == DEBUGFS_MAGIC || f.f_type == SECURITYFS_MAGIC || f.f_type == TRACEFS_MAGIC || f.f_type == BPF_FS_MAGIC;
+		 f.f_type == DEBUGFS_MAGIC || f.f_type == SECURITYFS_MAGIC || f.f_type == TRACEFS_MAGIC || f.f_type == BPF_FS_MAGIC || f.f_type == NSFS_MAGIC;
 	if (s->n_devices < ARRAY_SIZE(s->devices)) {
 		s->devices[s->n_devices].dev = st->st_dev;
 		s->devices[s->n_devices++].pseudo = pseudo;
@@ -354,6 +355,7 @@ int hps_supervisor_init(struct hps_supervisor *s, struct hps_error *err)
 
 	s->listener = -1;
 	s->have_query = true;
+	s->peers = hps_peers_new();
 	s->proc_fd = open_proc(s->root);
 	if (s->proc_fd < 0 || learn_task_links(s))
 		return hps_error_errno(err, "looking at our own process in /proc");
@@ -397,7 +399,8 @@ void hps_supervisor_release(struct hps_supervisor *s)
 	hps_looks_free(s->looks);
 	hps_programs_release(&s->programs);
 	hps_map_release(&s->sockets);
-	hps_map_release(&s->connections);
+	hps_connections_release(&s->connections);
+	hps_peers_free(s->peers);
 	hps_tracees_release(&s->tracees);
 	hps_environ_change_release(&s->environ_change);
 	if (s->proc_fd >= 0)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <sys/ipc.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -80,6 +81,9 @@ const struct hps_syscall hps_syscalls[] = {
 	ROW_IF(sendmsg, hps_act_sendmsg, 2, MSG_FASTOPEN, MSG_FASTOPEN),
 	ROW_IF(sendmmsg, hps_act_sendmsg, 3, MSG_FASTOPEN, MSG_FASTOPEN),
 	ROW(bind, hps_act_bind),
+	ROW(listen, hps_act_listen),
+	ROW(accept, hps_act_accept),
+	ROW(accept4, hps_act_accept),
 	ROW(getrandom, hps_act_getrandom),
 	ROW(umask, hps_act_umask),
 	ROW(chdir, hps_act_chdir),
@@ -87,7 +91,7 @@ const struct hps_syscall hps_syscalls[] = {
 
 	ROW(chroot, hps_act_identity),
 	ROW(pivot_root, hps_act_identity),
-	ROW(setns, hps_act_identity),
+	ROW(setns, hps_act_setns),
 	ROW(unshare, hps_act_identity),
 	ROW(setuid, hps_act_identity),
 	ROW(setgid, hps_act_identity),
@@ -117,5 +121,32 @@ const struct hps_syscall hps_syscalls[] = {
 	ROW_IF(ptrace, hps_act_poke, 0, ALL, PTRACE_ATTACH),
 	ROW_IF(ptrace, hps_act_poke, 0, ALL, PTRACE_SEIZE),
 	ROW(process_vm_writev, hps_act_poke),
+	ROW(process_vm_readv, hps_act_peek),
+	ROW(userfaultfd, hps_act_userfaultfd),
+	{ .nr = 438, .name = "pidfd_getfd", .act = hps_act_pidfd_getfd },
+	/* Memory that nobody else can read has no names for us to read. */
+	{ .nr = 447, .name = "memfd_secret", .error = ENOSYS },
+
+	ROW_UNLESS(shmget, hps_act_key, 0, IPC_PRIVATE),
+	ROW_UNLESS(msgget, hps_act_key, 0, IPC_PRIVATE),
+	ROW_UNLESS(semget, hps_act_key, 0, IPC_PRIVATE),
+	ROW(shmat, hps_act_shmat),
+	ROW(mq_open, hps_act_mq_open),
+	ROW(add_key, hps_act_channel),
+	ROW(request_key, hps_act_channel),
+	ROW(keyctl, hps_act_channel),
+	ROW(fanotify_init, hps_act_channel),
+	ROW(bpf, hps_act_channel),
+	ROW(syslog, hps_act_channel),
+	ROW(iopl, hps_act_channel),
+	ROW(ioperm, hps_act_channel),
+	ROW_UNLESS(perf_event_open, hps_act_perf, 1, 0),
+
+	ROW(mount, hps_act_mount),
+	ROW(umount2, hps_act_mount),
+	ROW(open_tree, hps_act_mount),
+	ROW(move_mount, hps_act_mount),
+	ROW(fsmount, hps_act_mount),
+	ROW(mount_setattr, hps_act_mount),
 };
 const size_t hps_n_syscalls = ARRAY_SIZE(hps_syscalls);

@@ -85,6 +85,16 @@ static struct hps_tracee *ancestor(struct hps_supervisor *s, pid_t parent)
 	return NULL;
 }
 
+bool hps_tracee_is_own(struct hps_supervisor *s, pid_t pid)
+{
+	for (unsigned i = 0; i < MAX_LINEAGE && pid > 1 && pid != getpid(); i++) {
+		if (known(s, pid))
+			return true;
+		pid = parent_by_status(s, pid);
+	}
+	return pid == getpid();
+}
+
 static void inherit(struct hps_supervisor *s, struct hps_tracee *t, const struct hps_tracee *parent)
 {
 	t->execution = parent ? parent->execution : s->n_executions ? 0 : -1;

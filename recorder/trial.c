@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "recorder/identity.h"
+#include "recorder/network.h"
 
 #define HYDRA_MAX 64 /* files of it that are read */
 
@@ -263,6 +264,7 @@ static void *supervisor_main(void *arg)
 		hps_supervisor_rights_changed(&t->supervisor);
 	umask(0);
 	hps_supervisor_run(&t->supervisor);
+	hps_peers_end(&t->supervisor);
 	hps_files_settle(&t->files);
 	read_metrics(t);
 	read_hydra(t);

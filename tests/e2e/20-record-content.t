@@ -42,7 +42,7 @@ meanwhile unstable 'echo second >unstable' "unstable input" again
 fact "unstable input: said" "materials['$T/unstable']['changed'], gaps" "(True, {'a file changed while it was read': 1})"
 echo first >appended
 meanwhile appended 'echo second >>appended' "changed while open"
-fact "changed while open: said" "materials['$T/appended'].get('changed'), gaps" "(True, {'a file changed while it was read': 1})"
+fact "changed while open: said" "materials['$T/appended'].get('changed'), gaps.get('a file changed while it was read')" "(True, 1)" # and on a busy machine it was no longer there to be stored
 echo first >replaced
 old=$(sum replaced)
 meanwhile replaced 'echo second >r.new; mv r.new replaced' "replaced while open"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The recorder's own tests again: as an ordinary user, when we are root, and in a user namespace where we are nobody special.
+# The recorder's own tests again: as an ordinary user, when we are root; in a user namespace where we are nobody special, or root; in the
+# layout of a rootless container (own user, mount and process namespaces, another root); under chroot.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
 chmod 1777 "$T"
@@ -8,7 +9,7 @@ HOME=$T
 HPS_TEST_MANY=8
 export TMPDIR HOME HPS_TEST_MANY
 tests='20-record-content 21-record-links'
-[ -z "${HPS_TEST_FULL:-}" ] || tests="$tests 20-record-files 20-record-peers 21-record-names 21-record-attributes 21-record-foreign 24-record-bypasses 24-record-races"
+[ -z "${HPS_TEST_FULL:-}" ] || tests="$tests 20-record-files 20-record-peers 21-record-names 21-record-attributes 21-record-foreign 24-record-bypasses 24-record-races 24-record-channels 24-record-network"
 again() { # again NAME PREFIX…
 	name=$1
 	shift
@@ -19,4 +20,17 @@ again() { # again NAME PREFIX…
 }
 [ "$(id -u)" != 0 ] || again "as an ordinary user" as_user
 again "in a user namespace" unshare -U --map-user=1000 --map-group=1000
+[ -n "${HPS_TEST_FULL:-}" ] || tests=21-record-links
+again "as root of a user namespace" unshare -Ur
+mkdir box
+cat >container.sh <<'END'
+mount --rbind / box && mount -t proc proc box/proc && cd box && pivot_root . mnt && cd / && exec "$@"
+END
+again "in a container's layout" unshare -Urmpf sh container.sh
+if [ "$(id -u)" = 0 ]; then
+	cat >chroot.sh <<'END'
+mount --make-rprivate / && mount --rbind / box && exec chroot box "$@"
+END
+	again "under chroot" unshare -m sh chroot.sh
+fi
 done_testing

@@ -95,7 +95,7 @@ server=$!
 i=0; until [ -e other ] || [ $((i += 1)) -gt 500 ]; do sleep 0.02; done
 status "connections: run" 0 sh -c 'cd here && hps-record -q --id-file ../id -- /usr/bin/python3 ../net.py'
 is "connections: listed" "$(rec "[(c['how'], c['family'], c.get('path') or c.get('address'), c.get('port'), c['process']) for c in manifests['connections']['items']]")" \
-	"[('datagram', 'inet', None, None, 0), ('send', 'inet', '192.0.2.7', '9', 0), ('bind', 'unix', 'own', None, 0), ('connect', 'unix', 'own', None, 0), ('connect', 'unix', '../other', None, 0)]"
+	"[('datagram', 'inet', None, None, 0), ('send', 'inet', '192.0.2.7', '9', 0), ('bind', 'unix', 'own', None, 0), ('listen', 'unix', 'own', None, 0), ('connect', 'unix', 'own', None, 0), ('connect', 'unix', '../other', None, 0)]"
 is "connections: the gaps name what lies outside" "$(rec "sorted((g['what'].split()[1], g['names']) for g in t['coverage']['gaps'])")" "[('network', ['inet 192.0.2.7 9']), ('socket', ['../other']), ('socket', ['inet'])]"
 kill $server
 

@@ -1,0 +1,536 @@
+/* Whether the other end of a socket is the trial itself. Nothing is believed of a name or a port: the kernel's number of each socket
+ * (SO_COOKIE) tells the trial's from others'. */
+#include "recorder/network.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LINKS_MAX 20000u
+#define WAIT_MS 1000 /* for the last ends to be told */
+#define QUIET_MS 10
+#define KEY 80
+
+/* A socket of the trial's. */
+struct own {
+	bool network, listens, ended;
+	bool unsure; /* a client: told to connect to this machine's loopback, to whom is seen at its end */
+	struct hps_diag_end at; /* listens there */
+	struct hps_connection *row; /* of a client */
+	char *name; /* of one that listens */
+	uint64_t n_connects, n_given; /* unix, listens: connections that the trial made to it, and that it gave for sure */
+	bool visited;
+};
+/* A TCP connection of one of the trial's sockets. */
+struct link {
+	struct hps_diag_end local, remote;
+	bool client, unsure;
+};
+/* A thread that was told to accept from a unix socket, and has not been heard of since. */
+struct accepting {
+	struct own *from;
+	pid_t pid, tid;
+};
+struct hps_peers {
+	pthread_mutex_t lock;
+	_Atomic int ends_fd; /* -1: not subscribed */
+	uint64_t network;    /* which namespace (SO_NETNS_COOKIE) */
+	bool lost, more;     /* ends were not told; more connections than are kept */
+	struct hps_map own;  /* struct own *; by cookie */
+	struct hps_map links; /* struct link *; by both ends */
+	struct hps_map files; /* struct own *; by the identity of the socket's file */
+	struct accepting *accepting;
+	size_t n_accepting;
+};
+
+struct hps_peers *hps_peers_new(void)
+{
+	struct hps_peers *p = hps_alloc(sizeof *p);
+
+	pthread_mutex_init(&p->lock, NULL);
+	p->ends_fd = -1;
+	return p;
+}
+
+void hps_peers_free(struct hps_peers *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->own.n; i++) {
+		free(((struct own *)p->own.items[i].value)->name);
+		free(p->own.items[i].value);
+	}
+	for (size_t i = 0; i < p->links.n; i++)
+		free(p->links.items[i].value);
+	hps_map_release(&p->own);
+	hps_map_release(&p->links);
+	hps_map_release(&p->files);
+	free(p->accepting);
+	if (p->ends_fd >= 0)
+		close(p->ends_fd);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+/* ---- sockets ---- */
+
+int hps_socket_copy(const struct hps_call *c, int fd)
+{
+	_cleanup_fd_ int process = -1;
+
+	if (c->t->launching || c->t->shares) /* of which table it would be is not known */
+		return -1;
+	process = (int)syscall(SYS_pidfd_open, c->t->pid, 0);
+	return process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, fd, 0);
+}
+
+static int option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof value;
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) ? -1 : value;
+}
+
+static uint64_t number(int fd, int name)
+{
+	uint64_t value = 0;
+	socklen_t len = sizeof value;
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) ? 0 : value;
+}
+
+static char *key_of(uint64_t cookie, char key[KEY])
+{
+	snprintf(key, KEY, "%llx", (unsigned long long)cookie);
+	return key;
+}
+
+/* Under the lock. NULL: not the trial's. */
+static struct own *find(const struct hps_peers *p, uint64_t cookie)
+{
+	char key[KEY];
+
+	return hps_map_get(&p->own, key_of(cookie, key));
+}
+
+/* Under the lock. */
+static struct own *add(struct hps_peers *p, uint64_t cookie)
+{
+	char key[KEY];
+	void **slot = hps_map_slot(&p->own, key_of(cookie, key));
+
+	if (!*slot)
+		*slot = hps_alloc(sizeof(struct own));
+	return *slot;
+}
+
+/* ---- ends of TCP sockets ---- */
+
+static bool same_place(const struct hps_diag_end *a, const struct hps_diag_end *b)
+{
+	return a->port == b->port && (hps_diag_any(b) || !memcmp(a->address, b->address, sizeof a->address));
+}
+
+/* Does a socket of the trial's listen there, or did one? Under the lock. */
+static struct own *listener_at(const struct hps_peers *p, const struct hps_diag_end *at)
+{
+	for (size_t i = 0; i < p->own.n; i++) {
+		struct own *o = p->own.items[i].value;
+
+		if (o->network && o->listens && same_place(at, &o->at))
+			return o;
+	}
+	return NULL;
+}
+
+static void link_key(const struct hps_diag_end *from, const struct hps_diag_end *to, char key[KEY])
+{
+	char a[33], b[33];
+
+	hps_hex(a, from->address, sizeof from->address);
+	hps_hex(b, to->address, sizeof to->address);
+	snprintf(key, KEY, "%s%x%s%x", a, from->port, b, to->port);
+}
+
+static void keep(struct hps_peers *p, const struct hps_diag_tcp *t, const struct own *client)
+{
+	struct link *link;
+	void **slot;
+	char key[KEY];
+
+	link_key(&t->local, &t->remote, key);
+	if (p->links.n >= LINKS_MAX && !hps_map_find(&p->links, key)) {
+		p->more = true;
+		return;
+	}
+	slot = hps_map_slot(&p->links, key);
+	if (!*slot)
+		*slot = hps_alloc(sizeof *link);
+	link = *slot;
+	link->local = t->local;
+	link->remote = t->remote;
+	link->client = link->client || client;
+	link->unsure = link->unsure || (client && client->unsure);
+}
+
+static void note_end(void *arg, const struct hps_diag_tcp *t)
+{
+	struct hps_peers *p = arg;
+	struct own *o = find(p, t->cookie);
+
+	if (o && o->ended)
+		return;
+	if (o && o->row && t->measured) {
+		o->row->sent += t->sent;
+		o->row->received += t->received;
+		o->row->measured = true;
+	}
+	if (o)
+		o->ended = true;
+	if (o && !o->listens && t->remote.port && t->established)
+		keep(p, t, o);
+	else if (!o && t->remote.port && listener_at(p, &t->local))
+		keep(p, t, NULL);
+}
+
+/* Under the lock. */
+static void read_ends(struct hps_peers *p)
+{
+	if (p->ends_fd >= 0 && hps_diag_ends(p->ends_fd, note_end, p))
+		p->lost = true;
+}
+
+void hps_peers_read(struct hps_peers *p)
+{
+	if (p->ends_fd < 0)
+		return;
+	pthread_mutex_lock(&p->lock);
+	read_ends(p);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* Is fd a TCP socket of our network whose end will be told? */
+static bool followed(struct hps_peers *p, int fd)
+{
+	int own;
+
+	if (fd < 0 || option(fd, SO_TYPE) != SOCK_STREAM)
+		return false;
+	if (p->ends_fd < 0) {
+		own = hps_diag_subscribe();
+		if (own < 0)
+			return false;
+		p->network = number(own, SO_NETNS_COOKIE);
+		p->ends_fd = own;
+	}
+	return p->network && number(fd, SO_NETNS_COOKIE) == p->network;
+}
+
+/* ---- calls ---- */
+
+void hps_peers_bind(struct hps_supervisor *s, struct hps_call *c)
+{
+	_cleanup_fd_ int fd = hps_socket_copy(c, (int)c->args[0]);
+	uint64_t cookie = fd < 0 ? 0 : number(fd, SO_COOKIE);
+
+	pthread_mutex_lock(&s->peers->lock);
+	if (cookie)
+		add(s->peers, cookie);
+	pthread_mutex_unlock(&s->peers->lock);
+}
+
+void hps_peers_listen(struct hps_supervisor *s, struct hps_call *c, const struct sockaddr_storage *a, const char *name)
+{
+	_cleanup_fd_ int fd = hps_socket_copy(c, (int)c->args[0]);
+	uint64_t cookie = fd < 0 ? 0 : number(fd, SO_COOKIE);
+	struct hps_diag_end at;
+	bool network = hps_diag_end_of(a, &at);
+	struct own *o;
+
+	if (!cookie || (network && (!at.port || !followed(s->peers, fd))) || (!network && a->ss_family != AF_UNIX)) {
+		hps_gap_name(s->gaps, HPS_GAP_FOLLOW, name);
+		return;
+	}
+	pthread_mutex_lock(&s->peers->lock);
+	o = add(s->peers, cookie);
+	o->listens = true;
+	o->network = network;
+	o->at = at;
+	if (!o->name)
+		o->name = hps_strdup(name);
+	pthread_mutex_unlock(&s->peers->lock);
+}
+
+bool hps_peers_connect(struct hps_supervisor *s, struct hps_call *c, const struct hps_diag_end *to, struct hps_connection *row)
+{
+	_cleanup_fd_ int fd = hps_socket_copy(c, (int)c->args[0]);
+	uint64_t cookie = fd < 0 ? 0 : number(fd, SO_COOKIE);
+	bool known = cookie && followed(s->peers, fd);
+	struct own *o;
+
+	if (!known)
+		return false;
+	pthread_mutex_lock(&s->peers->lock);
+	read_ends(s->peers);
+	o = add(s->peers, cookie);
+	o->network = true;
+	o->row = row;
+	o->unsure = hps_diag_loopback(to) || hps_diag_any(to);
+	pthread_mutex_unlock(&s->peers->lock);
+	return true;
+}
+
+/* ---- unix sockets that give connections ----
+ *
+ * Who was accepted is not asked for: the program may have closed it again before its next call that we hear of. So it is
+ * counted: a thread that calls accept again, or ends, has been given what it asked for before. */
+
+static void judge(struct hps_supervisor *s, struct own *o)
+{
+	if (o->n_given <= o->n_connects || o->visited)
+		return;
+	o->visited = true;
+	hps_gap_name(s->gaps, HPS_GAP_VISITED, o->name);
+}
+
+static void given(struct hps_supervisor *s, size_t i)
+{
+	struct own *o = s->peers->accepting[i].from;
+
+	s->peers->accepting[i] = s->peers->accepting[--s->peers->n_accepting];
+	o->n_given++;
+	judge(s, o);
+}
+
+static bool nothing_waits(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return fcntl(fd, F_GETFL) & O_NONBLOCK && poll(&p, 1, 0) == 0;
+}
+
+void hps_act_accept(struct hps_supervisor *s, struct hps_call *c)
+{
+	struct hps_peers *p = s->peers;
+	_cleanup_fd_ int fd = -1;
+	struct own *o = NULL;
+
+	for (size_t i = p->n_accepting; i > 0; i--)
+		if (p->accepting[i - 1].tid == (pid_t)c->n->pid)
+			given(s, i - 1);
+	if (p->own.n)
+		fd = hps_socket_copy(c, (int)c->args[0]);
+	pthread_mutex_lock(&p->lock);
+	if (fd >= 0 && option(fd, SO_DOMAIN) == AF_UNIX)
+		o = find(p, number(fd, SO_COOKIE));
+	pthread_mutex_unlock(&p->lock);
+	if (o && o->listens && !nothing_waits(fd)) {
+		p->accepting = hps_grow(p->accepting, p->n_accepting, sizeof *p->accepting);
+		p->accepting[p->n_accepting++] = (struct accepting){ o, c->t->pid, (pid_t)c->n->pid };
+	}
+	hps_answer_continue(s, c);
+}
+
+/* Does the thread still wait in accept or accept4? */
+static bool still_accepts(const struct hps_tracee *t, pid_t tid)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	char path[32], calls[2][16];
+
+	snprintf(path, sizeof path, "%d/syscall", tid);
+	snprintf(calls[0], sizeof calls[0], "%d ", SYS_accept);
+	snprintf(calls[1], sizeof calls[1], "%d ", SYS_accept4);
+	return !hps_file_read(t->task_fd, path, 512, &text, NULL) && text.data &&
+	       (!strncmp(text.data, calls[0], strlen(calls[0])) || !strncmp(text.data, calls[1], strlen(calls[1])));
+}
+
+void hps_peers_exit(struct hps_supervisor *s, struct hps_tracee *t)
+{
+	struct hps_peers *p = s->peers;
+
+	for (size_t i = p->n_accepting; i > 0; i--) {
+		if (p->accepting[i - 1].pid != t->pid)
+			continue;
+		if (still_accepts(t, p->accepting[i - 1].tid))
+			p->accepting[i - 1] = p->accepting[--p->n_accepting];
+		else
+			given(s, i - 1);
+	}
+}
+
+/* ---- names of unix sockets ---- */
+
+struct look {
+	const struct hps_peers *p;
+	const char *name;
+	size_t name_len;
+	const struct stat *file; /* NULL: an abstract name */
+	struct own *own;
+	size_t n, n_other;
+};
+
+static void compare(void *arg, const struct hps_diag_unix *u)
+{
+	struct look *l = arg;
+	bool same = u->name_len == l->name_len && !memcmp(u->name, l->name, l->name_len);
+	struct own *o;
+
+	/* File systems made of others show other devices than they have. */
+	if (l->file)
+		same = u->ino == (uint32_t)l->file->st_ino &&
+		       ((u->major == major(l->file->st_dev) && u->minor == minor(l->file->st_dev)) || (same && *l->name == '/'));
+	if (!same)
+		return;
+	l->n++;
+	o = find(l->p, u->cookie);
+	if (o)
+		l->own = o;
+	else
+		l->n_other++;
+}
+
+static enum hps_peer ask(struct hps_supervisor *s, const char *name, size_t len, const struct stat *file, struct own **ret)
+{
+	struct look l = { .p = s->peers, .name = name, .name_len = len, .file = file };
+	int error;
+
+	pthread_mutex_lock(&s->peers->lock);
+	error = hps_diag_bound(compare, &l);
+	pthread_mutex_unlock(&s->peers->lock);
+	*ret = l.own;
+	if (error)
+		return HPS_PEER_OTHER;
+	/* A file leads to sockets of other network namespaces, too, which are not told. */
+	return l.n_other || (file && !l.n) ? HPS_PEER_OTHER : l.n ? HPS_PEER_OWN : HPS_PEER_NONE;
+}
+
+/* A file is bound to one socket, once and for all. */
+static enum hps_peer ask_file(struct hps_supervisor *s, const char *name, size_t len, const struct stat *st, struct own **ret)
+{
+	char key[KEY];
+	enum hps_peer peer;
+
+	snprintf(key, sizeof key, "%jx %jx %jx.%lx", (uintmax_t)st->st_dev, (uintmax_t)st->st_ino, (uintmax_t)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
+	*ret = hps_map_get(&s->peers->files, key);
+	if (*ret)
+		return HPS_PEER_OWN;
+	peer = ask(s, name, len, st, ret);
+	if (peer == HPS_PEER_OWN)
+		*hps_map_slot(&s->peers->files, key) = *ret;
+	return peer;
+}
+
+enum hps_peer hps_peers_name(struct hps_supervisor *s, struct hps_call *c, uint64_t at, const struct sockaddr_storage *a, socklen_t len)
+{
+	const size_t start = offsetof(struct sockaddr_un, sun_path);
+	const char *name = ((const struct sockaddr_un *)(const void *)a)->sun_path;
+	enum hps_peer peer = HPS_PEER_OTHER;
+	struct own *own = NULL;
+	struct hps_target target;
+	struct stat st;
+
+	if (len <= start)
+		return HPS_PEER_NONE;
+	if (!*name) {
+		peer = ask(s, name, len - start, NULL, &own);
+	} else if (!c->t->foreign) {
+		if (hps_target_get(s, c, AT_FDCWD, at + start, &target) == 0) {
+			if (fstatat(target.base, target.path, &st, 0))
+				peer = errno == ENOENT || errno == ENOTDIR ? HPS_PEER_NONE : HPS_PEER_OTHER;
+			else
+				peer = ask_file(s, name, strnlen(name, len - start), &st, &own);
+		}
+		hps_target_release(&target);
+	}
+	if (peer == HPS_PEER_OWN && own)
+		own->n_connects++;
+	return peer;
+}
+
+/* ---- the end ---- */
+
+static bool all_ended(const struct hps_peers *p)
+{
+	for (size_t i = 0; i < p->own.n; i++) {
+		const struct own *o = p->own.items[i].value;
+
+		if (o->unsure && !o->ended)
+			return false;
+	}
+	return true;
+}
+
+/* Until the end of a socket that we made just now is told, and no other for a moment: the kernel tells from each processor in turn. What
+ * has not ended is asked for: a connection outlives its process when its other end does not answer. */
+static void await_ends(struct hps_peers *p)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct pollfd w = { .fd = p->ends_fd, .events = POLLIN };
+	int64_t until = hps_time_monotonic_ns() + WAIT_MS * 1000000ll;
+	struct own *last;
+	bool quiet;
+
+	if (fd < 0)
+		fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		p->lost = true;
+		return;
+	}
+	last = add(p, number(fd, SO_COOKIE));
+	close(fd);
+	do {
+		quiet = poll(&w, 1, QUIET_MS) == 0;
+		read_ends(p);
+		if (hps_diag_tcp(note_end, p))
+			p->lost = true;
+	} while (!p->lost && !(quiet && last->ended && all_ended(p)) && hps_time_monotonic_ns() < until);
+	p->lost = p->lost || !last->ended;
+}
+
+/* The other end of this connection is the trial's, too: a socket that it connected, or one that listened. */
+static bool own_at_both(const struct hps_peers *p, const struct link *l)
+{
+	const struct link *other;
+	char key[KEY];
+
+	link_key(&l->remote, &l->local, key);
+	other = hps_map_get(&p->links, key);
+	return l->client ? listener_at(p, &l->remote) != NULL : other && other->client;
+}
+
+void hps_peers_end(struct hps_supervisor *s)
+{
+	struct hps_peers *p = s->peers;
+	char name[HPS_DIAG_NAME];
+
+	if (p->ends_fd < 0)
+		return;
+	pthread_mutex_lock(&p->lock);
+	await_ends(p);
+	for (size_t i = 0; i < p->own.n; i++) {
+		const struct own *o = p->own.items[i].value;
+
+		if (p->lost && o->network && (o->listens || o->unsure))
+			hps_gap_name(s->gaps, HPS_GAP_FOLLOW, o->name ? o->name : "inet");
+		else if (o->unsure && !o->ended) /* of another protocol, or in other hands */
+			hps_gap_name(s->gaps, HPS_GAP_FOLLOW, "inet");
+	}
+	for (size_t i = 0; i < p->links.n; i++) {
+		const struct link *l = p->links.items[i].value;
+
+		if ((l->client && !l->unsure) || own_at_both(p, l))
+			continue;
+		hps_diag_name(&l->remote, name);
+		hps_gap_name(s->gaps, l->client ? HPS_GAP_NETWORK : HPS_GAP_VISITED, name);
+	}
+	if (p->more)
+		hps_gap_note(s->gaps, HPS_GAP_CONNECTIONS);
+	pthread_mutex_unlock(&p->lock);
+}
