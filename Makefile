@@ -192,7 +192,7 @@ fuzz: deps-fuzz ## build the fuzz targets with clang and libFuzzer into build/fu
 	$Q$(MAKE) --no-print-directory B=build/clang CC=clang SAN=address,undefined FUZZ=1 CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzzers && ln -sfn clang/fuzz build/fuzz-clang
 	$(if $(FUZZ_TIME),$Qsh tests/fuzz/run.sh build/clang/fuzz $(FUZZ_TIME) $(FUZZ_ONLY))
 
-fuzzers: $(FUZZERS)
+fuzzers: $(if $(FUZZ_ONLY),$(foreach f,$(FUZZERS),$(if $(findstring $(FUZZ_ONLY),$f),$f)),$(FUZZERS))
 
 check-full: deps-check ## the same with the long versions of the rigs
 	$QHPS_TEST_FULL=1 $(MAKE) --no-print-directory check-run

@@ -822,6 +822,7 @@ struct hps_verifier {
 		uint64_t index;
 		struct hps_digest bundle, tile;
 		bool has_leaf, has_hash, settled;
+		bool moved; /* leaf and hash are whole, each in the place of another entry: only the root tells which of them was moved */
 		char id[HPS_DIGEST_HEX]; /* what the leaf in the bundle says, or "" */
 	} *suspects;
 	size_t n_suspects;

@@ -201,6 +201,17 @@ static bool settle_by_envelope(struct hps_verifier *v, struct hps_suspect *s, co
 	return true;
 }
 
+static bool is_moved(const struct tile_job *j, unsigned i, const struct hps_suspect *s)
+{
+	for (unsigned k = 0; s->has_leaf && s->has_hash && k < j->hash_tile.width; k++) {
+		const struct hps_digest *other = k == i ? NULL : hash_in_tile(j, k);
+
+		if (other && hps_digest_equal(other, &s->bundle))
+			return true;
+	}
+	return false;
+}
+
 static void suspect(struct hps_verifier *v, const struct tile_job *j, unsigned i)
 {
 	const struct hps_digest *in_tile = hash_in_tile(j, i);
@@ -214,7 +225,8 @@ static void suspect(struct hps_verifier *v, const struct tile_job *j, unsigned i
 	if (s.has_leaf && !hps_leaf_read(j->leaves.data[i], j->leaves.len[i], &read, NULL))
 		hps_digest_hex(&read.id, s.id);
 	v->hash[s.index] = s.has_hash ? s.tile : s.bundle;
-	if (s.has_leaf && settle_by_envelope(v, &s, j->leaves.data[i], j->leaves.len[i]))
+	s.moved = is_moved(j, i, &s);
+	if (s.has_leaf && !s.moved && settle_by_envelope(v, &s, j->leaves.data[i], j->leaves.len[i]))
 		return;
 	v->suspects = hps_grow(v->suspects, v->n_suspects, sizeof *v->suspects);
 	v->suspects[v->n_suspects++] = s;
@@ -322,6 +334,20 @@ static void use_suspects(struct hps_verifier *v, bool leaves)
 	}
 }
 
+/* Its right leaf is the one that hashes to its place: its own, or that of another one that was moved. */
+static void check_moved(struct hps_verifier *v, const struct hps_suspect *s)
+{
+	for (size_t i = 0; i < v->n_suspects; i++) {
+		const struct hps_suspect *other = &v->suspects[i];
+		_cleanup_buf_ struct hps_buf leaf = HPS_BUF_INIT;
+
+		if (!other->moved || !hps_digest_equal(&other->bundle, &v->hash[s->index]) || !hps_verify_derive(v, other->id, &leaf))
+			continue;
+		check_entry(v, s->index, leaf.data, leaf.len);
+		return;
+	}
+}
+
 /* Suspects that no envelope could settle: the signed root tells whether the hashes or the leaves are right. */
 static void check_root(struct hps_verifier *v)
 {
@@ -341,6 +367,8 @@ static void check_root(struct hps_verifier *v)
 			report_leaf(v, s, s->id);
 		if (!v->holds || leaves_right)
 			report_hash(v, s, s->id);
+		if (s->moved)
+			check_moved(v, s);
 	}
 	if (!v->holds && v->n == v->found->size)
 		hps_problem_add(v, -1, NULL, "tiles/checkpoint", "the entries do not give the root that the checkpoint has");
@@ -359,7 +387,7 @@ static void try_orphan(struct hps_verifier *v, const char *id)
 	for (size_t i = 0; i < v->n_suspects; i++) {
 		struct hps_suspect *s = &v->suspects[i];
 
-		if (s->settled || !s->has_hash || !hps_digest_equal(&hash, &s->tile))
+		if (s->settled || s->moved || !s->has_hash || !hps_digest_equal(&hash, &s->tile))
 			continue;
 		report_leaf(v, s, id);
 		s->settled = true;

@@ -353,6 +353,50 @@ static void test_every_swap(void **state)
 	fixture_verify((uint64_t)n_entries, true);
 }
 
+static void exchange(char *data, size_t len, size_t a, size_t b)
+{
+	char kept[1024];
+
+	assert_true(len <= sizeof kept);
+	memcpy(kept, data + a, len);
+	memcpy(data + a, data + b, len);
+	memcpy(data + b, kept, len);
+}
+
+/* Each two entries of one bundle, and each two hashes of one tile: both entries are named. */
+static void test_every_swap_inside(void **state)
+{
+	static const char *const kinds[] = { "entries", "0" };
+	uint64_t n = 0;
+
+	(void)state;
+	for (size_t kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
+		_cleanup_free_ char *file = hps_format("tiles/tile/%s/000.p/%d", kinds[kind], n_entries), *path = hps_format(LEDGER "/%s", file);
+		_cleanup_buf_ struct hps_buf whole = HPS_BUF_INIT;
+		struct place p = { .file = file };
+		size_t len;
+
+		assert_ok(hps_file_read(AT_FDCWD, path, 1 << 24, &whole, err));
+		len = whole.len / (size_t)n_entries;
+		for (size_t i = 0; i < (size_t)n_entries; i++)
+			for (size_t k = i + 1; len * (size_t)n_entries == whole.len && k < (size_t)n_entries; k++, n++) {
+				bool first, second;
+
+				exchange(whole.data, len, i * len, k * len);
+				fixture_put(path, &whole);
+				if (!look(&everything, &p, (int64_t)i, &first) || !look(&everything, &p, (int64_t)k, &second) || !first || !second) {
+					show();
+					fail_msg("entries %zu and %zu of '%s' exchanged: not both are named", i, k, p.file);
+				}
+				exchange(whole.data, len, i * len, k * len);
+			}
+		fixture_put(path, &whole);
+	}
+	print_message("# %llu swaps of entries and hashes found and located\n", (unsigned long long)n);
+	assert_true(n > 0);
+	fixture_verify((uint64_t)n_entries, true);
+}
+
 /* Contents of ledger.db: found wherever the bytes mean something, and named as the database's. */
 static void test_database(void **state)
 {
@@ -597,7 +641,7 @@ static void test_swapped(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST_LARGE(test_every_byte), TEST(test_every_byte_finds_what_is_broken), TEST_LARGE(test_every_length), TEST_LARGE(test_every_swap),
+		TEST_LARGE(test_every_byte), TEST(test_every_byte_finds_what_is_broken), TEST_LARGE(test_every_length), TEST_LARGE(test_every_swap), TEST_LARGE(test_every_swap_inside),
 		TEST(test_database), TEST(test_database_anywhere), TEST(test_journal), TEST(test_journal_torn), TEST(test_files_gone), TEST(test_withheld), TEST(test_swapped),
 	};
 
