@@ -268,7 +268,7 @@ int hps_calls_allow(void *filter) HPS_MUST; /* all that may be made */
 int hps_calls_refuse(void *filter, uint32_t action) HPS_MUST; /* arguments of allowed calls that are not */
 unsigned hps_call_capabilities(void); /* bits: over files, for a trial that root ran; all others are given up */
 
-/* ---- objects.c: content store, whole files by SHA-256 ---------------------------------------------------------------------- */
+/* ---- objects.c, objects_sweep.c: content store, whole files by SHA-256 ---------------------------------------------------------------------- */
 
 struct hps_objects; /* DIR/ab/cdef…, files 0444 in directories 0700 */
 int hps_objects_open(int dirfd, const char *path, bool create, struct hps_objects **ret, struct hps_error *err) HPS_MUST;
@@ -295,6 +295,9 @@ void hps_objects_defer(struct hps_objects *o);
 int hps_objects_get(struct hps_objects *o, const struct hps_digest *d, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
 int hps_objects_open_fd(struct hps_objects *o, const struct hps_digest *d, int *ret_fd, struct hps_error *err) HPS_MUST;
 int hps_objects_get_json(struct hps_objects *o, const struct hps_digest *d, json_t **ret, struct hps_error *err) HPS_MUST;
+#define HPS_OBJECT_NAME (HPS_DIGEST_HEX + 1)
+void hps_objects_name(const struct hps_digest *d, char out[HPS_OBJECT_NAME]); /* ab/cdef…, below the store's directory: */
+int hps_objects_dirfd(const struct hps_objects *o);
 /* Removes what `keep` does not want kept and nobody has stored or reused (which makes an object young) since a time. It may be killed
  * anywhere: what it had set aside, the next one puts back. */
 struct hps_sweep_options {

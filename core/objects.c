@@ -3,7 +3,6 @@
 #include "core/core.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -69,22 +68,25 @@ void hps_objects_free(struct hps_objects *o)
 	free(o);
 }
 
-#define NAME_LEN (HPS_DIGEST_HEX + 1)
-
-static void name_of(const struct hps_digest *d, char out[NAME_LEN])
+void hps_objects_name(const struct hps_digest *d, char out[HPS_OBJECT_NAME])
 {
 	char hex[HPS_DIGEST_HEX];
 
 	hps_digest_hex(d, hex);
-	snprintf(out, NAME_LEN, "%.2s/%s", hex, hex + 2);
+	snprintf(out, HPS_OBJECT_NAME, "%.2s/%s", hex, hex + 2);
+}
+
+int hps_objects_dirfd(const struct hps_objects *o)
+{
+	return o->dirfd;
 }
 
 /* There, and young again: a sweep takes nothing that somebody is about to refer to. */
 bool hps_objects_has(struct hps_objects *o, const struct hps_digest *d)
 {
-	char name[NAME_LEN];
+	char name[HPS_OBJECT_NAME];
 
-	name_of(d, name);
+	hps_objects_name(d, name);
 	return utimensat(o->dirfd, name, NULL, AT_SYMLINK_NOFOLLOW) == 0 || (errno != ENOENT && faccessat(o->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
@@ -98,9 +100,9 @@ static int begin(struct hps_objects *o, char temporary[64], int *ret_fd, struct 
 
 static int name_object(struct hps_objects *o, const char *temporary, const struct hps_digest *d, struct hps_error *err)
 {
-	char name[NAME_LEN], shard[3];
+	char name[HPS_OBJECT_NAME], shard[3];
 
-	name_of(d, name);
+	hps_objects_name(d, name);
 	memcpy(shard, name, 2);
 	shard[2] = '\0';
 	if (renameat(o->dirfd, temporary, o->dirfd, name) == 0)
@@ -341,10 +343,10 @@ int hps_objects_open_fd(struct hps_objects *o, const struct hps_digest *d, int *
 {
 	_cleanup_fd_ int fd = -1;
 	struct hps_digest found;
-	char name[NAME_LEN];
+	char name[HPS_OBJECT_NAME];
 	int r;
 
-	name_of(d, name);
+	hps_objects_name(d, name);
 	fd = openat(o->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT)
 		return hps_error_set(err, HPS_E_NOTFOUND, "object %.2s%s: it is not in the content store", name, name + 3);
@@ -363,11 +365,11 @@ int hps_objects_get(struct hps_objects *o, const struct hps_digest *d, size_t ma
 {
 	_cleanup_fd_ int fd = -1;
 	struct hps_digest found;
-	char name[NAME_LEN];
+	char name[HPS_OBJECT_NAME];
 	size_t start = ret->len;
 	int r;
 
-	name_of(d, name);
+	hps_objects_name(d, name);
 	fd = openat(o->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT)
 		return hps_error_set(err, HPS_E_NOTFOUND, "object %.2s%s: it is not in the content store", name, name + 3);
@@ -396,112 +398,4 @@ int hps_objects_put_json(struct hps_objects *o, const json_t *value, struct hps_
 	int r = hps_json_canonical(value, &text, err);
 
 	return r ? r : hps_objects_put(o, text.data, text.len, ret, err);
-}
-
-/* ---- sweeping ---- */
-
-struct sweep {
-	struct hps_objects *o;
-	const struct hps_sweep_options *options;
-	struct hps_sweep_result *result;
-};
-
-#define TAKEN ".gc." /* an object on its way out, under its digest: at the top of the store */
-
-static bool is_old(const struct sweep *s, const char *name, uint64_t *ret_bytes)
-{
-	struct stat st;
-
-	if (fstatat(s->o->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
-		return false;
-	*ret_bytes = (uint64_t)st.st_size;
-	return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec < s->options->older_than_ns;
-}
-
-/* Set aside first, looked at again, then removed: who reuses it in between makes it young, or finds it gone and stores it anew. */
-static int remove_object(struct sweep *s, const struct hps_digest *d, struct hps_error *err)
-{
-	char name[NAME_LEN], hex[HPS_DIGEST_HEX], aside[NAME_LEN + 8];
-	uint64_t bytes;
-
-	name_of(d, name);
-	if (!is_old(s, name, &bytes))
-		return 0;
-	s->result->n_removed++;
-	s->result->bytes_removed += bytes;
-	if (s->options->dry_run)
-		return 0;
-	hps_digest_hex(d, hex);
-	snprintf(aside, sizeof aside, TAKEN "%s", hex);
-	if (renameat(s->o->dirfd, name, s->o->dirfd, aside))
-		return errno == ENOENT ? 0 : hps_error_errno(err, "removing the object %.12s", hex);
-	if (is_old(s, aside, &bytes))
-		return unlinkat(s->o->dirfd, aside, 0) ? hps_error_errno(err, "removing the object %.12s", hex) : 0;
-	s->result->n_removed--;
-	s->result->bytes_removed -= bytes;
-	return renameat(s->o->dirfd, aside, s->o->dirfd, name) ? hps_error_errno(err, "putting back the object %.12s", hex) : 0;
-}
-
-/* At the top lie temporary files of dead writers, and what a sweep that was killed had set aside. */
-static int sweep_top(struct sweep *s, const char *entry, struct hps_error *err)
-{
-	char name[NAME_LEN];
-	struct hps_digest d;
-	uint64_t bytes;
-
-	if (!strncmp(entry, TAKEN, strlen(TAKEN)) && !hps_digest_parse(entry + strlen(TAKEN), &d)) {
-		name_of(&d, name);
-		if (renameat(s->o->dirfd, entry, s->o->dirfd, name))
-			return hps_error_errno(err, "putting back the object %.12s", entry + strlen(TAKEN));
-		return 0;
-	}
-	if (strncmp(entry, ".new.", 5) != 0 || !is_old(s, entry, &bytes))
-		return 0;
-	s->result->n_removed++;
-	s->result->bytes_removed += bytes;
-	return !s->options->dry_run && unlinkat(s->o->dirfd, entry, 0) ? hps_error_errno(err, "removing '%s'", entry) : 0;
-}
-
-static int sweep_shard(struct sweep *s, const char *shard, const char *entry, struct hps_error *err)
-{
-	char hex[HPS_DIGEST_HEX];
-	struct hps_digest d;
-
-	if (strlen(entry) != HPS_DIGEST_HEX - 3)
-		return 0;
-	snprintf(hex, sizeof hex, "%.2s%s", shard, entry);
-	if (hps_digest_parse(hex, &d))
-		return 0;
-	s->result->n_seen++;
-	return s->options->keep(s->options->arg, &d) ? 0 : remove_object(s, &d, err);
-}
-
-static int each_in(struct sweep *s, const char *dir, bool top, struct hps_error *err)
-{
-	int fd = openat(s->o->dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), r = 0;
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *e;
-
-	if (!d)
-		return errno == ENOENT ? 0 : hps_error_errno(err, "reading the content store");
-	while (!r && (e = readdir(d)))
-		r = top ? sweep_top(s, e->d_name, err) : sweep_shard(s, dir, e->d_name, err);
-	closedir(d);
-	return r;
-}
-
-int hps_objects_sweep(struct hps_objects *o, const struct hps_sweep_options *options, struct hps_sweep_result *ret, struct hps_error *err)
-{
-	struct sweep s = { o, options, ret };
-	int r;
-
-	memset(ret, 0, sizeof *ret);
-	r = each_in(&s, ".", true, err);
-	for (unsigned i = 0; !r && i < 256; i++) {
-		char shard[3];
-
-		snprintf(shard, sizeof shard, "%02x", i);
-		r = each_in(&s, shard, false, err);
-	}
-	return r;
 }

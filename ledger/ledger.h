@@ -487,7 +487,7 @@ json_t *hps_key_change_statement(const json_t *draft);
 void hps_key_change_pae(const json_t *change, struct hps_buf *out); /* what root keys and a new key sign */
 int hps_key_change_sign(const struct hps_key *key, const json_t *change, struct hps_buf *out, struct hps_error *err) HPS_MUST; /* base64 of it */
 
-/* ---- store.c: ledger.db, the only file that knows SQLite ------------------------------------------------------------------------ */
+/* ---- store.c, store_*.c: ledger.db; nothing else knows SQLite ------------------------------------------------------------------------ */
 
 struct hps_store;
 

@@ -6,9 +6,9 @@ folder=$1 seconds=$2 pattern=${3:-}
 found=$folder/../found
 mkdir -p "$found"
 status=0
-for target in "$folder"/fuzz_*"$pattern"*; do
-	case $target in *.d | *.o) continue ;; esac
+for target in "$folder"/fuzz_*; do
 	noun=${target##*/fuzz_}
+	case $noun in *"$pattern"*) ;; *) continue ;; esac
 	corpus=$folder/../corpus/$noun
 	mkdir -p "$corpus"
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "$target" -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048 -timeout=20 -print_final_stats=1 \
