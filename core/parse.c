@@ -97,6 +97,7 @@ int hps_time_parse(const char *s, int64_t *ret_ns)
 	static const char separator[] = "--T::";
 	int field[6], nanoseconds = 0;
 	struct tm t = { 0 };
+	int64_t seconds;
 
 	for (int i = 0; i < 6; i++) {
 		if (digits(&s, i ? 2 : 4, &field[i]) || (i < 5 && *s++ != separator[i]))
@@ -116,7 +117,9 @@ int hps_time_parse(const char *s, int64_t *ret_ns)
 	t.tm_hour = field[3];
 	t.tm_min = field[4];
 	t.tm_sec = field[5];
-	*ret_ns = (int64_t)timegm(&t) * 1000000000 + nanoseconds;
+	seconds = timegm(&t);
+	if (__builtin_mul_overflow(seconds, 1000000000, ret_ns) || __builtin_add_overflow(*ret_ns, nanoseconds, ret_ns))
+		return -EINVAL; /* before 1677, after 2262 */
 	return 0;
 }
 

@@ -92,7 +92,7 @@ static void test_numbers(void **state)
 
 static void test_times(void **state)
 {
-	static const char *const bad[] = { "", "2026-01-02", "2026-01-02T03:04:05", "2026-13-02T03:04:05Z", "2026-01-02 03:04:05Z", "2026-01-02T24:00:00Z" };
+	static const char *const bad[] = { "", "2026-01-02", "2026-01-02T03:04:05", "2026-13-02T03:04:05Z", "2026-01-02 03:04:05Z", "2026-01-02T24:00:00Z", "5026-01-02T03:04:05Z", "1600-01-02T03:04:05Z" };
 	char text[HPS_TIME_LEN];
 	int64_t ns = 0;
 
