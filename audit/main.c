@@ -93,7 +93,7 @@ static int write_page(const char *file, const struct hps_buf *page, struct hps_e
 		return hps_error_set(err, HPS_E_LIMIT, "writing the report: it would be larger than 1 GiB; choose one study by --study");
 	if (!strcmp(file, "-"))
 		return fwrite(page->data, 1, page->len, stdout) == page->len ? 0 : hps_error_errno(err, "writing the report");
-	return hps_file_write(AT_FDCWD, file, 0644, page->data, page->len, err);
+	return hps_file_output(file, 0644, page->data, page->len, err);
 }
 
 static int run_report(void *options, int argc, char **argv, struct hps_error *err)

@@ -12,7 +12,6 @@ static const struct {
 	{ "REPRODUCED-VALUES", "every output held the same values", "good" },
 	{ "REPRODUCED-WITHIN", "every output was the same within the tolerance that had been declared", "good" },
 	{ "EQUIVALENT", "outputs differed; the means of its metrics over several reruns did not by more than had been declared", "good" },
-	{ "EQUIVALENT", "repeated runs gave statistically equivalent results", "good" },
 	{ "DIVERGED", "an output came out different", "bad" },
 	{ "NONDETERMINISTIC", "reruns do not agree with each other", "warn" },
 	{ "FAILED-REPLAY", "the rerun itself failed", "bad" },

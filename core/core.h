@@ -122,6 +122,11 @@ int hps_parse_u64(const char *s, uint64_t max, uint64_t *ret) HPS_MUST; /* decim
 int hps_parse_i64(const char *s, int64_t min, int64_t max, int64_t *ret) HPS_MUST;
 int hps_parse_double(const char *s, double *ret) HPS_MUST; /* C locale; finite; -EINVAL or -ERANGE */
 
+/* The name of a study, parameter or metric: letters, digits, '_', '-', '.' and those of `more`; begins with a letter, digit or '_'; 64 bytes. */
+bool hps_name_valid(const char *name, const char *more);
+#define HPS_NUMBER_MAX ((uint64_t)1 << 53) /* of a trial: what JSON can say */
+#define HPS_NAME_RULE "a name has letters, digits, '_', '-' and '.'%s%s, starts with a letter or digit and has 64 at most" /* takes " and " and more */
+
 #define HPS_TIME_LEN 31
 void hps_time_format(int64_t ns, char out[HPS_TIME_LEN]); /* RFC 3339 UTC with nine digits: 2026-01-02T03:04:05.000000006Z */
 int hps_time_parse(const char *s, int64_t *ret_ns) HPS_MUST;
@@ -230,6 +235,9 @@ int hps_file_read_fd(int fd, size_t max, struct hps_buf *ret, struct hps_error *
 int hps_file_read(int dirfd, const char *path, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
 /* The file appears whole or not at all: temporary name, write, fsync, rename, fsync of the directory. An existing file is replaced. */
 int hps_file_write(int dirfd, const char *path, mode_t mode, const void *data, size_t len, struct hps_error *err) HPS_MUST;
+/* For what the user named, a result: so written where there is a regular file or none, behind symlinks, which stay; anything else that is
+ * there (a device, a pipe) is written into and never replaced. */
+int hps_file_output(const char *path, mode_t mode, const void *data, size_t len, struct hps_error *err) HPS_MUST;
 int hps_dir_make(int dirfd, const char *path, mode_t mode, struct hps_error *err) HPS_MUST; /* like mkdir -p */
 int hps_dir_open(int dirfd, const char *path, int *ret_fd, struct hps_error *err) HPS_MUST; /* O_DIRECTORY|O_CLOEXEC */
 /* readdir(3) that says when it fails: NULL at the end, or with *r negative and err set. */
@@ -238,6 +246,19 @@ int hps_dir_sync(int dirfd, struct hps_error *err) HPS_MUST;
 int hps_dir_remove(int dirfd, const char *path, struct hps_error *err) HPS_MUST; /* the whole tree; absent is no error */
 char *hps_path_absolute(const char *path); /* against the current directory; not resolved */
 char *hps_fd_path(int fd);		    /* what /proc/self/fd says; NULL when it says nothing usable */
+
+/* ---- temporary.c: folders for as long as we run ----------------------------------------------------------------------------------- */
+
+struct hps_temporary {
+	char *path; /* without a symlink in it */
+	int fd;	    /* locked while its maker lives */
+};
+#define HPS_TEMPORARY_INIT { NULL, -1 }
+/* WHERE/NAME.XXXXXX, NULL: $TMPDIR. First removes what killed runs of this user left there under names that are the same up to the first
+ * dot: what is a folder with mode 700 that mkdtemp() named, and nobody has locked. */
+int hps_temporary_make(const char *where, const char *name, struct hps_temporary *ret, struct hps_error *err) HPS_MUST;
+void hps_temporary_remove(struct hps_temporary *t); /* with all that is in it */
+#define _cleanup_temporary_ _cleanup_(hps_temporary_remove)
 
 /* ---- pool.c: work in several threads ------------------------------------------------------------------------------------------ */
 

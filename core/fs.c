@@ -127,6 +127,37 @@ int hps_file_write(int dirfd, const char *path, mode_t mode, const void *data, s
 	return r ? hps_error_prefix(err, "writing '%s'", path) : 0;
 }
 
+static int write_into(const char *path, const void *data, size_t len, struct hps_error *err)
+{
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	int r = fd < 0 ? -errno : hps_write_all(fd, data, len);
+
+	errno = -r;
+	return r ? hps_error_errno(err, "writing into '%s'", path) : 0;
+}
+
+/* Where a link without a target leads, an empty file: realpath() names what exists. */
+static int make_target(const char *path, mode_t mode)
+{
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, mode);
+
+	return fd < 0 ? -errno : 0;
+}
+
+int hps_file_output(const char *path, mode_t mode, const void *data, size_t len, struct hps_error *err)
+{
+	_cleanup_free_ char *real = NULL;
+	struct stat s;
+
+	if (stat(path, &s) == 0 && !S_ISREG(s.st_mode))
+		return write_into(path, data, len, err);
+	if (lstat(path, &s) || !S_ISLNK(s.st_mode))
+		return hps_file_write(AT_FDCWD, path, mode, data, len, err);
+	if (make_target(path, mode) || !(real = realpath(path, NULL)))
+		return hps_error_errno(err, "writing '%s', a symbolic link", path);
+	return hps_file_write(AT_FDCWD, real, mode, data, len, err);
+}
+
 int hps_dir_make(int dirfd, const char *path, mode_t mode, struct hps_error *err)
 {
 	_cleanup_free_ char *part = hps_strdup(path);

@@ -63,6 +63,20 @@ int hps_parse_double(const char *s, double *ret)
 	return 0;
 }
 
+static bool name_char(char x, const char *more)
+{
+	return (x >= 'a' && x <= 'z') || (x >= 'A' && x <= 'Z') || (x >= '0' && x <= '9') || x == '_' || (x && strchr(more, x));
+}
+
+bool hps_name_valid(const char *name, const char *more)
+{
+	bool good = name_char(name[0], "") && strlen(name) <= 64;
+
+	for (size_t i = 0; good && name[i]; i++)
+		good = name_char(name[i], "-.") || strchr(more, name[i]);
+	return good;
+}
+
 void hps_time_format(int64_t ns, char out[HPS_TIME_LEN])
 {
 	int64_t second = ns / 1000000000, rest = ns % 1000000000;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define LINES 1000 /* of a table, unless told otherwise */
+#define NAME_SHOWN 64
 
 struct options {
 	const char *ledger, *kind, *study;
@@ -27,9 +28,20 @@ static json_t *listed_json(const struct hps_entry *e)
 	return j;
 }
 
+/* A name that came in before there was a rule for names, or from elsewhere, must not push the columns out of the window. */
+static char *short_name(const char *name)
+{
+	size_t n = strnlen(name, NAME_SHOWN);
+
+	while (name[n] && ((unsigned char)name[n] & 0xc0) == 0x80)
+		n--;
+	return hps_format("%.*s%s", (int)n, name, name[n] ? "…" : "");
+}
+
 static void list_line(struct listing *l, const struct hps_entry *e)
 {
 	_cleanup_free_ char *index = hps_format("@%llu", (unsigned long long)e->index), *number = NULL, *summary = NULL;
+	_cleanup_free_ char *study = short_name(e->study ? e->study : "");
 	char id[13];
 
 	number = e->number >= 0 ? hps_format("%lld", (long long)e->number) : hps_strdup("");
@@ -38,7 +50,7 @@ static void list_line(struct listing *l, const struct hps_entry *e)
 	hps_table_cell(&l->table, index);
 	hps_table_cell(&l->table, id);
 	hps_table_cell(&l->table, e->kind);
-	hps_table_cell(&l->table, e->study ? e->study : "");
+	hps_table_cell(&l->table, study);
 	hps_table_cell(&l->table, number);
 	hps_table_cell(&l->table, hps_entry_time(e) ? hps_entry_time(e) : "");
 	hps_table_cell(&l->table, summary);

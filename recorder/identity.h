@@ -131,6 +131,10 @@ int hps_hydra_read(const char *path, json_t *rows, struct hps_error *err) HPS_MU
  * pointer: NULL, or the part that counts (RFC 6901; of lines, in each that has it); a number there is named by its last step. An absent
  * file is no metrics and no error. */
 int hps_metrics_read(const char *path, const char *pointer, json_t *metrics, struct hps_error *err) HPS_MUST;
+/* JSON as trials write it: NaN, infinities (nan, inf, too) and numbers that a double or int64 cannot hold are texts, for which
+ * hps_metrics_beyond() gives "NaN", "Infinity", "-Infinity" or the nearest double; NULL of any other value. */
+int hps_metrics_parse(const char *text, size_t len, json_t **ret, struct hps_error *err) HPS_MUST;
+const char *hps_metrics_beyond(const json_t *value);
 /* The numbers of an object that is at hand. */
 int hps_metrics_add(json_t *metrics, json_t *object, struct hps_error *err) HPS_MUST;
 /* "FILE:/pointer" at its last ":/", unless there is a file of the whole name. ret_path is heap; *ret_pointer is part of option, or NULL. */

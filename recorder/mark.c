@@ -21,11 +21,12 @@ static int add_params(json_t *params, const json_t *given, struct hps_error *err
 	json_object_foreach((json_t *)(uintptr_t)given, name, value) {
 		_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 		_cleanup_json_ json_t *key = hps_path_json(name);
+		const char *beyond = hps_metrics_beyond(value);
 		int r = json_is_string(value) ? 0 : hps_json_canonical(value, &text, err);
 
 		if (r)
 			return hps_error_prefix(err, "parameter '%s'", name);
-		hps_json_set(params, json_string_value(key), hps_path_json(json_is_string(value) ? json_string_value(value) : text.data));
+		hps_json_set(params, json_string_value(key), hps_path_json(beyond ? beyond : json_is_string(value) ? json_string_value(value) : text.data));
 	}
 	return 0;
 }
@@ -36,6 +37,8 @@ static int read_begin(const json_t *given, struct hps_mark *ret, struct hps_erro
 
 	if ((number && (!json_is_integer(number) || json_integer_value(number) < 0)) || (study && !json_is_string(study)))
 		return hps_error_set(err, HPS_E_FORMAT, "'number' is a whole number, 'study' a string");
+	if (study && !hps_name_valid(json_string_value(study), ""))
+		return hps_error_set(err, HPS_E_FORMAT, "'study': " HPS_NAME_RULE, "", "");
 	ret->o.has_number = number != NULL;
 	ret->o.number = number ? (uint64_t)json_integer_value(number) : 0;
 	ret->study = study ? hps_strdup(json_string_value(study)) : NULL;

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "recorder/identity.h"
+
 #define CONNECTIONS_MAX 256
 #define LINE_MAX_BYTES ((size_t)1 << 20)
 
@@ -91,7 +93,7 @@ static int obey(struct hps_marks *m, struct connection *c, const char *line, siz
 		if (strspn(line + n, " \r") >= len - n)
 			given = json_object();
 		else
-			r = hps_json_parse(line + n, len - n, &given, err);
+			r = hps_metrics_parse(line + n, len - n, &given, err);
 		if (!r && !json_is_object(given))
 			r = hps_error_set(err, HPS_E_FORMAT, "'%s' takes a JSON object", words[i].word);
 		return r ? r : words[i].act(m, c, given, id, err);

@@ -1,17 +1,107 @@
 /* What the trial reported: a JSON object, or JSON lines. */
 #include "recorder/identity.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define METRICS_MAX ((size_t)64 << 20)
 #define NAMES_MAX 10000
 #define NAME_MAX_BYTES ((size_t)256) /* 10,000 of them fit into a statement */
 #define DEPTH_MAX 16
+#define TOKEN_MAX 400 /* bytes: more than the digits of the largest double */
+#define BEYOND '\0' /* begins the text that stands for a number JSON has not, until it is flattened */
+
+/* ---- numbers that JSON has not ---- */
+
+/* NULL when the token is a number that JSON has and we can hold, or no number at all. */
+static const char *beyond_json(const char *token, char ret[HPS_DOUBLE_LEN])
+{
+	static const struct {
+		const char *word, *says;
+	} words[] = { { "nan", "NaN" }, { "inf", "Infinity" }, { "infinity", "Infinity" } };
+	bool negative = *token == '-';
+	int64_t unused;
+	double x = 0;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcasecmp(token + negative, words[i].word))
+			return negative && i ? "-Infinity" : words[i].says;
+	if (!strchr("0123456789", token[negative]) || !token[negative])
+		return NULL;
+	r = hps_parse_double(token, &x);
+	if (r == -ERANGE)
+		return negative ? "-Infinity" : "Infinity";
+	if (r || strpbrk(token, ".eE") || hps_parse_i64(token, INT64_MIN, INT64_MAX, &unused) != -ERANGE)
+		return NULL;
+	hps_double_format(x, ret);
+	return ret;
+}
+
+static size_t string_length(const char *text, size_t len)
+{
+	size_t n = 1;
+
+	while (n < len && text[n] != '"')
+		n += text[n] == '\\' ? 2 : 1;
+	return n < len ? n + 1 : len;
+}
+
+/* The text with what is beyond JSON written as texts that begin with BEYOND; false when there is nothing of the kind. Whoever writes such
+ * a text himself has said the same. */
+static bool rewrite(const char *text, size_t len, struct hps_buf *ret)
+{
+	bool any = false;
+
+	for (size_t i = 0, n; i < len; i += n) {
+		char token[TOKEN_MAX + 1], number[HPS_DOUBLE_LEN];
+		const char *says;
+
+		for (n = 0; i + n < len && (isalnum((unsigned char)text[i + n]) || (text[i + n] && strchr("+-.", text[i + n])));)
+			n++;
+		memcpy(token, text + i, n < TOKEN_MAX ? n : 0);
+		token[n < TOKEN_MAX ? n : 0] = '\0';
+		says = n ? beyond_json(token, number) : NULL;
+		n = n ? n : text[i] == '"' ? string_length(text + i, len - i) : 1;
+		if (says)
+			hps_buf_addf(ret, "\"\\u0000%s\"", says);
+		else
+			hps_buf_add(ret, text + i, n);
+		any |= says != NULL;
+	}
+	return any;
+}
+
+int hps_metrics_parse(const char *text, size_t len, json_t **ret, struct hps_error *err)
+{
+	_cleanup_error_ struct hps_error first = HPS_ERROR_INIT;
+	_cleanup_buf_ struct hps_buf again = HPS_BUF_INIT;
+
+	if (!hps_json_parse(text, len, ret, &first))
+		return 0;
+	hps_buf_init(&again, HPS_JSON_MAX);
+	if (len <= METRICS_MAX && rewrite(text, len, &again) && !again.full)
+		return hps_json_parse(again.data, again.len, ret, err);
+	return hps_json_parse(text, len, ret, err);
+}
+
+const char *hps_metrics_beyond(const json_t *value)
+{
+	return json_string_length(value) && *json_string_value(value) == BEYOND ? json_string_value(value) + 1 : NULL;
+}
+
+static bool is_metric(const json_t *value)
+{
+	return json_is_number(value) || hps_metrics_beyond(value);
+}
+
+/* ---- their names ---- */
 
 static int set(json_t *metrics, const char *name, const json_t *value, struct hps_error *err)
 {
@@ -19,6 +109,10 @@ static int set(json_t *metrics, const char *name, const json_t *value, struct hp
 
 	if (json_object_size(metrics) >= NAMES_MAX && !json_object_get(metrics, name))
 		return hps_error_set(err, HPS_E_LIMIT, "more than %d metrics", NAMES_MAX);
+	if (hps_metrics_beyond(value)) {
+		hps_json_set_text(metrics, name, hps_metrics_beyond(value));
+		return 0;
+	}
 	if (json_is_integer(value))
 		snprintf(text, sizeof text, "%" PRId64, (int64_t)json_integer_value(value));
 	else
@@ -54,7 +148,7 @@ static int flatten(json_t *metrics, json_t *value, struct hps_error *err)
 		hps_buf_adds(&name, json_object_iter_key(at));
 		if (name.len > NAME_MAX_BYTES)
 			return hps_error_set(err, HPS_E_LIMIT, "the name of a metric is longer than %zu bytes", NAME_MAX_BYTES);
-		if (json_is_number(member)) {
+		if (is_metric(member)) {
 			r = set(metrics, name.data, member, err);
 		} else if (json_is_object(member)) {
 			if (depth == DEPTH_MAX)
@@ -104,14 +198,14 @@ static int add_text(const char *text, size_t len, const char *pointer, json_t *m
 	_cleanup_json_ json_t *value = NULL;
 	_cleanup_buf_ struct hps_buf step = HPS_BUF_INIT;
 	json_t *part;
-	int r = hps_json_parse(text, len, &value, err);
+	int r = hps_metrics_parse(text, len, &value, err);
 
 	if (r)
 		return r;
 	part = pointer ? follow(value, pointer, &step) : value;
 	if (pointer && !part)
 		return hps_error_set(err, HPS_E_NOTFOUND, "there is nothing at '%s'", pointer);
-	if (pointer && json_is_number(part))
+	if (pointer && is_metric(part))
 		return set(metrics, step.data, part, err);
 	if (!json_is_object(part))
 		return hps_error_set(err, HPS_E_FORMAT, "metrics must be a JSON object, or one object a line");

@@ -46,6 +46,8 @@ int hps_parameters_parse(const struct hps_strv *params, json_t **ret, struct hps
 		if (!equals || equals == params->v[i])
 			return hps_error_set(err, HPS_E_USAGE, "--param '%s': give it as NAME=VALUE", params->v[i]);
 		key = hps_path_json(name);
+		if (json_object_get(object, json_string_value(key)))
+			return hps_error_set(err, HPS_E_USAGE, "--param '%s': '%s' was given before; a trial has one value of each", params->v[i], name);
 		hps_json_set(object, json_string_value(key), hps_path_json(equals + 1));
 	}
 	*ret = hps_take(object);

@@ -43,10 +43,11 @@ struct trial {
 	pthread_t thread;
 	pid_t child;
 	int lease;
-	char *own_dir; /* for the metrics and the socket, removed at the end */
+	struct hps_temporary own_dir; /* for the metrics and the socket, removed at the end */
 	struct hps_marks *marks; /* NULL: no socket */
 	char **envp;	   /* of the command: ours, and own_env */
 	char *own_env[4];
+	struct hps_strv unsaid; /* our standard error may be a file of the trial: words of ours would change it while it is hashed */
 };
 
 /* ---- what the command inherits ---- */
@@ -121,23 +122,19 @@ static void drop_inherited(struct trial *t)
 
 static int make_own_dir(struct trial *t, struct hps_error *err)
 {
-	const char *base = t->o->root ? t->o->root : getenv("TMPDIR"); /* whoever made the root sweeps what lies beside it */
-	const char *beside = t->o->root ? "/.." : "";
+	_cleanup_free_ char *beside = t->o->root ? hps_format("%s/..", t->o->root) : NULL; /* whoever made the root sweeps what lies there */
+	int r = hps_temporary_make(beside, "hps-record", &t->own_dir, err);
 
-	t->own_dir = hps_format("%s%s/hps-XXXXXX", base && *base == '/' ? base : "/tmp", beside);
-	if (!mkdtemp(t->own_dir)) {
-		free(hps_take(t->own_dir));
-		return hps_error_errno(err, "making a directory for the metrics");
-	}
-	t->record.metrics_path = t->o->metrics_path ? hps_strdup(t->o->metrics_path) : hps_format("%s/metrics.json", t->own_dir);
-	return 0;
+	if (!r)
+		t->record.metrics_path = t->o->metrics_path ? hps_strdup(t->o->metrics_path) : hps_format("%s/metrics.json", t->own_dir.path);
+	return r;
 }
 
 /* Without it a program that sets marks runs on; a name of ours means nothing in another root. */
 static void start_marks(struct trial *t)
 {
 	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
-	_cleanup_free_ char *path = hps_format("%s/socket", t->own_dir), *name = hps_format("unix %s", path);
+	_cleanup_free_ char *path = hps_format("%s/socket", t->own_dir.path), *name = hps_format("unix %s", path);
 
 	if (t->o->root)
 		return;
@@ -234,7 +231,7 @@ static void read_metrics(struct trial *t)
 		if (!err.code && hps_metrics_read(path, pointer, t->record.metrics, &err) == 0)
 			continue;
 		hps_gap_note(&t->gaps, HPS_GAP_METRICS);
-		hps_note("%s; the trial is recorded without them", err.message);
+		hps_strv_addf(&t->unsaid, "%s; the trial is recorded without them", err.message);
 	}
 }
 
@@ -248,7 +245,7 @@ static void read_hydra(struct trial *t)
 			continue;
 		n++;
 		if (hps_hydra_read(file->path, t->record.parameters, &err))
-			hps_note("%s", err.message);
+			hps_strv_add(&t->unsaid, err.message);
 	}
 }
 
@@ -382,6 +379,8 @@ static int run_command(struct trial *t, struct hps_error *err)
 	hps_marks_end(hps_take(t->marks));
 	hps_hasher_finish(t->hasher);
 	t->record.hashed = true;
+	for (size_t i = 0; i < t->unsaid.n; i++)
+		hps_note("%s", t->unsaid.v[i]);
 	hps_reaper_collect(&t->reaper);
 	hps_reaper_note_cores(&t->reaper, t->record.status, &t->gaps);
 	return 0;
@@ -415,7 +414,7 @@ static int write_id(const struct trial *t, const char *id, struct hps_error *err
 {
 	_cleanup_free_ char *line = hps_format("%s\n", id);
 
-	return t->o->id_file ? hps_file_write(AT_FDCWD, t->o->id_file, 0644, line, strlen(line), err) : 0;
+	return t->o->id_file ? hps_file_output(t->o->id_file, 0644, line, strlen(line), err) : 0;
 }
 
 /* Not all that was put has arrived: say of each content what is true. */
@@ -495,12 +494,13 @@ static void release(struct trial *t)
 	hps_entropy_release(&t->entropy);
 	hps_clocks_release(&t->clocks);
 	hps_strv_release(&t->pins);
+	hps_strv_release(&t->unsaid);
 	hps_gaps_release(&t->gaps);
 	hps_ledger_close(t->ledger);
 	hps_redactor_release(&t->redactor);
-	if (t->own_dir && hps_dir_remove(AT_FDCWD, t->own_dir, NULL))
-		hps_note("removing '%s' failed", t->own_dir);
-	free(t->own_dir);
+	if (t->own_dir.path && hps_dir_remove(AT_FDCWD, t->own_dir.path, NULL))
+		hps_note("removing '%s' failed", t->own_dir.path);
+	hps_temporary_remove(&t->own_dir);
 	free(t->own_env[0]);
 	free(t->own_env[1]);
 	free(t->own_env[2]);
@@ -578,6 +578,12 @@ int hps_trial_check(const struct hps_trial_options *o, struct hps_error *err)
 {
 	if (o->capture && strcmp(o->capture, "closure") != 0 && strcmp(o->capture, "none") != 0)
 		return hps_error_set(err, HPS_E_USAGE, "--capture '%s': it is 'closure' or 'none'", o->capture);
+	if (o->study && !hps_name_valid(o->study, ""))
+		return hps_error_set(err, HPS_E_USAGE, "--study '%.80s': " HPS_NAME_RULE, o->study, "", "");
+	if (o->has_number && !o->study)
+		return hps_error_set(err, HPS_E_USAGE, "--number %llu: a number in which study? give --study, too", (unsigned long long)o->number);
+	if (o->has_number && o->number > HPS_NUMBER_MAX)
+		return hps_error_set(err, HPS_E_USAGE, "--number %llu: JSON has whole numbers up to 2^53", (unsigned long long)o->number);
 	if (o->has_level && (o->level < 1 || o->level > 3))
 		return hps_error_set(err, HPS_E_USAGE, "--level %llu: there are 1, 2 and 3", (unsigned long long)o->level);
 	if (o->pid > INT32_MAX)
@@ -636,6 +642,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 	int r = hps_trial_check(o, err);
 
 	t->o = t->record.o = o;
+	t->own_dir = (struct hps_temporary)HPS_TEMPORARY_INIT;
 	t->lease = t->supervisor.listener = t->supervisor.proc_fd = t->reaper.epoll_fd = t->reaper.signal_fd = -1;
 	t->redactor.more = &o->allow_env;
 	t->files.capture = !o->capture || !strcmp(o->capture, "closure");

@@ -32,7 +32,7 @@ int hps_bundle_open(const char *path, const struct hps_unpack_options *options, 
 		*ret_dir = hps_path_absolute(path);
 		return 0;
 	}
-	r = hps_temporary_make("bundle", ret, err);
+	r = hps_temporary_make(NULL, "hps-replay.bundle", ret, err);
 	if (r)
 		return r;
 	*ret_dir = hps_format("%s/bundle", ret->path);

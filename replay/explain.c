@@ -465,7 +465,7 @@ static int explain_itself(struct laboratory *lab, struct hps_error *err)
 {
 	_cleanup_temporary_ struct hps_temporary work = HPS_TEMPORARY_INIT;
 	bool same = false;
-	int r = hps_temporary_make("explain", &work, err);
+	int r = hps_temporary_make(NULL, "hps-replay.explain", &work, err);
 
 	r = r ? r : self_agreement(lab, lab->a, work.path, "plain", true, &same, err);
 	if (r)

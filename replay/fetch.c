@@ -340,7 +340,7 @@ int hps_fetched_open(struct hps_fetched *ret, struct hps_error *err)
 	int r;
 
 	*ret = (struct hps_fetched){ .temporary = HPS_TEMPORARY_INIT };
-	r = hps_temporary_make("fetch", &ret->temporary, err);
+	r = hps_temporary_make(NULL, "hps-replay.fetch", &ret->temporary, err);
 	if (r)
 		return r;
 	ret->store = hps_format("%s/objects", ret->temporary.path);

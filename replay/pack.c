@@ -295,7 +295,7 @@ int hps_bundle_pack(struct hps_ledger *l, const struct hps_original *o, const st
 {
 	_cleanup_temporary_ struct hps_temporary work = HPS_TEMPORARY_INIT;
 	struct pack p = { .original = o, .sources = sources, .objects = o->objects };
-	int r = hps_temporary_make("pack", &work, err);
+	int r = hps_temporary_make(NULL, "hps-replay.pack", &work, err);
 
 	p.work = work.path;
 

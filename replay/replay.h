@@ -9,18 +9,6 @@
 #include "hps/ledger.h"
 #include "replay/compare/compare.h"
 
-/* ---- temporary.c: folders for as long as we run ----------------------------------------------------------------------------------- */
-
-struct hps_temporary {
-	char *path; /* without a symlink in it */
-	int fd;	    /* locked while its maker lives */
-};
-#define HPS_TEMPORARY_INIT { NULL, -1 }
-/* $TMPDIR/hps-replay.WHAT.XXXXXX; removes first what killed runs of this user left there. */
-int hps_temporary_make(const char *what, struct hps_temporary *ret, struct hps_error *err) HPS_MUST;
-void hps_temporary_remove(struct hps_temporary *t); /* with all that is in it */
-#define _cleanup_temporary_ _cleanup_(hps_temporary_remove)
-
 /* ---- study.c: what a study declared before its first trial -------------------------------------------------------------------------- */
 
 /* The compiled spec that the trial's study had registered; NULL for a trial of no study. */

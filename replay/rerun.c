@@ -127,7 +127,7 @@ static int write_looks(const struct hps_plan *p, const char *work, struct hps_er
 static int make_work(const struct hps_plan *p, struct hps_temporary *ret, struct hps_error *err)
 {
 	_cleanup_free_ char *view = NULL;
-	int r = hps_temporary_make("run", ret, err);
+	int r = hps_temporary_make(NULL, "hps-replay.run", ret, err);
 
 	if (r)
 		return r;

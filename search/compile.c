@@ -90,22 +90,11 @@ int hps_compile_text(struct hps_compile *c, const struct hps_node *node, const c
 	return hps_compile_error(c, node->mark, "%s must be a word, not %s", what, type_name(node->type));
 }
 
-static bool name_char(char x, const char *more)
-{
-	return (x >= 'a' && x <= 'z') || (x >= 'A' && x <= 'Z') || (x >= '0' && x <= '9') || x == '_' || (x && strchr(more, x));
-}
-
 int hps_compile_name(struct hps_compile *c, const char *name, struct hps_mark mark, const char *what, const char *more)
 {
-	_cleanup_free_ char *others = hps_format("-.%s", more);
-	bool good = name_char(name[0], "") && strlen(name) <= 64;
-
-	for (size_t i = 0; good && name[i]; i++)
-		good = name_char(name[i], others);
-	if (good)
+	if (hps_name_valid(name, more))
 		return 0;
-	return hps_compile_error(c, mark, "%s '%s': a name has letters, digits, '_', '-' and '.'%s%s, starts with a letter or digit and has 64 at most",
-				 what, name, *more ? " and " : "", more);
+	return hps_compile_error(c, mark, "%s '%s': " HPS_NAME_RULE, what, name, *more ? " and " : "", more);
 }
 
 int hps_compile_bool(struct hps_compile *c, const struct hps_node *node, const char *what, bool *ret)

@@ -1,7 +1,7 @@
 """Marks for hps-record(1) in a process that runs several trials; nothing happens without a recorder.
     with hps.trial({"lr": 0.1}, number=3) as report: report["loss"] = train(lr=0.1)
     study.optimize(hps.optuna(objective), n_trials=100)"""
-import contextlib, json, os, socket
+import contextlib, json, os, re, socket
 
 
 class Report(dict):  # metrics by name; params: what was drawn after the trial began
@@ -11,7 +11,7 @@ class Report(dict):  # metrics by name; params: what was drawn after the trial b
 def _say(stream, word, said):
     if stream is None:
         return None
-    stream.write(word + " " + json.dumps(said, default=str, allow_nan=False) + "\n")
+    stream.write(word + " " + json.dumps(said, default=str) + "\n")
     stream.flush()
     answer, _, text = stream.readline().rstrip("\n").partition(" ")
     if answer != "ok":
@@ -36,15 +36,16 @@ def trial(params=None, number=None, study=None):
             report.state = "failed" if report.state == "complete" else report.state
             raise
         finally:
-            finite = {k: v for k, v in report.items() if isinstance(v, (int, float)) and v - v == 0}
-            _say(stream, "end", {"metrics": finite, "params": report.params or {}, "state": report.state})
+            numbers = {k: v for k, v in report.items() if isinstance(v, (int, float))}
+            _say(stream, "end", {"metrics": numbers, "params": report.params or {}, "state": report.state})
 
 
 def optuna(objective):
     """The objective with a mark around each call: Optuna's parameters, number, values and pruning."""
     def marked(t):
         import optuna as lib
-        with trial(number=t.number, study=t.study.study_name) as report:
+        study = re.sub("[^A-Za-z0-9_.-]", "-", t.study.study_name).lstrip("-.")[:64]  # a name as hps has them
+        with trial(number=t.number, study=study or None) as report:
             try:
                 value = objective(t)
             except lib.TrialPruned:

@@ -21,6 +21,28 @@ before=$(hps-ledger list --json | grep -c '"index"')
 status "status: nothing of these is in the ledger" 127 hps-record -- no-such-command-at-all
 is "status: … counted" "$(hps-ledger list --json | grep -c '"index"')" "$before"
 
+# --id-file replaced what is no file: a device, a pipe, a link.
+mkfifo pipe
+cat pipe >from-pipe &
+status "id file: a pipe" 0 hps-record -q --id-file pipe -- true
+wait $!
+is "id file: … is written into" "$(wc -c <from-pipe) $(stat -c %F pipe)" "65 fifo"
+echo old >target
+ln -s target link
+ln -s made dangling
+status "id file: a link" 0 hps-record -q --id-file link -- true
+is "id file: … stays, its target is written" "$(readlink link) $(wc -c <target)" "target 65"
+status "id file: a link to nothing" 0 hps-record -q --id-file dangling -- true
+is "id file: … makes its target" "$(readlink dangling) $(wc -c <made)" "made 65"
+if [ "$(id -u)" = 0 ] && mknod null c 1 3 2>/dev/null && mknod full c 1 7 && : 2>/dev/null >null; then
+	status "id file: a device" 0 hps-record -q --id-file null -- true
+	is "id file: … stays one" "$(stat -c %F null)" "character special file"
+	status "id file: a full device does not fail the trial" 3 hps-record -q --id-file full -- sh -c 'exit 3'
+	like "id file: … and is named" "$(cat err)" "^hps-record: writing the id: writing into 'full': No space left on device$"
+else
+	skip "id file: a device" "no device can be made and opened here"
+fi
+
 hps-record -q --id-file id -- sh -c 'kill -9 $$'
 is "death: the shell sees the signal" "$?" 137
 is "death: recorded" "$(rec "t['state'], t['exit']")" "('killed', {'signal': 9})"

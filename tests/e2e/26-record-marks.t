@@ -27,11 +27,12 @@ for line in sys.argv[1:]:
 END
 
 status "by hand" 0 hps-record --id-file id --study outer -- /usr/bin/python3 say.py 'begin {"number": 3, "params": {"lr": 0.1, "opt": "sgd", "layers": [64, 32], "seed": 5, "api_key": "SwordFish"}}' \
-	'end {"metrics": {"loss": 0.25, "val": {"acc": 1}}}' 'begin' 'end {"state": "failed"}' 'begin {"study": "inner"}'
+	'end {"metrics": {"loss": 0.25, "val": {"acc": 1}}}' 'begin' 'end {"state": "failed", "metrics": {"loss": NaN}}' 'begin {"study": "inner"}'
 like "by hand: answered with ids" "$(tr '\n' ' ' <"$T/out")" "^(ok [0-9a-f]{64} ){5}$"
 is "by hand: an entry each, and the host's" "$(size)" 8
 is "entries: name, number, state" "$(trials "(p.get('study'), p.get('number'), p.get('mark'), p['state'])" | tr '\n' ' ')" \
 	"('outer', 3, 'complete', 'complete') ('outer', None, 'failed', 'failed') ('inner', None, 'abandoned', 'failed') ('outer', None, None, 'complete') "
+is "entries: a metric that is not finite" "$(trials "p['metrics']" | sed -n 2p)" "{'loss': 'NaN'}"
 host=$(hps-ledger show --json "$(cat id)" | json /dev/stdin "j['statement']['predicate']['begin']")
 is "entries: they name their host" "$(trials "p.get('host') == '$host'" | tr '\n' ' ')" "True True True False "
 is "entries: parameters, metrics, seed" "$(trials "(p['buildDefinition']['externalParameters']['params'], p['metrics'], p['seeds'])" | head -n 1 | sed 's/hmac:[0-9a-f]*/TAG/')" \
@@ -43,18 +44,19 @@ ok "the ledger holds" hps-ledger verify
 hps-audit check --json >check.json
 is "audit: every begin has its end" "$(json check.json "[r['outcome'] for r in j['rules'] if r['id'] in ('INT-05', 'ID-01', 'INT-08')]")" "['pass', 'pass', 'pass']"
 
-status "wrong lines" 0 hps-record -q --id-file id -- /usr/bin/python3 say.py 'end' 'start' 'begin {"number": "x"}' 'begin [1]' 'begin {no' 'begin' 'begin' 'end {"metrics": 1}' 'end {"state": "won"}' 'end'
+status "wrong lines" 0 hps-record -q --id-file id -- /usr/bin/python3 say.py 'end' 'start' 'begin {"number": "x"}' 'begin {"study": "a b"}' 'begin [1]' 'begin {no' 'begin' 'begin' 'end {"metrics": 1}' 'end {"state": "won"}' 'end'
 is "wrong lines: each is answered, none ends the recording" "$(cut -c 1-30 "$T/out" | sed 's/^ok .*/ok/')" "error no trial has begun on th
 error a line begins with 'begi
 error 'number' is a whole numb
+error 'study': a name has lett
 error 'begin' takes a JSON obj
 error reading JSON: line 1, co
 ok
-$(sed -n 7p "$T/out" | cut -c 1-30)
+$(sed -n 8p "$T/out" | cut -c 1-30)
 error 'metrics' is no object
 error 'state' is complete, fai
 ok"
-like "wrong lines: … twice begun" "$(sed -n 7p "$T/out")" "^error trial [0-9a-f]{12} has begun on this connection"
+like "wrong lines: … twice begun" "$(sed -n 8p "$T/out")" "^error trial [0-9a-f]{12} has begun on this connection"
 
 # a trial that claims to be another one of a search
 cat >forge.sh <<'END'
@@ -109,14 +111,14 @@ def objective(trial):
     if trial.number == 3:
         raise ValueError("no")
     return x * x
-study = optuna.create_study(study_name="parabola", sampler=optuna.samplers.RandomSampler(seed=1))
+study = optuna.create_study(study_name="a parabola", sampler=optuna.samplers.RandomSampler(seed=1))
 study.optimize(hps.optuna(objective), n_trials=5, catch=(ValueError,))
 for t in study.trials:
     print(t.number, t.params["x"], t.value if t.value is not None else "none")
 END
 status "Optuna's own loop" 0 hps-record -q --id-file id -- /usr/bin/python3 study.py
 is "Optuna: number, mark" "$(trials "(p.get('study'), p.get('number'), p.get('mark'))" | tr '\n' ' ')" \
-	"('parabola', 0, 'complete') ('parabola', 1, 'complete') ('parabola', 2, 'pruned') ('parabola', 3, 'failed') ('parabola', 4, 'complete') (None, None, None) "
+	"('a-parabola', 0, 'complete') ('a-parabola', 1, 'complete') ('a-parabola', 2, 'pruned') ('a-parabola', 3, 'failed') ('a-parabola', 4, 'complete') (None, None, None) "
 is "Optuna: its parameters and values" "$(trials "p.get('mark') and '%s %s %s' % (p['number'], p['buildDefinition']['externalParameters']['params']['x'], p['metrics'].get('value', 'none'))" | grep -v None)" "$(cat "$T/out")"
 
 from=$(size)
@@ -144,7 +146,7 @@ int main(int argc, char **argv)
 {
 	struct hps_error err = HPS_ERROR_INIT;
 	if (argc > 1) {
-		struct hps_recording o = { .study = "from C", .quiet = true, .params = (const char *const[]){ "lr=0.5", NULL } };
+		struct hps_recording o = { .study = "from-C", .quiet = true, .params = (const char *const[]){ "lr=0.5", NULL } };
 		int status;
 		if (hps_recording_run(&o, (const char *const *)argv + 1, &status, NULL, &err))
 			return fprintf(stderr, "%s\n", err.message), 1;
@@ -176,5 +178,5 @@ is "C: … and there are no ids" "$(cat "$T/out")" "none
 none"
 status "C: starting a recording" 0 ./runner sh -c 'exit 3'
 is "C: … gives the command's status" "$(cat "$T/out")" "status 3"
-is "C: … with its options" "$(trials "(p.get('study'), p['buildDefinition']['externalParameters']['params'], p.get('exit'))" | tail -n 1)" "('from C', {'lr': '0.5'}, {'code': 3})"
+is "C: … with its options" "$(trials "(p.get('study'), p['buildDefinition']['externalParameters']['params'], p.get('exit'))" | tail -n 1)" "('from-C', {'lr': '0.5'}, {'code': 3})"
 done_testing

@@ -48,6 +48,28 @@ like "Hydra: … and is named" "$(cat "$T/err")" "reading Hydra's '$T/run/.hydra
 status "switches: numpy's seed is in the code" 0 hps-record -q --id-file "$T/id" -- /usr/bin/python3 -c 'import numpy'
 is "switches: … and unknown" "$(rec "t['switches']['unknown']")" "[{'name': 'numpy.random.seed', 'why': \"set in the program's code\"}]"
 
+# What --study, --number and --param take is what a study file takes.
+for bad in 'a b' '' "$(printf 'a\033[2Jb')" "$(printf 'a\nb')" -x "$(printf '%03000d' 0)"; do
+	status "names: --study '$(printf %.9s "$bad" | tr -c 'a-z0-9\n' '?')' is refused" 125 hps-record "--study=$bad" -- touch ran
+done
+like "names: … with the rule" "$(cat err)" "^hps-record: --study '0{80}': a name has letters, digits, .*64 at most$"
+status "names: a number in no study" 125 hps-record --number 3 -- touch ran
+like "names: … says what to do" "$(cat err)" "^hps-record: --number 3: a number in which study\? give --study, too$"
+status "names: a number that JSON has not" 125 hps-record --study s --number 9007199254740993 -- touch ran
+status "names: the same parameter twice" 125 hps-record --param a=1 --param b=2 --param a=2 -- touch ran
+like "names: … is named" "$(cat err)" "^hps-record: --param 'a=2': 'a' was given before"
+is "names: nothing ran" "$(ls ran 2>/dev/null)" ""
+# Entries from elsewhere need not follow our rule: the list keeps its columns.
+/usr/bin/python3 - "$T/foreign.json" <<'END'
+import json, sys
+json.dump({"_type": "https://in-toto.io/Statement/v1", "subject": [{"name": "x", "digest": {"sha256": "0" * 64}}],
+           "predicateType": "urn:hps:trial:v1", "predicate": {"study": "a\x1b[2J\n" + "é" * 3000, "state": "complete"}}, open(sys.argv[1], "w"))
+END
+status "list: a study with an endless name" 0 hps-ledger append "$T/foreign.json"
+is "list: a line each" "$(hps-ledger list | wc -l)" "$(hps-ledger list --jsonl | awk 'END { print NR + 1 }')"
+is "list: … and none is long" "$(hps-ledger list | awk 'length > 250' | wc -l)" 0
+is "list: … nor has what a terminal obeys" "$(hps-ledger list | grep -c "$(printf '\033')")" 0
+
 size=$(hps-ledger list --json | wc -c)
 status "dry run" 0 env APP_PASSWORD=hunter2hunter2 OMP_NUM_THREADS=2 hps-record --dry-run --param lr=0.1 -- touch ran --api-key SwordFish --lr 0.1 out/hunter2hunter2
 is "dry run: runs nothing" "$(ls ran 2>&1)" "ls: cannot access 'ran': No such file or directory"

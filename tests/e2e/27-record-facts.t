@@ -19,6 +19,28 @@ like "metrics: … and a gap" "$(rec gaps)" "'a file of metrics could not be use
 status "metrics: a missing file of --metrics" 0 hps-record --id-file id --metrics nosuch -- true
 like "metrics: … is said" "$(cat err)" "nosuch"
 
+# Python's json writes NaN for a training that diverged.
+cat >diverged.py <<'END'
+import json, math, os
+json.dump({"loss": math.nan, "up": math.inf, "val": {"down": -math.inf, "acc": 0.5}, "name": '"NaN" \\ NaN', "NaN": 3}, open(os.environ["HPS_METRICS"], "w"))
+open("lines.json", "w").write('{"step": 1, "last": 2, "c": nan}\n{"huge": 1e400, "last": -1e400, "whole": 1' + "0" * 30 + ', "digits": ' + "9" * 350 + '}\n{"step": 2}\n')
+END
+status "not finite: run" 0 hps-record -q --id-file id --metrics lines.json -- /usr/bin/python3 diverged.py
+is "not finite: nothing is said" "$(cat err)" ""
+is "not finite: the other metrics are kept, these by name" "$(rec "sorted(t['metrics'].items())")" \
+	"[('NaN', '3'), ('c', 'NaN'), ('digits', 'Infinity'), ('huge', 'Infinity'), ('last', '-Infinity'), ('loss', 'NaN'), ('step', '2'), ('up', 'Infinity'), ('val.acc', '0.5'), ('val.down', '-Infinity'), ('whole', '1e+30')]"
+is "not finite: no gap" "$(rec gaps)" "{}"
+status "not finite: a part of a file" 0 hps-record -q --id-file id --metrics part.json:/final/loss -- sh -c 'echo "{\"final\": {\"loss\": -Infinity}}" >part.json'
+is "not finite: … is kept, too" "$(rec "t['metrics']")" "{'loss': '-Infinity'}"
+status "not finite: what is no JSON otherwise is none" 0 hps-record --id-file id -- sh -c 'echo "{\"a\": NaN, \"b\": }" >"$HPS_METRICS"'
+like "not finite: … as before" "$(rec gaps)" "'a file of metrics could not be used': 1"
+
+# What the recorder says goes into the command's standard error, which may be a file: its own words are no change by others.
+hps-record -q --id-file id --metrics nosuch -- sh -c 'echo said >&2; echo "{no json" >"$HPS_METRICS"' 2>stderr.log
+is "own words: only the metrics are a gap" "$(rec gaps)" "{'a file of metrics could not be used': 2}"
+is "own words: … and are said" "$(grep -c 'recorded without them' stderr.log)" 2
+is "own words: the file is what the command wrote" "$(rec "products['$T/stderr.log']['digest']['sha256']")" "$(printf 'said\n' | sha256sum | cut -d ' ' -f 1)"
+
 mkdir -p data/deep
 printf a >data/b; printf cc >data/a; printf ddd >data/deep/x
 status "data set: run" 0 hps-record -q --id-file id --dataset "train=data" --dataset data/a -- true

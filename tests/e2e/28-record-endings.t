@@ -86,5 +86,29 @@ status "killed recorder: the next run" 0 hps-record -q --id-file id -- true
 is "killed recorder: each begin has its end" "$(hps-ledger list --json | /usr/bin/python3 -c 'import json, sys
 kinds = [e["kind"] for e in json.load(sys.stdin)["entries"]]
 print(kinds.count("begin") == kinds.count("trial") + kinds.count("lost"), kinds.count("lost"))')" "True 1"
+# Its folder in TMPDIR stayed for ever: the next one removes it. What lives, and what only looks like it, stays.
+rm -f ready
+mkdir tmp
+TMPDIR=$T/tmp
+export TMPDIR
+hps-record -q -- sh -c ': >ready; exec sleep 60' 2>/dev/null &
+recorder=$!
+wait_for test -e ready
+is "killed recorder's folder: it has one" "$(ls tmp | grep -c '^hps-record\.[A-Za-z0-9]\{6\}$')" 1
+status "killed recorder's folder: another run beside it" 0 hps-record -q -- true
+is "killed recorder's folder: … leaves it while its maker lives" "$(ls tmp | wc -l)" 1
+kill -9 $recorder
+wait $recorder 2>/dev/null
+is "killed recorder's folder: it stays" "$(ls tmp | wc -l)" 1
+mkdir -m 700 tmp/hps-record.notours tmp/hps-abcdef tmp/hps-record.foreig
+mkdir -m 755 tmp/hps-record.opened
+ln -s hps-abcdef tmp/hps-record.linked
+: >tmp/hps-record.afilex
+[ "$(id -u)" != 0 ] || chown 65534 tmp/hps-record.foreig
+[ "$(id -u)" = 0 ] || rmdir tmp/hps-record.foreig
+before=$(ls -d tmp/hps-record.notours tmp/hps-abcdef tmp/hps-record.opened tmp/hps-record.linked tmp/hps-record.afilex $([ "$(id -u)" != 0 ] || echo tmp/hps-record.foreig))
+status "killed recorder's folder: the next run" 0 hps-record -q -- true
+is "killed recorder's folder: … removes it, and nothing else" "$(ls -d tmp/*)" "$before"
+unset TMPDIR
 ok "ledger: verifies" hps-ledger verify
 done_testing

@@ -284,6 +284,28 @@ unlike "secrets: … and what differs is not told in clear" "$(cat err)" "$first
 sed 's/study: secrets/study: api_key=hunter2hunter2/' secrets.yaml >named.yaml
 status "secrets: a name that holds one is refused" 2 hps-search run named.yaml
 
+# ---- a training that diverges reports NaN
+
+cat >diverge.sh <<'SH'
+#!/bin/sh
+case $1 in
+1) value=NaN ;;
+2) value=-Infinity ;;
+*) value=$1 ;;
+esac
+echo "{\"score\": $value, \"other\": 5}" >"$HPS_METRICS"
+SH
+chmod +x diverge.sh
+study diverging 1 4 '[./diverge.sh, "{number}", "{n}"]'
+sed -i 's/goal: max/goal: min/' diverging.yaml
+status "diverged: run" 0 hps-search run diverging.yaml
+hps-search status diverging --json >diverging.json
+is "diverged: its other metric is kept" "$(json diverging.json '[(t["state"], t["metrics"]["score"], t["metrics"]["other"]) for t in j["trials"]]')" \
+	"[('complete', '0', '5'), ('complete', 'NaN', '5'), ('complete', '-Infinity', '5'), ('complete', '3', '5')]"
+is "diverged: neither NaN nor -Infinity is the best" "$(json diverging.json 'j["best"]["number"]')" 0
+is "diverged: no gap" "$(hps-ledger show "$(json diverging.json 'j["trials"][1]["trial"]')" --json | json /dev/stdin 'j["statement"]["predicate"]["coverage"]["complete"]')" True
+like "diverged: the report agrees on the best" "$(hps-audit report --study diverging --html -)" 'was <strong><bdi>0</bdi></strong>, in trial 0'
+
 ok "the ledger holds at the end" hps-ledger verify
 
 done_testing

@@ -24,6 +24,18 @@ ok "the ledgers can be made" ledger clean
 ok "…" ledger hostile
 status "report: 0" 0 hps-audit report --ledger clean --html page.html
 is "report: says nothing when all is well" "$(cat out err)" ""
+# --html replaced what is no file.
+ln -s behind.html linked.html
+status "page: a link" 0 hps-audit report --ledger clean --html linked.html
+is "page: … stays, the page is behind it" "$(readlink linked.html) $(tail -n 1 behind.html)" "behind.html </html>"
+cp -a /dev/full full 2>/dev/null
+if [ -c full ] && sh -c ': >full' 2>/dev/null; then
+	status "page: a full device" 4 hps-audit report --ledger clean --html full
+	like "page: … is named" "$(cat err)" "^hps-audit: writing into 'full': No space left on device"
+	is "page: … and stays one" "$(stat -c %F full)" "character special file"
+else
+	skip "page: a full device" "none can be made and opened here"
+fi
 page=$(cat page.html)
 like "report: a page" "$page" "^<!doctype html>"
 like "report: its end is there" "$(tail -n 1 page.html)" "^</html>$"

@@ -121,6 +121,15 @@ static void test_files(void **state)
 	hps_buf_reset(&b);
 	assert_fails(HPS_E_LIMIT, hps_file_read(AT_FDCWD, "a/b/c/f", 4, &b, err));
 	assert_fails(-ENOENT, hps_file_write(AT_FDCWD, "a/x/f", 0600, "", 0, err));
+	assert_int_equal(symlink("f", "a/b/c/l"), 0);
+	assert_ok(hps_file_output("a/b/c/l", 0640, "four", 4, err));
+	hps_buf_reset(&b);
+	assert_ok(hps_file_read(AT_FDCWD, "a/b/c/f", 5, &b, err));
+	assert_string_equal(b.data, "four");
+	assert_int_equal(lstat("a/b/c/l", &s), 0);
+	assert_true(S_ISLNK(s.st_mode));
+	assert_fails(-ENOSPC, hps_file_output("/dev/full", 0640, "four", 4, err));
+	assert_fails(-EISDIR, hps_file_output("a/b", 0640, "four", 4, err));
 	assert_fails(-ENOTDIR, hps_dir_make(AT_FDCWD, "a/b/c/f", 0700, err));
 	assert_int_equal(symlink("/etc", "a/link"), 0);
 	assert_ok(hps_dir_remove(AT_FDCWD, "a", err));
