@@ -1,8 +1,7 @@
-/* execve and execveat: the program, its interpreters, its arguments. The kernel opens those files itself, so the call goes on
+/* execve and execveat: the program and its arguments. The kernel opens those files itself, so the call goes on
  * after we have looked, and what really runs is asked of /proc/PID/exe at the process's next call. */
 #include "recorder/recorder.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -13,244 +12,6 @@
 #include <unistd.h>
 
 #define MAX_ARGUMENTS (256u << 10)
-#define MAX_DEPTH 5  /* interpreters of interpreters, as the kernel */
-#define HEAD 4096
-
-enum kind { KIND_UNKNOWN, KIND_ELF, KIND_FOREIGN_ELF, KIND_SCRIPT };
-
-/* ---- what a program file says it needs ---- */
-
-/* PT_INTERP of an ELF file of our ABI, read by hand: the headers are at fixed places and nothing else is needed. */
-static enum kind elf_interpreter(int fd, const char *head, size_t n, char out[HPS_PATH_CAP])
-{
-	Elf64_Ehdr e;
-
-	*out = '\0';
-	if (n < sizeof e)
-		return KIND_FOREIGN_ELF;
-	memcpy(&e, head, sizeof e);
-	if (e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_machine != EM_X86_64)
-		return KIND_FOREIGN_ELF;
-	for (unsigned i = 0; i < e.e_phnum && i < 256; i++) {
-		Elf64_Phdr p;
-		ssize_t len;
-
-		if (pread(fd, &p, sizeof p, (off_t)(e.e_phoff + i * sizeof p)) != sizeof p)
-			break;
-		if (p.p_type != PT_INTERP || p.p_filesz >= HPS_PATH_CAP)
-			continue;
-		len = pread(fd, out, p.p_filesz, (off_t)p.p_offset);
-		out[len > 0 ? len : 0] = '\0';
-		break;
-	}
-	return KIND_ELF;
-}
-
-static enum kind script_interpreter(const char *head, size_t n, char out[HPS_PATH_CAP])
-{
-	size_t end = 2, start;
-
-	while (end < n && end < 256 && head[end] != '\n' && head[end])
-		end++;
-	start = 2;
-	while (start < end && (head[start] == ' ' || head[start] == '\t'))
-		start++;
-	n = start;
-	while (n < end && head[n] != ' ' && head[n] != '\t')
-		n++;
-	memcpy(out, head + start, n - start);
-	out[n - start] = '\0';
-	return n > start ? KIND_SCRIPT : KIND_UNKNOWN;
-}
-
-static enum kind interpreter_of(int fd, char out[HPS_PATH_CAP])
-{
-	char head[HEAD];
-	ssize_t n = pread(fd, head, sizeof head, 0);
-
-	*out = '\0';
-	if (n >= 4 && !memcmp(head, ELFMAG, SELFMAG))
-		return elf_interpreter(fd, head, (size_t)n, out);
-	if (n >= 2 && !memcmp(head, "#!", 2))
-		return script_interpreter(head, (size_t)n, out);
-	return KIND_UNKNOWN;
-}
-
-/* ---- noting files ---- */
-
-static struct hps_file *note_file(struct hps_supervisor *s, int fd, const struct stat *st, const char *name, const char *base, unsigned uses)
-{
-	_cleanup_buf_ struct hps_buf walked = HPS_BUF_INIT;
-	struct hps_file *file;
-	char real[HPS_PATH_CAP];
-
-	hps_supervisor_path(s, fd, st, real);
-	hps_buf_init(&walked, 2 * HPS_PATH_CAP);
-	if (name && strcmp(real, name) != 0)
-		hps_walk(s->files, base, name, true, &walked);
-	file = hps_files_get(s->files, *real ? real : name ? name : "");
-	hps_file_use(s->files, file, fd, st, uses);
-	return file;
-}
-
-/* An absolute name under a root that may not be ours. */
-static int open_inside(const struct hps_tracee *t, const char *name)
-{
-	_cleanup_fd_ int root = openat(t->task_fd, "../root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_IN_ROOT };
-
-	return root < 0 ? -1 : (int)syscall(SYS_openat2, root, name, &how, sizeof how);
-}
-
-/* Opens and notes `name`, known already when it is what it was. -1: cannot be opened for reading. */
-static int open_interpreter(struct hps_supervisor *s, const struct hps_tracee *t, const char *base, const char *name, unsigned uses, struct stat *ret,
-			    struct hps_file **ret_file)
-{
-	bool named = *name == '/' && !t->foreign;
-	struct hps_file *file = named ? hps_files_named(s->files, name) : NULL;
-	_cleanup_free_ char *relative = *name == '/' ? NULL : hps_format("%s/%s", base, name);
-	int fd = t->foreign && !relative ? open_inside(t, name) : open(relative ? relative : name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct hps_identity id;
-
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, ret) || !S_ISREG(ret->st_mode)) {
-		close(fd);
-		return -1;
-	}
-	hps_identity_of(ret, &id);
-	if (file && hps_file_is_now(file, &id)) {
-		hps_file_use(s->files, file, fd, ret, uses);
-	} else {
-		file = note_file(s, fd, ret, relative ? relative : named ? name : NULL, "", uses);
-		if (named)
-			hps_files_name(s->files, name, file);
-	}
-	if (t->foreign)
-		file->unverified = true;
-	*ret_file = file;
-	return fd;
-}
-
-/* ---- what executing a name means ---- */
-
-/* Kept so that a program that is executed a thousand times is opened and read once: valid while the names still lead to the files
- * that were looked at. */
-struct program {
-	struct hps_file *file;
-	struct {
-		char *name;
-		struct hps_file *file;
-	} interpreters[MAX_DEPTH];
-	unsigned n;
-	const struct hps_file *script; /* the first line's interpreter */
-	dev_t running_dev;
-	ino_t running_ino;
-	bool usable, privileged;
-};
-
-static void program_add(const struct hps_supervisor *s, struct program *p, const char *name)
-{
-	struct hps_file *file = *name == '/' ? hps_files_named(s->files, name) : NULL;
-
-	if (!file)
-		p->usable = false;
-	if (!p->usable)
-		return;
-	p->interpreters[p->n].name = hps_strdup(name);
-	p->interpreters[p->n++].file = file;
-}
-
-static void program_drop(struct program *p)
-{
-	for (unsigned i = 0; i < p->n; i++)
-		free(p->interpreters[i].name);
-}
-
-static void program_free(struct program *p)
-{
-	if (p)
-		program_drop(p);
-	free(p);
-}
-
-void hps_programs_release(struct hps_map *programs)
-{
-	for (size_t i = 0; i < programs->n; i++)
-		program_free(programs->items[i].value);
-	hps_map_release(programs);
-}
-
-static void program_keep(struct hps_supervisor *s, const char *name, const struct program *p)
-{
-	void **slot = hps_map_slot(&s->programs, name);
-	struct program *kept = hps_alloc(sizeof *kept);
-
-	program_free(*slot);
-	*kept = *p;
-	*slot = kept;
-	hps_files_name(s->files, name, p->file);
-}
-
-static bool leads_to(const struct hps_supervisor *s, const char *name, const struct hps_file *file)
-{
-	struct hps_identity id;
-	struct stat st;
-
-	if (hps_files_named(s->files, name) != file || file->product || file->unverified || fstatat(AT_FDCWD, name, &st, 0))
-		return false;
-	hps_identity_of(&st, &id);
-	return hps_file_is_now(file, &id);
-}
-
-/* The program of this absolute name, when all is as it was; else NULL. */
-static const struct program *program_known(struct hps_supervisor *s, const char *name)
-{
-	const struct program *p = hps_map_get(&s->programs, name);
-
-	if (!p || !leads_to(s, name, p->file))
-		return NULL;
-	for (unsigned i = 0; i < p->n; i++)
-		if (!leads_to(s, p->interpreters[i].name, p->interpreters[i].file))
-			return NULL;
-	return p;
-}
-
-/* Follows #! lines to the ELF file that will run, and that to its own interpreter. False: an ABI that is refused. */
-static bool note_interpreters(struct hps_supervisor *s, struct hps_call *c, int fd, const char *base, struct stat *running, struct program *p)
-{
-	char name[HPS_PATH_CAP];
-	int current = fd;
-	bool right = true;
-
-	for (unsigned depth = 0; depth < MAX_DEPTH; depth++) {
-		enum kind kind = interpreter_of(current, name);
-		struct hps_file *file = NULL;
-		struct stat st;
-		int next;
-
-		right = kind != KIND_FOREIGN_ELF;
-		if (!*name || !right)
-			break;
-		next = open_interpreter(s, c->t, base, name, HPS_USE_INTERPRETER | (kind == KIND_ELF ? HPS_USE_LOADER : 0), &st, &file);
-		if (current != fd)
-			close(current);
-		current = next;
-		if (next < 0) {
-			p->usable = false;
-			return true;
-		}
-		if (kind == KIND_SCRIPT && !p->script)
-			p->script = file;
-		program_add(s, p, name);
-		if (kind == KIND_ELF)
-			break;
-		*running = st;
-	}
-	if (current != fd)
-		close(current);
-	return right;
-}
 
 /* ---- arguments ---- */
 
@@ -321,7 +82,7 @@ static char *directory_of(const struct hps_tracee *t)
 }
 
 static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *program, uint64_t argv, const struct stat *running, bool stable,
-		    const struct program *p)
+		    const struct hps_executable *p)
 {
 	struct hps_execution *e = hps_alloc(sizeof *e);
 	struct hps_buf arguments;
@@ -361,7 +122,7 @@ static int open_program(struct hps_call *c, const struct hps_target *target, int
 		return fd < 0 ? -errno : fd;
 	}
 	how.flags |= flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
-	fd = c->t->foreign && target->given[0] == '/' ? open_inside(c->t, target->given)
+	fd = c->t->foreign && target->given[0] == '/' ? hps_executable_open_inside(c->t, target->given)
 						      : (int)syscall(SYS_openat2, target->base, target->path, &how, sizeof how);
 	return fd < 0 ? -errno : fd;
 }
@@ -378,22 +139,22 @@ static void exec_file(struct hps_supervisor *s, struct hps_call *c, const struct
 	struct stat st, running;
 	struct hps_file *file;
 	bool named = !(flags & AT_EMPTY_PATH && !target->len) && !target->own;
-	struct program p = { .usable = named && target->given[0] == '/' && !c->t->foreign && !(flags & AT_SYMLINK_NOFOLLOW) };
+	struct hps_executable p = { .usable = named && target->given[0] == '/' && !c->t->foreign && !(flags & AT_SYMLINK_NOFOLLOW) };
 
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		hps_answer_continue(s, c); /* EACCES is coming */
 		return;
 	}
 	running = st;
-	file = note_file(s, fd, &st, named ? target->given : NULL, target->base_path, HPS_USE_EXEC);
+	file = hps_executable_file(s, fd, &st, named ? target->given : NULL, target->base_path, HPS_USE_EXEC);
 	p.file = file;
 	p.privileged = gives_privileges(fd, &st);
 	if (c->t->foreign) {
 		file->unverified = true;
 		hps_gap_note(s->gaps, HPS_GAP_FOREIGN);
 	}
-	if (!note_interpreters(s, c, fd, target->base_path, &running, &p)) {
-		program_drop(&p);
+	if (!hps_executable_interpreters(s, c, fd, target->base_path, &running, &p)) {
+		hps_executable_drop(&p);
 		hps_gap_note(s->gaps, HPS_GAP_ABI);
 		hps_answer_error(s, c, ENOEXEC);
 		return;
@@ -401,9 +162,9 @@ static void exec_file(struct hps_supervisor *s, struct hps_call *c, const struct
 	p.running_dev = running.st_dev;
 	p.running_ino = running.st_ino;
 	if (p.usable)
-		program_keep(s, target->given, &p);
+		hps_executable_keep(s, target->given, &p);
 	else
-		program_drop(&p);
+		hps_executable_drop(&p);
 	prepare(s, c, file->path, argv, &running, target->stable, &p);
 	hps_answer_continue(s, c);
 }
@@ -411,7 +172,7 @@ static void exec_file(struct hps_supervisor *s, struct hps_call *c, const struct
 static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, uint64_t argv, int flags)
 {
 	struct hps_target target;
-	const struct program *known;
+	const struct hps_executable *known;
 	int fd, r = hps_target_get(s, c, flags & AT_EMPTY_PATH ? AT_FDCWD : dirfd, at, &target);
 
 	if (r || (flags & AT_EMPTY_PATH && target.len && target.given[0] != '/')) {
@@ -423,7 +184,7 @@ static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 	}
 	/* A vforked child is alone with its parent's memory while the parent waits; only a parent with threads could lie. */
 	target.stable = hps_memory_stable(s, c->t, at, target.len + 1);
-	known = !c->t->foreign && target.given[0] == '/' && !target.own && !flags ? program_known(s, target.given) : NULL;
+	known = !c->t->foreign && target.given[0] == '/' && !target.own && !flags ? hps_executable_known(s, target.given) : NULL;
 	if (known) {
 		prepare(s, c, known->file->path, argv, &(struct stat){ .st_dev = known->running_dev, .st_ino = known->running_ino }, target.stable,
 			known);
@@ -511,7 +272,7 @@ static void note_running(struct hps_supervisor *s, struct hps_tracee *t, const s
 		hps_gap_note(s->gaps, HPS_GAP_UNREADABLE);
 		return;
 	}
-	file = note_file(s, fd, st, NULL, "", HPS_USE_EXEC);
+	file = hps_executable_file(s, fd, st, NULL, "", HPS_USE_EXEC);
 	free(t->pending->program);
 	t->pending->program = hps_strdup(file->path);
 }

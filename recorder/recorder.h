@@ -457,7 +457,7 @@ struct hps_supervisor {
 	uint64_t n_confirmed, n_assumed;
 	size_t environ_bytes;
 	struct hps_environ_change environ_change;
-	struct hps_map programs; /* exec.c: what executing a name means, while nothing has changed there */
+	struct hps_map programs; /* struct hps_executable *: what executing a name means, while nothing has changed there */
 	struct hps_entropy *entropy;
 	struct hps_clocks *clocks;
 	bool no_network;
@@ -599,10 +599,36 @@ void hps_foreign_write_descriptor(struct hps_supervisor *s, struct hps_call *c, 
 void hps_foreign_rename(struct hps_supervisor *s, struct hps_call *c, int from_fd, uint64_t from_at, int to_fd, uint64_t to_at);
 void hps_foreign_link(struct hps_supervisor *s, struct hps_call *c, int from_fd, uint64_t from_at, int to_fd, uint64_t to_at);
 
+/* ---- executable.c: what a program file needs to run ---- */
+
+#define HPS_EXECUTABLE_DEPTH 5 /* interpreters of interpreters, as the kernel */
+/* Kept so that a program that is executed a thousand times is opened and read once: valid while the names still lead to the files
+ * that were looked at. */
+struct hps_executable {
+	struct hps_file *file;
+	struct {
+		char *name;
+		struct hps_file *file;
+	} interpreters[HPS_EXECUTABLE_DEPTH];
+	unsigned n;
+	const struct hps_file *script; /* the first line's interpreter */
+	dev_t running_dev;
+	ino_t running_ino;
+	bool usable, privileged;
+};
+/* fd is open on it: noted as used, under its real path. name: as it was given, or NULL; base: the directory that a relative one starts from. */
+struct hps_file *hps_executable_file(struct hps_supervisor *s, int fd, const struct stat *st, const char *name, const char *base, unsigned uses);
+int hps_executable_open_inside(const struct hps_tracee *t, const char *name); /* an absolute name under a root that may not be ours; -1 */
+/* Follows #! lines to the ELF file that will run, and that to its own interpreter. False: an ABI that is refused. */
+bool hps_executable_interpreters(struct hps_supervisor *s, struct hps_call *c, int fd, const char *base, struct stat *running, struct hps_executable *p);
+const struct hps_executable *hps_executable_known(struct hps_supervisor *s, const char *name); /* of this absolute name, when all is as it was; else NULL */
+void hps_executable_keep(struct hps_supervisor *s, const char *name, const struct hps_executable *p); /* takes what p holds */
+void hps_executable_drop(struct hps_executable *p);
+void hps_executables_release(struct hps_map *executables);
+
 /* ---- exec.c ---- */
 void hps_act_execve(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_execveat(struct hps_supervisor *s, struct hps_call *c);
-void hps_programs_release(struct hps_map *programs);
 void hps_exec_confirm(struct hps_supervisor *s, struct hps_tracee *t); /* of t->pending: what is really running? */
 void hps_exec_assume(struct hps_supervisor *s, struct hps_tracee *t);  /* it ended before it could be asked */
 

@@ -397,7 +397,7 @@ void hps_supervisor_release(struct hps_supervisor *s)
 	free(s->early);
 	free(s->rights);
 	hps_looks_free(s->looks);
-	hps_programs_release(&s->programs);
+	hps_executables_release(&s->programs);
 	hps_map_release(&s->sockets);
 	hps_connections_release(&s->connections);
 	hps_peers_free(s->peers);
