@@ -1,0 +1,59 @@
+/* What files held: digests, and what else is learnt from the bytes as they pass. */
+#ifndef HPS_RECORDER_CONTENT_H
+#define HPS_RECORDER_CONTENT_H
+
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+#include "hps/ledger.h"
+#include "recorder/gap.h"
+
+/* ---- opcodes.c: instructions that give random numbers without a system call ---- */
+struct hps_opcodes;
+/* head: the n first bytes of what fd is open on. NULL: no x86-64 ELF file. */
+struct hps_opcodes *hps_opcodes_new(int fd, const char *head, size_t n);
+void hps_opcodes_block(struct hps_opcodes *o, const void *block, size_t n, uint64_t offset); /* in order, from 0 on, without a hole */
+bool hps_opcodes_end(struct hps_opcodes *o); /* were there any? NULL: no */
+
+/* ---- hasher.c: the digest of what a file held at one moment --------------------------------------------------------- */
+
+enum hps_content_state {
+	HPS_CONTENT_QUEUED, /* waits for the hasher, or is paused between two chunks */
+	HPS_CONTENT_BUSY,
+	HPS_CONTENT_DONE,
+	HPS_CONTENT_CHANGED, /* did not keep its identity while it was hashed: the digest is of what was read */
+	HPS_CONTENT_FAILED,  /* could not be read: no digest */
+};
+struct hps_content {
+	struct hps_identity id;
+	_Atomic int state; /* enum hps_content_state */
+	_Atomic bool wanted; /* somebody waits: the hasher hands the job over after its chunk */
+	bool store;	     /* its bytes belong into the content store */
+	bool stored, shared_object; /* results, valid when DONE */
+	bool draws;	     /* so is this: has the bytes of RDRAND or RDSEED */
+	bool secret;	     /* credentials, or holds some: never stored */
+	bool guessable;	     /* a secret whose digest is not written down either */
+	bool cached;	     /* the digest came from the cache */
+	struct hps_digest digest;
+	struct hps_hashing *job;  /* until it is hashed; then NULL */
+	struct hps_content *next; /* in its bucket */
+};
+
+struct hps_hasher;
+struct hps_redactor;
+/* objects may be NULL (nothing is stored). The thread starts at once, at idle priority. */
+struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, struct hps_cache *cache, struct hps_gaps *gaps);
+void hps_hasher_redact(struct hps_hasher *h, const struct hps_redactor *redactor); /* looks for its secrets in what is stored; before the first add */
+enum hps_keep { HPS_KEEP_DIGEST, HPS_KEEP_CONTENT, HPS_KEEP_SECRET }; /* the last: credentials; copies of them are not stored either */
+/* The content that fd holds now; queued for hashing when it is new, or `again` (stores through a mapping move no clock). fd is
+ * not kept: it is opened again, for a duplicate would share the offset and the locks with the program. Call from one thread
+ * at a time. */
+struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, enum hps_keep keep, bool again);
+/* Returns when no content of this inode waits to be hashed: a writer may pass. */
+void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino);
+void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c); /* until it is hashed; does it here if it is not begun */
+uint64_t hps_hasher_progress(struct hps_hasher *h); /* grows while something is hashed or stored */
+void hps_hasher_finish(struct hps_hasher *h); /* hashes all that is queued, ends the thread; add() then hashes at once */
+void hps_hasher_free(struct hps_hasher *h);   /* and all contents */
+
+#endif

@@ -1,0 +1,105 @@
+/* Processes of the tree: who calls, what is in their memory, and which name they give. */
+#ifndef HPS_RECORDER_TRACEE_H
+#define HPS_RECORDER_TRACEE_H
+
+#include "recorder/files.h"
+
+/* ---- tracee.c: processes of the tree ------------------------------------------------------------------------------------------ */
+
+enum hps_answer { HPS_UNKNOWN, HPS_NO, HPS_YES };
+struct hps_execution;
+struct hps_tracee {
+	pid_t pid;
+	uint32_t index;		/* in the table; never used twice */
+	int task_fd;		/* O_PATH on /proc/PID/task: "../x" is the process's x, and the link count tells its threads; -1 between
+				 * its calls when descriptors are scarce */
+	int mem_fd, maps_fd;	/* opened when needed, closed by an exec; -1 */
+	unsigned reads;		/* of its memory since the last exec */
+	int execution;		/* item of the table of executions that it runs as; -1 */
+	int umask;		/* -1: not known */
+	int cwd_fd;		/* O_PATH; -1: not known */
+	char *cwd;		/* its path */
+	pid_t cwd_mover;	/* thread that was told to go on with a chdir and has not been heard of since; 0 */
+	enum hps_answer own_memory; /* does no other process share its memory? */
+	uint32_t parent;	/* index + 1 of the process that started it, when that is known */
+	unsigned threads_assumed; /* calls for which it is not looked at again how many threads it has */
+	bool launching;		/* our own child before its first exec: its memory is ours */
+	bool shares;		/* started a process that shares memory, descriptors or directories with it */
+	bool foreign;		/* other root, namespaces or rights than ours: nothing is injected */
+	bool confined;		/* by Landlock, by itself: foreign for good, and so are its children */
+	bool recheck;		/* made a call after which `foreign` must be looked at again */
+	bool opaque;		/* we may not read its memory */
+	bool watched;		/* the reaper will tell when it ends */
+	uint64_t born;		/* when it is not watched: its start time, for its number may be given to another */
+	struct hps_file *in_flight; /* CONTINUE was answered for an open of this, and nothing was heard since */
+	long in_flight_nr;
+	struct hps_execution *pending; /* an exec that is not confirmed yet */
+	struct hps_environ *environ; /* of the program that it runs; NULL: not known */
+	struct hps_draw *draw; /* its random numbers; NULL: none asked for */
+	dev_t exe_dev;
+	ino_t exe_ino;
+};
+struct hps_tracees {
+	uint32_t *by_tid; /* index + 1 */
+	size_t n_tids;
+	struct hps_tracee **items; /* NULL: ended */
+	size_t n;
+	unsigned n_in_flight;
+};
+
+struct hps_supervisor;
+struct hps_call;
+/* The process of a notifying thread; NULL when it is gone, or cannot be looked at. */
+struct hps_tracee *hps_tracee_get(struct hps_supervisor *s, pid_t tid);
+bool hps_tracee_is_own(struct hps_supervisor *s, pid_t pid); /* of the tree, whether it was heard of or not */
+void hps_tracee_heard(struct hps_supervisor *s, pid_t tid); /* it makes another call: the last one is over */
+void hps_tracee_end(struct hps_supervisor *s, uint32_t index);
+/* Closes what is kept open of all processes for speed, but of this one. */
+void hps_tracees_make_room(struct hps_supervisor *s, const struct hps_tracee *but);
+/* Is there little room above this descriptor, the lowest that was free? Or was there none (fd < 0)? */
+bool hps_tracees_scarce(const struct hps_supervisor *s, int fd);
+void hps_tracee_executed(struct hps_tracee *t); /* its memory is new */
+void hps_tracee_forget_cwd(struct hps_tracee *t);
+int hps_tracee_umask(struct hps_tracee *t);
+int64_t hps_tracee_cpu_ns(const struct hps_tracee *t); /* 0: not known */
+int64_t hps_tracee_peak_kib(const struct hps_tracee *t);
+int64_t hps_own_peak_kib(void); /* not ru_maxrss, which counts what the process was before it executed us */
+void hps_tracee_check(struct hps_supervisor *s, struct hps_tracee *t); /* sets `foreign` */
+/* Waits until calls that other processes were told to CONTINUE have left the kernel: names are about to change. */
+void hps_tracees_settle(struct hps_supervisor *s, const struct hps_tracee *but);
+char *hps_tracee_own_rights(void); /* of the calling thread, to compare with; heap */
+void hps_tracees_release(struct hps_tracees *t);
+
+/* ---- memory.c: what a tracee says ------------------------------------------------------------------------------------------------ */
+
+ssize_t hps_memory_read(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, void *to, size_t len); /* bytes read, or -errno */
+/* The string at `at` with its NUL; its length, -ENAMETOOLONG when cap is not enough, or -errno. */
+ssize_t hps_memory_string(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, char *to, size_t cap);
+/* Strings at n addresses, with one call for the starts of all: those that were got have their length in lens, the others -1. */
+#define HPS_MEMORY_START 128
+void hps_memory_starts(struct hps_tracee *t, const uint64_t *at, size_t n, char (*to)[HPS_MEMORY_START], ssize_t *lens);
+/* Can nobody change these bytes before the kernel reads them? One thread, memory of its own, a private mapping; or that of a parent
+ * of which the same is true, and which waits (vfork). */
+bool hps_memory_stable(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, size_t len);
+
+/* ---- target.c: the name that a call gives ---- */
+struct hps_target {
+	int base; /* descriptor to resolve `path` from, or AT_FDCWD; closed by hps_target_release */
+	const char *path; /* as the program gave it, or rewritten when it means the program's own descriptors */
+	char given[4097];
+	char rewritten[64 + 4097];
+	const char *base_path; /* of base; "" for the root */
+	char base_buffer[HPS_PATH_CAP];
+	size_t len;
+	bool borrowed; /* base is not ours to close */
+	bool own;    /* links may be magic: /proc/self and kin: the program's own process directory or descriptors */
+	bool stable; /* nobody can change the name before the kernel reads it */
+};
+/* 0, or -errno when the name cannot be read or its start not opened: the caller lets the kernel decide (CONTINUE). */
+int hps_target_get(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, struct hps_target *ret) HPS_MUST;
+void hps_target_release(struct hps_target *t);
+/* Absolute, as given: the key of by_name. */
+void hps_target_name(const struct hps_target *t, struct hps_buf *ret);
+void hps_target_walk(struct hps_supervisor *s, const struct hps_target *t, bool follow, struct hps_buf *ret);
+
+#endif
