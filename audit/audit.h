@@ -28,18 +28,27 @@ struct hps_trial {
 	const struct hps_entry *begin;	 /* NULL: the end names a begin entry that is not there */
 	const struct hps_entry *end;	 /* a trial or lost entry; NULL while there is none */
 	const struct hps_entry *verdict; /* the newest about this trial, or NULL */
+	size_t judgement;		 /* its place among the judgements, from 1; 0: none */
 	enum hps_state state;
 	bool running;		/* open, and its recorder lives */
 	const char *study;	/* NULL: outside any study; a rerun has the study of the trial that it reruns */
 	int64_t number;		/* -1: none */
 	const char *replay_of;	/* id of the trial that this one reruns, or NULL */
+	size_t slot;		/* its place among the slots, from 1; 0: none */
+};
+
+/* A verdict about a trial, and the one before it. */
+struct hps_judgement {
+	const struct hps_entry *entry;
+	size_t earlier; /* place from 1; 0: it is the first */
 };
 
 /* One number of a study: handed out by the search (commit), run (trials), taken in (result). */
 struct hps_slot {
 	const char *study;
 	int64_t number;
-	const struct hps_entry *commit, *result;
+	const struct hps_entry *commit, *result;	       /* the first of each: it counts */
+	const struct hps_entry *second_commit, *second_result; /* NULL, as it should be */
 	const struct hps_trial *trial; /* the last one that is not a rerun, or NULL */
 	size_t n_trials;	       /* not counting reruns */
 };
@@ -70,9 +79,11 @@ struct hps_model {
 	size_t n_slots;
 	struct hps_study *studies;
 	size_t n_studies;
+	struct hps_judgement *judgements;
+	size_t n_judgements;
 	struct hps_map by_id; /* id → struct hps_entry */
 };
-#define HPS_MODEL_INIT { NULL, 0, NULL, 0, NULL, NULL, 0, NULL, 0, NULL, 0, HPS_MAP_INIT }
+#define HPS_MODEL_INIT { NULL, 0, NULL, 0, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0, HPS_MAP_INIT }
 
 void hps_model_add(struct hps_model *m, const struct hps_entry *entry); /* copies; in index order */
 void hps_model_add_unread(struct hps_model *m, uint64_t index, const char *why);
@@ -94,6 +105,7 @@ const char *hps_trial_id(const struct hps_trial *t); /* of the end entry, else o
 uint64_t hps_trial_index(const struct hps_trial *t);
 const struct hps_entry *hps_trial_entry(const struct hps_trial *t); /* the end, else the begin; never NULL */
 const json_t *hps_trial_params(const struct hps_trial *t);	    /* object of strings, or NULL */
+const json_t *hps_trial_command(const struct hps_trial *t); /* words; NULL: not known */
 const json_t *hps_trial_metrics(const struct hps_trial *t);	    /* object of decimal strings, or NULL */
 bool hps_trial_metric(const struct hps_trial *t, const char *name, double *ret);
 bool hps_trial_seconds(const struct hps_trial *t, double *ret);
@@ -297,6 +309,8 @@ void hps_page_params(struct hps_buf *out, const struct hps_trial *t); /* "name =
 void hps_page_trial_name(struct hps_buf *out, const struct hps_trial *t, bool starts); /* "trial 7"; "Trial 7" to start with */
 void hps_page_value(struct hps_buf *out, const char *text); /* a long number is rounded, with all of it on hovering */
 void hps_page_reruns(const struct hps_page *p, const struct hps_study *s); /* page_reruns.c: its section, or nothing */
+/* A pill for each word that was ever found of t, the newest first. */
+void hps_page_verdicts(struct hps_buf *out, const struct hps_model *m, const struct hps_trial *t);
 const char *hps_verdict_sentence(const char *word); /* "every output was the same, byte for byte" */
 const char *hps_verdict_mood(const char *word);	     /* class of its pill: good, warn, bad, none */
 void hps_page_integrity(const struct hps_page *p);				   /* page_integrity.c */

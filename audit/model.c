@@ -161,8 +161,12 @@ static void link_by_trial(struct hps_model *m)
 		if (!is_kind(e, "verdict"))
 			continue;
 		place = place_get(&by_trial, hps_json_text(hps_predicate(e), "hps_trial"));
-		if (place)
-			m->trials[place - 1].verdict = e;
+		if (!place)
+			continue;
+		m->judgements = hps_grow(m->judgements, m->n_judgements, sizeof(*m->judgements));
+		m->judgements[m->n_judgements++] = (struct hps_judgement){ e, m->trials[place - 1].judgement };
+		m->trials[place - 1].judgement = m->n_judgements;
+		m->trials[place - 1].verdict = e;
 	}
 	hps_map_release(&by_trial);
 }
@@ -193,28 +197,40 @@ static struct hps_slot *slot_of(struct hps_model *m, struct hps_map *places, con
 	return &m->slots[place - 1];
 }
 
+static void take(const struct hps_entry **first, const struct hps_entry **second, const struct hps_entry *e)
+{
+	const struct hps_entry **to = *first ? second : first;
+
+	if (!*to)
+		*to = e;
+}
+
 static void link_slots(struct hps_model *m)
 {
 	struct hps_map places = HPS_MAP_INIT;
+	struct hps_slot *slot;
 
 	for (size_t i = 0; i < m->n_entries; i++) {
 		const struct hps_entry *e = &m->entries[i];
 
 		if (!e->study || e->number < 0 || !in_scope(m, e->study))
 			continue;
-		if (is_event(e, "commit"))
-			slot_of(m, &places, e->study, e->number)->commit = e;
-		else if (is_event(e, "result"))
-			slot_of(m, &places, e->study, e->number)->result = e;
+		if (is_event(e, "commit")) {
+			slot = slot_of(m, &places, e->study, e->number);
+			take(&slot->commit, &slot->second_commit, e);
+		} else if (is_event(e, "result")) {
+			slot = slot_of(m, &places, e->study, e->number);
+			take(&slot->result, &slot->second_result, e);
+		}
 	}
 	for (size_t i = 0; i < m->n_trials; i++) {
-		const struct hps_trial *t = &m->trials[i];
-		struct hps_slot *slot;
+		struct hps_trial *t = &m->trials[i];
 
 		if (!t->study || t->number < 0 || t->replay_of)
 			continue;
 		slot = slot_of(m, &places, t->study, t->number);
 		slot->trial = t;
+		t->slot = (size_t)(slot - m->slots) + 1;
 		slot->n_trials++;
 	}
 	hps_map_release(&places);
@@ -356,6 +372,7 @@ void hps_model_release(struct hps_model *m)
 	free(m->trials);
 	free(m->slots);
 	free(m->studies);
+	free(m->judgements);
 	hps_map_release(&m->by_id);
 	*m = (struct hps_model)HPS_MODEL_INIT;
 }

@@ -10,7 +10,7 @@ static const struct {
 } verdicts[] = {
 	{ "REPRODUCED-BITS", "every output was the same, byte for byte", "good" },
 	{ "REPRODUCED-VALUES", "every output held the same values", "good" },
-	{ "REPRODUCED-WITHIN", "every output was the same within the tolerance that had been declared", "good" },
+	{ "REPRODUCED-WITHIN", "every output was the same within a tolerance", "good" },
 	{ "EQUIVALENT", "outputs differed; the means of its metrics over several reruns did not by more than had been declared", "good" },
 	{ "DIVERGED", "an output came out different", "bad" },
 	{ "NONDETERMINISTIC", "reruns do not agree with each other", "warn" },
@@ -62,9 +62,9 @@ static void output_row(struct hps_buf *out, const json_t *output)
 	hps_buf_adds(out, "</td></tr>\n");
 }
 
-static void outputs(struct hps_buf *out, const struct hps_trial *t)
+static void outputs(struct hps_buf *out, const struct hps_entry *verdict)
 {
-	const json_t *list = hps_json_at(hps_predicate(t->verdict), "hps_outputs", NULL);
+	const json_t *list = hps_json_at(hps_predicate(verdict), "hps_outputs", NULL);
 	const json_t *item;
 	size_t i, n = json_array_size(list);
 
@@ -80,9 +80,9 @@ static void outputs(struct hps_buf *out, const struct hps_trial *t)
 	hps_buf_adds(out, "</tbody></table></div>\n");
 }
 
-static void reasons(struct hps_buf *out, const struct hps_trial *t, const char *member, const char *name, const char *summary)
+static void reasons(struct hps_buf *out, const struct hps_entry *verdict, const char *member, const char *name, const char *summary)
 {
-	const json_t *list = hps_json_at(hps_predicate(t->verdict), member, NULL);
+	const json_t *list = hps_json_at(hps_predicate(verdict), member, NULL);
 	const json_t *item;
 	size_t i;
 
@@ -95,19 +95,82 @@ static void reasons(struct hps_buf *out, const struct hps_trial *t, const char *
 	hps_buf_adds(out, "</ul></details>\n");
 }
 
-static void rerun(struct hps_buf *out, const struct hps_trial *t)
+/* Where the tolerance came from: one that was given with the replay was chosen by whoever ran it. */
+static void tolerance(struct hps_buf *out, const struct hps_entry *verdict)
 {
-	const char *word = hps_json_text(hps_predicate(t->verdict), "hps_verdict") ?: "none";
-	const char *level = hps_json_text(hps_predicate(t->verdict), "hps_level"), *reason = hps_json_text(hps_predicate(t->verdict), "hps_reason");
+	static const struct {
+		const char *source, *text;
+	} sources[] = {
+		{ "declared", "given with the command of that replay" },
+		{ "ledger", "declared in the ledger before the replay" },
+		{ "calibrated", "measured by reruns of the same trial" },
+		{ "study", "declared in the study's file before the first trial" },
+	};
+	const json_t *t = hps_json_at(hps_predicate(verdict), "hps_tolerance", NULL);
+	const char *source = hps_json_text(t, "source"), *rtol = hps_json_text(t, "rtol"), *atol = hps_json_text(t, "atol");
+
+	for (size_t i = 0; source && i < ARRAY_SIZE(sources); i++) {
+		if (strcmp(sources[i].source, source) != 0)
+			continue;
+		hps_html(out, " Tolerance: %s", sources[i].text);
+		if (rtol)
+			hps_html(out, ", relative <bdi>%s</bdi>", rtol);
+		if (atol)
+			hps_html(out, ", absolute <bdi>%s</bdi>", atol);
+		hps_buf_adds(out, ".");
+	}
+}
+
+static void judgement(struct hps_buf *out, const struct hps_entry *verdict)
+{
+	const json_t *p = hps_predicate(verdict);
+	const char *word = hps_json_text(p, "hps_verdict") ?: "none", *level = hps_json_text(p, "hps_level"), *reason = hps_json_text(p, "hps_reason");
+
+	hps_html(out, "<p><span class=\"pill %s\">%s</span> %s%s<bdi>%s</bdi>.%s", hps_verdict_mood(word), word, hps_verdict_sentence(word), reason ? ": " : "",
+		 reason ?: "", level ? " Level " : "");
+	hps_html(out, "%s%s", level ?: "", level ? "." : "");
+	tolerance(out, verdict);
+	hps_buf_adds(out, "</p>\n");
+	outputs(out, verdict);
+	reasons(out, verdict, "hps_missing", "path", "What could not be had");
+	reasons(out, verdict, "hps_holes", "what", "What was not as it had been");
+}
+
+/* All that was ever found, the newest first: a later verdict takes no earlier one away. */
+static void rerun(struct hps_buf *out, const struct hps_model *m, const struct hps_trial *t)
+{
+	size_t n = 0;
 
 	hps_buf_adds(out, "<h3>");
 	hps_page_trial_name(out, t, true);
-	hps_html(out, " <span class=\"pill %s\">%s</span></h3>\n<p>The verdict: %s%s<bdi>%s</bdi>.%s", hps_verdict_mood(word), word, hps_verdict_sentence(word),
-		 reason ? ": " : "", reason ?: "", level ? " Level " : "");
-	hps_html(out, "%s%s</p>\n", level ?: "", level ? "." : "");
-	outputs(out, t);
-	reasons(out, t, "hps_missing", "path", "What could not be had");
-	reasons(out, t, "hps_holes", "what", "What was not as it had been");
+	hps_buf_adds(out, "</h3>\n");
+	for (size_t place = t->judgement; place; place = m->judgements[place - 1].earlier)
+		if (n++ < SHOWN)
+			judgement(out, m->judgements[place - 1].entry);
+	if (n > SHOWN)
+		hps_html(out, "<p class=\"note\">and %zu earlier verdicts; 'hps-replay verdicts' lists them.</p>\n", n - SHOWN);
+}
+
+static bool said_before(const struct hps_model *m, const struct hps_trial *t, size_t place)
+{
+	const char *word = hps_json_text(hps_predicate(m->judgements[place - 1].entry), "hps_verdict") ?: "none";
+
+	for (size_t later = t->judgement; later != place; later = m->judgements[later - 1].earlier)
+		if (!strcmp(hps_json_text(hps_predicate(m->judgements[later - 1].entry), "hps_verdict") ?: "none", word))
+			return true;
+	return false;
+}
+
+void hps_page_verdicts(struct hps_buf *out, const struct hps_model *m, const struct hps_trial *t)
+{
+	size_t n = 0;
+
+	for (size_t place = t->judgement; place && n < SHOWN; place = m->judgements[place - 1].earlier) {
+		const char *word = hps_json_text(hps_predicate(m->judgements[place - 1].entry), "hps_verdict") ?: "none";
+
+		if (!said_before(m, t, place))
+			hps_html(out, "%s<span class=\"pill %s\">%s</span>", n++ ? " " : "", hps_verdict_mood(word), word);
+	}
 }
 
 void hps_page_reruns(const struct hps_page *p, const struct hps_study *s)
@@ -122,7 +185,7 @@ void hps_page_reruns(const struct hps_page *p, const struct hps_study *s)
 					     "each of its outputs is compared with the recorded one. Its level says how much was restored: at L1, files, settings "
 					     "and names.</p>\n");
 		if (n <= SHOWN)
-			rerun(p->out, s->trials[i]);
+			rerun(p->out, &p->source->model, s->trials[i]);
 	}
 	if (n > SHOWN)
 		hps_html(p->out, "<p class=\"note\">and %zu more; the table has their verdicts.</p>\n", n - SHOWN);

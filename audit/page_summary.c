@@ -108,7 +108,20 @@ static void what_was_best(struct hps_buf *out, const struct hps_study *s)
 	hps_buf_adds(out, ".</p>\n");
 }
 
-static void what_was_rerun(struct hps_buf *out, const struct hps_study *s)
+/* The first earlier verdict that is another one: it stands in the ledger as the newest does. */
+static void what_had_been_found(struct hps_buf *out, const struct hps_model *m, const struct hps_trial *t, const char *newest)
+{
+	for (size_t place = m->judgements[t->judgement - 1].earlier; place; place = m->judgements[place - 1].earlier) {
+		const char *word = hps_json_text(hps_predicate(m->judgements[place - 1].entry), "hps_verdict") ?: "none";
+
+		if (!strcmp(word, newest))
+			continue;
+		hps_html(out, "An earlier rerun of it was judged <strong>%s</strong>: %s. ", word, hps_verdict_sentence(word));
+		return;
+	}
+}
+
+static void what_was_rerun(struct hps_buf *out, const struct hps_model *m, const struct hps_study *s)
 {
 	size_t n = 0, shown = 0;
 
@@ -128,6 +141,7 @@ static void what_was_rerun(struct hps_buf *out, const struct hps_study *s)
 		hps_html(out, "%s ", shown ? "Also, " : "Rebuilt from its record and run again,");
 		hps_page_trial_name(out, t, false);
 		hps_html(out, " was judged <strong>%s</strong>: %s. ", word, hps_verdict_sentence(word));
+		what_had_been_found(out, m, t, word);
 		shown++;
 	}
 	if (n > shown)
@@ -188,6 +202,6 @@ void hps_page_summary(const struct hps_page *p, const struct hps_study *s)
 	how_they_ended(p->out, s);
 	hps_buf_adds(p->out, "</p>\n");
 	what_was_best(p->out, s);
-	what_was_rerun(p->out, s);
+	what_was_rerun(p->out, &p->source->model, s);
 	tiles(p->out, s);
 }

@@ -47,22 +47,22 @@ static void state_cell(struct hps_buf *out, const struct hps_trial *t)
 	hps_buf_adds(out, "</td>");
 }
 
-static void verdict_cell(struct hps_buf *out, const struct hps_trial *t)
+static void verdict_cell(struct hps_buf *out, const struct hps_model *m, const struct hps_trial *t)
 {
-	const char *word = hps_json_text(hps_predicate(t->verdict), "hps_verdict");
 	const char *level = hps_json_text(hps_predicate(t->verdict), "hps_level");
 
-	if (!word) {
+	if (!t->verdict) {
 		hps_buf_adds(out, "<td class=\"note\">–</td>");
 		return;
 	}
-	hps_html(out, "<td class=\"tight\"><span class=\"pill %s\">%s</span>", hps_verdict_mood(word), word);
+	hps_buf_adds(out, "<td class=\"tight\">");
+	hps_page_verdicts(out, m, t);
 	if (level)
 		hps_html(out, " <span class=\"note\">%s</span>", level);
 	hps_buf_adds(out, "</td>");
 }
 
-static void row(struct hps_buf *out, const struct hps_trial *t, bool best, const struct hps_strv *params, const struct hps_strv *metrics)
+static void row(struct hps_buf *out, const struct hps_model *m, const struct hps_trial *t, bool best, const struct hps_strv *params, const struct hps_strv *metrics)
 {
 	double seconds;
 
@@ -87,7 +87,7 @@ static void row(struct hps_buf *out, const struct hps_trial *t, bool best, const
 		hps_html(out, "<td class=\"num\">%.2f</td>", seconds);
 	else
 		hps_buf_adds(out, "<td class=\"num note\">–</td>");
-	verdict_cell(out, t);
+	verdict_cell(out, m, t);
 	id_cell(out, hps_trial_id(t));
 	hps_buf_adds(out, "</tr>\n");
 }
@@ -105,6 +105,6 @@ void hps_page_trials(const struct hps_page *p, const struct hps_study *s)
 	head(p->out, &params, &metrics);
 	hps_buf_adds(p->out, "<tbody>\n");
 	for (size_t i = 0; i < s->n_trials; i++)
-		row(p->out, s->trials[i], s->trials[i] == best, &params, &metrics);
+		row(p->out, &p->source->model, s->trials[i], s->trials[i] == best, &params, &metrics);
 	hps_buf_adds(p->out, "</tbody></table>\n</div>\n");
 }

@@ -1,5 +1,6 @@
 /* Rules over a search: nothing that was started may be missing, nothing that went badly may be left out. */
 #include "audit/audit.h"
+#include "core/redact.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -58,34 +59,58 @@ static void not_yet(const struct hps_study *s, const struct hps_entry *e, struct
 		hps_finding_unknown(f, e, "number %" PRId64 " of the study '%s' %s yet; the study is not over", number, s->name, what);
 }
 
-static bool ran_otherwise(const struct hps_slot *slot)
+static bool differ(const json_t *handed_out, const json_t *ran)
 {
-	const json_t *handed_out = hps_json_at(hps_predicate(slot->commit), "params", NULL), *ran = hps_trial_params(slot->trial);
+	return handed_out && ran && !hps_redact_equal(handed_out, ran);
+}
 
-	return handed_out && ran && !json_equal(handed_out, ran);
+/* What ran of a number, beside what was handed out; NULL: it is the same. */
+static const char *ran_otherwise(const struct hps_slot *slot, const struct hps_trial *t)
+{
+	const json_t *commit = hps_predicate(slot->commit);
+
+	if (differ(hps_json_at(commit, "params", NULL), hps_trial_params(t)))
+		return "ran with other parameters than were handed out";
+	if (differ(hps_json_at(commit, "command", NULL), hps_trial_command(t)))
+		return "ran another command than was handed out";
+	if (t->begin && t->begin->index < slot->commit->index)
+		return "began before it was handed out";
+	return NULL;
+}
+
+static void judge_runs(const struct hps_model *m, struct hps_finding *f)
+{
+	for (size_t i = 0; i < m->n_trials; i++) {
+		const struct hps_trial *t = &m->trials[i];
+		const struct hps_slot *slot = t->slot ? &m->slots[t->slot - 1] : NULL;
+		const char *otherwise = slot && slot->commit ? ran_otherwise(slot, t) : NULL;
+
+		if (otherwise)
+			hps_finding_fail(f, hps_trial_entry(t), "number %" PRId64 " of the study '%s' %s", slot->number, slot->study, otherwise);
+	}
 }
 
 static void judge_slot(const struct hps_study *s, const struct hps_slot *slot, struct hps_finding *f)
 {
 	hps_finding_check(f);
+	if (slot->second_commit)
+		hps_finding_fail(f, slot->second_commit, "number %" PRId64 " of the study '%s' was handed out already, by @%" PRIu64, slot->number, s->name,
+				 slot->commit->index);
 	if (!slot->commit && slot->trial)
 		hps_finding_fail(f, hps_trial_entry(slot->trial), "number %" PRId64 " ran in the study '%s', but its search never handed it out",
 				 slot->number, s->name);
 	else if (!slot->commit)
 		hps_finding_fail(f, slot->result, "number %" PRId64 " of the study '%s' has a result, but was never handed out", slot->number, s->name);
-	else if (slot->trial && ran_otherwise(slot))
-		hps_finding_fail(f, hps_trial_entry(slot->trial), "number %" PRId64 " of the study '%s' ran with other parameters than were handed out",
-				 slot->number, s->name);
 	else if (!slot->trial)
 		not_yet(s, slot->commit, f, slot->number, "was handed out and has not begun");
 	else if (slot->trial->end && !slot->result)
 		not_yet(s, hps_trial_entry(slot->trial), f, slot->number, "ended and is not taken in as a result");
 }
 
-/* Numbers count from 0 without a gap: a number left out would be a trial thrown away unseen. */
+/* Numbers count from 0 to the budget without a gap: a number left out would be a trial thrown away unseen. */
 static void judge_numbers(const struct hps_model *m, const struct hps_study *s, struct hps_finding *f)
 {
-	int64_t n = 0, high = -1;
+	int64_t n = 0, high = -1, budget = hps_json_int(hps_json_at(hps_predicate(s->registered), "spec", "budget", NULL), "trials", -1);
 
 	for (size_t i = 0; i < m->n_slots; i++) {
 		const struct hps_slot *slot = &m->slots[i];
@@ -97,6 +122,9 @@ static void judge_numbers(const struct hps_model *m, const struct hps_study *s, 
 	}
 	if ((uint64_t)high + 1 != (uint64_t)n)
 		hps_finding_fail(f, s->registered, "the study '%s' handed out number %" PRId64 ", but only %" PRId64 " numbers are there", s->name, high, n);
+	if (budget >= 0 && (hps_study_is_over(s) ? n != budget : n > budget))
+		hps_finding_fail(f, s->stopped ? s->stopped : s->registered, "the study '%s' has a budget of %" PRId64 " trials, and handed out %" PRId64, s->name,
+				 budget, n);
 }
 
 void hps_rule_ends(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f)
@@ -104,6 +132,7 @@ void hps_rule_ends(const struct hps_model *m, const struct hps_verification *v, 
 	(void)v;
 	judge_ends(m, f);
 	judge_second_ends(m, f);
+	judge_runs(m, f);
 	for (size_t i = 0; i < m->n_slots; i++) {
 		const struct hps_study *s = study_named(m, m->slots[i].study);
 
@@ -120,6 +149,12 @@ void hps_rule_ends(const struct hps_model *m, const struct hps_verification *v, 
 
 /* ---- INT-06 */
 
+/* None at all is no member. */
+static bool same_members(const json_t *a, const json_t *b)
+{
+	return json_object_size(a) || json_object_size(b) ? a && b && json_equal(a, b) : true;
+}
+
 static void judge_result(const struct hps_model *m, const struct hps_slot *slot, struct hps_finding *f)
 {
 	const json_t *said = hps_predicate(slot->result);
@@ -129,6 +164,9 @@ static void judge_result(const struct hps_model *m, const struct hps_slot *slot,
 	const char *real;
 
 	hps_finding_check(f);
+	if (slot->second_result)
+		hps_finding_fail(f, slot->second_result, "number %" PRId64 " of the study '%s' has a result already, @%" PRIu64, slot->number, slot->study,
+				 slot->result->index);
 	if (!end) {
 		hps_finding_fail(f, slot->result, "the entry that this result names is not in the ledger");
 		return;
@@ -140,7 +178,7 @@ static void judge_result(const struct hps_model *m, const struct hps_slot *slot,
 	real = end->kind && !strcmp(end->kind, "lost") ? "lost" : hps_json_text(hps_predicate(end), "state");
 	if (!state || !real || strcmp(state, real) != 0)
 		hps_finding_fail(f, slot->result, "the result says '%s', the trial @%" PRIu64 " is '%s'", state ?: "nothing", end->index, real ?: "nothing");
-	else if (json_object_size(metrics) && !json_equal(metrics, hps_json_at(hps_predicate(end), "metrics", NULL)))
+	else if (!same_members(metrics, hps_json_at(hps_predicate(end), "metrics", NULL)))
 		hps_finding_fail(f, slot->result, "the result's metrics are not those of the trial @%" PRIu64, end->index);
 }
 

@@ -27,6 +27,13 @@ const json_t *hps_trial_params(const struct hps_trial *t)
 	return json_is_object(params) ? params : NULL;
 }
 
+const json_t *hps_trial_command(const struct hps_trial *t)
+{
+	const json_t *command = hps_json_at(hps_predicate(t->end), "buildDefinition", "externalParameters", "command", NULL);
+
+	return command ? command : hps_json_at(hps_predicate(t->begin), "command", NULL);
+}
+
 const json_t *hps_trial_metrics(const struct hps_trial *t)
 {
 	const json_t *metrics = hps_json_at(hps_predicate(t->end), "metrics", NULL);

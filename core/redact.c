@@ -387,3 +387,45 @@ void hps_redact_json(const struct hps_redactor *r, json_t *value)
 		if (!is_ours(name))
 			hps_redact_json(r, item);
 }
+
+/* ---- what is withheld, compared ---- */
+
+static json_t *without_tags(const char *text)
+{
+	_cleanup_buf_ struct hps_buf out = HPS_BUF_INIT;
+
+	while (*text) {
+		if (!strncmp(text, "hmac:", 5) && strspn(text + 5, "0123456789abcdef") >= 32) {
+			hps_buf_adds(&out, WITHHELD);
+			text += 37;
+		} else {
+			hps_buf_addc(&out, *text++);
+		}
+	}
+	return json_string(out.data ? out.data : "");
+}
+
+json_t *hps_redact_untagged(const json_t *value)
+{
+	json_t *copy, *item;
+	const char *name;
+	size_t i;
+
+	if (json_is_string(value))
+		return without_tags(json_string_value(value));
+	if (!json_is_array(value) && !json_is_object(value))
+		return json_deep_copy(value);
+	copy = json_is_array(value) ? json_array() : json_object();
+	json_array_foreach(value, i, item)
+		hps_json_add(copy, hps_redact_untagged(item));
+	json_object_foreach((json_t *)(uintptr_t)value, name, item)
+		hps_json_set(copy, name, hps_redact_untagged(item));
+	return copy;
+}
+
+bool hps_redact_equal(const json_t *a, const json_t *b)
+{
+	_cleanup_json_ json_t *x = a ? hps_redact_untagged(a) : NULL, *y = b ? hps_redact_untagged(b) : NULL;
+
+	return x == y || (x && y && json_equal(x, y));
+}

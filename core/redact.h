@@ -164,6 +164,10 @@ char *hps_redact_named(const struct hps_redactor *r, const char *name, const cha
 /* The door: every text inside `value`, in place, before it is written. Names of members and what can only be ours (digests,
  * nonces, ids) stay. */
 void hps_redact_json(const struct hps_redactor *r, json_t *value);
+/* A tag tells its class, too: what one program found by an option's name another may have found by a variable's. So two records of one command
+ * are compared without their tags. */
+json_t *hps_redact_untagged(const json_t *value); /* a copy in which each tag is "[redacted]" */
+bool hps_redact_equal(const json_t *a, const json_t *b);
 
 /* ---- redact_content.c: files whose content is not stored ---- */
 

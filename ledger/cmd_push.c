@@ -1,7 +1,6 @@
 /* hps-ledger push: appends the records that were kept in the spool. */
 #include "ledger/cmd.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,26 +68,6 @@ static void push_or_say(struct pushing *p, const char *path)
 	p->n_left++;
 }
 
-/* In the order of their names: a crash and a second run give the same order. */
-static int list_spool(struct hps_strv *ret, struct hps_error *err)
-{
-	_cleanup_free_ char *spool = hps_spool_dir();
-	DIR *d = opendir(spool);
-	const struct dirent *e;
-
-	if (!d)
-		return access(spool, F_OK) ? 0 : hps_error_errno(err, "reading the spool '%s'", spool);
-	while ((e = readdir(d))) {
-		size_t len = strlen(e->d_name);
-
-		if (*e->d_name != '.' && len > 5 && !strcmp(e->d_name + len - 5, ".json"))
-			hps_strv_addf(ret, "%s/%s", spool, e->d_name);
-	}
-	closedir(d);
-	hps_strv_sort(ret);
-	return 0;
-}
-
 static int run_push(void *arg, int argc, char **argv, struct hps_error *err)
 {
 	struct pushing p = { .o = arg, .pushed = json_array() };
@@ -101,7 +80,7 @@ static int run_push(void *arg, int argc, char **argv, struct hps_error *err)
 	for (int i = 0; i < argc; i++)
 		hps_strv_add(&files, argv[i]);
 	if (!r && !argc)
-		r = list_spool(&files, err);
+		r = hps_spool_list(&files, err);
 	for (size_t i = 0; !r && i < files.n; i++)
 		push_or_say(&p, files.v[i]);
 	hps_wipe_free(p.passphrase);

@@ -2,6 +2,8 @@
  * ("urn:hps:search:v1") has what the entries say; here they are only counted, and compared with what the closing entry says. */
 #include "ledger/ledger.h"
 
+#include "core/redact.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +46,7 @@ int hps_study_tree(struct hps_ledger *l, const char *study, uint64_t *ret_n, cha
 struct number {
 	unsigned n_commits, n_begins, n_trials, n_results;
 	char trial[HPS_DIGEST_HEX]; /* the first, after the commit */
+	struct hps_digest handed_out; /* its parameters and its command */
 	char *state, *result_state, *result_trial;
 };
 
@@ -89,6 +92,20 @@ static struct number *number_of(struct study *s, const struct hps_entry *e)
 		return NULL;
 	}
 	return &s->numbers[e->number];
+}
+
+/* Of parameters and command, as a commit and as a begin entry have them. */
+static void digest_of_run(const struct hps_entry *e, struct hps_digest *ret)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	const json_t *p = predicate(e), *params = json_object_get(p, "params"), *command = json_object_get(p, "command");
+	_cleanup_json_ json_t *both = json_object();
+
+	hps_json_set(both, "params", params ? hps_redact_untagged(params) : json_object());
+	hps_json_set(both, "command", command ? hps_redact_untagged(command) : json_null());
+	if (hps_json_canonical(both, &text, NULL))
+		hps_buf_reset(&text);
+	hps_digest_of(text.data ? text.data : "", text.len, ret);
 }
 
 /* ---- search entries ---- */
@@ -162,6 +179,8 @@ static void take_search(struct study *s, const struct hps_entry *e)
 		take_stop(s, e);
 	} else if (!strcmp(event, "commit")) {
 		n = number_of(s, e);
+		if (n && !n->n_commits)
+			digest_of_run(e, &n->handed_out);
 		if (n && n->n_commits++)
 			hole(s, "entry @%llu hands out number %lld a second time", (unsigned long long)e->index, (long long)e->number);
 	} else if (!strcmp(event, "result")) {
@@ -176,13 +195,18 @@ static void take_search(struct study *s, const struct hps_entry *e)
 static void take_begin(struct study *s, const struct hps_entry *e)
 {
 	struct number *n = number_of(s, e);
+	struct hps_digest run;
 
 	if (!n)
 		return;
+	digest_of_run(e, &run);
 	*hps_map_slot(&s->begins, e->id) = (void *)((uintptr_t)e->index + 1);
 	n->n_begins++;
 	if (!n->n_commits)
 		hole(s, "entry @%llu begins number %lld before it was handed out", (unsigned long long)e->index, (long long)e->number);
+	else if (!hps_digest_equal(&run, &n->handed_out))
+		hole(s, "entry @%llu begins number %lld with other parameters, or another command, than were handed out", (unsigned long long)e->index,
+		     (long long)e->number);
 	if (n->n_trials)
 		hole(s, "entry @%llu begins number %lld again after it had a record", (unsigned long long)e->index, (long long)e->number);
 }

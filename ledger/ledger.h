@@ -962,8 +962,11 @@ void hps_spooled_release(struct hps_spooled *s);
 char *hps_spool_dir(void); /* heap */
 bool hps_spool_has(const char *begin_id); /* the record of a trial that no ledger has yet */
 /* HPS_E_FORMAT; HPS_E_DENIED when another user wrote it. */
+int hps_spool_list(struct hps_strv *ret, struct hps_error *err) HPS_MUST; /* paths of all of them; none is no error */
 int hps_spool_read(const char *path, struct hps_spooled *ret, struct hps_error *err) HPS_MUST;
 /* Stores its manifests and appends its statement; what is there already is not there twice. */
+/* Those that name this ledger. */
+int hps_spool_push_own(struct hps_ledger *l, uint64_t *ret_n, struct hps_error *err) HPS_MUST;
 int hps_spool_push(struct hps_ledger *l, const struct hps_spooled *s, char ret_id[65], uint64_t *ret_index, struct hps_error *err) HPS_MUST;
 
 /* ---- complete.c: whether a study is complete ------------------------------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
  * "Spool"); pushing appends them later, as often as one likes: a statement is in a ledger once. */
 #include "ledger/ledger.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -31,6 +32,26 @@ bool hps_spool_has(const char *begin_id)
 	_cleanup_free_ char *dir = hps_spool_dir(), *path = hps_format("%s/%s.json", dir, begin_id);
 
 	return access(path, F_OK) == 0;
+}
+
+/* In the order of their names: a crash and a second run give the same order. */
+int hps_spool_list(struct hps_strv *ret, struct hps_error *err)
+{
+	_cleanup_free_ char *spool = hps_spool_dir();
+	DIR *d = opendir(spool);
+	const struct dirent *e;
+
+	if (!d)
+		return access(spool, F_OK) ? 0 : hps_error_errno(err, "reading the spool '%s'", spool);
+	while ((e = readdir(d))) {
+		size_t len = strlen(e->d_name);
+
+		if (*e->d_name != '.' && len > 5 && !strcmp(e->d_name + len - 5, ".json"))
+			hps_strv_addf(ret, "%s/%s", spool, e->d_name);
+	}
+	closedir(d);
+	hps_strv_sort(ret);
+	return 0;
 }
 
 /* ---- reading ---- */
@@ -97,6 +118,33 @@ static int store_manifests(struct hps_objects *objects, const json_t *manifests,
 			return r;
 	}
 	return 0;
+}
+
+int hps_spool_push_own(struct hps_ledger *l, uint64_t *ret_n, struct hps_error *err)
+{
+	_cleanup_strv_ struct hps_strv files = HPS_STRV_INIT;
+	_cleanup_free_ char *own = hps_path_absolute(l->dir);
+	int r = hps_spool_list(&files, err);
+
+	*ret_n = 0;
+	for (size_t i = 0; !r && i < files.n; i++) {
+		_cleanup_(hps_spooled_release) struct hps_spooled s = HPS_SPOOLED_INIT;
+		_cleanup_free_ char *its = NULL;
+		char id[65];
+		uint64_t index;
+
+		if (hps_spool_read(files.v[i], &s, NULL)) /* 'hps-ledger push' says what is wrong with it */
+			continue;
+		its = hps_path_absolute(s.ledger);
+		if (strcmp(its, own) != 0)
+			continue;
+		r = hps_spool_push(l, &s, id, &index, err);
+		if (r)
+			return hps_error_prefix(err, "the record of an earlier trial, '%s', is not in the ledger yet ('hps-ledger push' appends it)", files.v[i]);
+		unlink(files.v[i]);
+		++*ret_n;
+	}
+	return r;
 }
 
 int hps_spool_push(struct hps_ledger *l, const struct hps_spooled *s, char ret_id[65], uint64_t *ret_index, struct hps_error *err)

@@ -394,7 +394,7 @@ static void spool(struct trial *t, const json_t *statement, struct hps_error *wh
 	if (hps_spool_put(&t->record, hps_ledger_dir(t->ledger), statement, &path, &err))
 		hps_note("the record could not be appended to the ledger (%s) nor kept aside (%s): it is lost", why->message, err.message);
 	else
-		hps_note("the record could not be appended to the ledger: %s; it is kept in '%s'", why->message, path);
+		hps_note("the record could not be appended to the ledger: %s; it is kept in '%s', and 'hps-ledger push' appends it", why->message, path);
 }
 
 static void say_summary(struct trial *t, const char *id)

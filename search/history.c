@@ -81,14 +81,32 @@ static void take_result(const struct hps_entry *e, struct hps_run_trial *t)
 		take_state(t, state ? state : "lost");
 }
 
+static bool same(const json_t *a, const json_t *b)
+{
+	return (!json_object_size(a) && !json_object_size(b) && !json_is_array(a)) || hps_redact_equal(a, b);
+}
+
+/* Recorded by hand under this number, and not what was handed out? */
+static bool is_stranger(const struct hps_entry *e, struct hps_run_trial *t, struct hps_map *strangers)
+{
+	const json_t *p = predicate_of(e), *params = json_object_get(p, "params"), *command = json_object_get(p, "command");
+
+	if (strcmp(e->kind, "begin") != 0)
+		return e->begin && hps_map_find(strangers, e->begin);
+	if (same(params, t->params) && (!t->command || same(command, t->command)))
+		return false;
+	*hps_map_slot(strangers, e->id) = t;
+	return true;
+}
+
 /* An entry about one number. */
-static void take_numbered(const struct hps_entry *e, struct hps_run_trial *t)
+static void take_numbered(const struct hps_entry *e, struct hps_run_trial *t, struct hps_map *strangers)
 {
 	const char *event = e->event ? e->event : "";
 
 	if (!strcmp(e->kind, "search") && !strcmp(event, "commit"))
 		take_commit(e, t);
-	if (!t->committed || json_object_get(predicate_of(e), "replayOf"))
+	if (!t->committed || json_object_get(predicate_of(e), "replayOf") || is_stranger(e, t, strangers))
 		return;
 	if (!strcmp(e->kind, "begin")) {
 		t->n_begun++;
@@ -113,7 +131,7 @@ static int take_entry(const struct hps_entry *e, void *arg, struct hps_error *er
 	if (!h->registered[0])
 		return 0;
 	if (e->number >= 0 && (uint64_t)e->number < h->n)
-		take_numbered(e, &h->trials[e->number]);
+		take_numbered(e, &h->trials[e->number], &h->strangers);
 	if (!strcmp(e->kind, "search") && !strcmp(event, "stop")) {
 		reason = hps_json_text(predicate_of(e), "reason");
 		h->finished = reason && !strcmp(reason, "budget");
@@ -151,6 +169,7 @@ void hps_history_release(struct hps_history *h)
 	}
 	free(h->trials);
 	json_decref(h->spec);
+	hps_map_release(&h->strangers);
 	*h = (struct hps_history){ 0 };
 }
 

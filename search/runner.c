@@ -192,6 +192,17 @@ static int not_started(const struct runner *r, uint64_t number, int status, stru
 			     killed ? "signal" : "status", killed ? WTERMSIG(status) : WEXITSTATUS(status), *words ? words : "no message", out);
 }
 
+/* What dead recorders left: records that they could not append, and begins without a record. */
+static int gather_ends(struct runner *r, struct hps_error *err)
+{
+	uint64_t n;
+	int result = hps_spool_push_own(r->ledger, &n, err);
+
+	if (!result)
+		result = hps_lease_sweep(r->ledger, NULL, err);
+	return result ? result : hps_history_settle(r->ledger, r->study, r->history, err);
+}
+
 /* The recorder ended without a trial: lost, and run again unless that has happened too often. */
 static int lost(struct runner *r, const struct hps_child *child, int status, struct hps_error *err)
 {
@@ -200,10 +211,8 @@ static int lost(struct runner *r, const struct hps_child *child, int status, str
 
 	if (t->n_begun == child->n_begun)
 		return not_started(r, child->number, status, err);
-	result = hps_lease_sweep(r->ledger, NULL, err);
-	if (!result)
-		result = hps_history_settle(r->ledger, r->study, r->history, err);
-	if (!result && !t->id[0] && t->n_lost >= LOSSES_MAX)
+	result = gather_ends(r, err);
+	if (!result && (t->id[0] || t->n_lost >= LOSSES_MAX))
 		result = hps_study_result(r->ledger, r->history, child->number, err);
 	return result;
 }
@@ -280,10 +289,8 @@ static int wait_for_earlier(struct runner *r, struct hps_error *err)
 /* Every trial that ended without a runner gets its result; every dead recorder its `lost`. */
 static int take_over(struct runner *r, struct hps_error *err)
 {
-	int result = hps_lease_sweep(r->ledger, NULL, err);
+	int result = gather_ends(r, err);
 
-	if (!result)
-		result = hps_history_settle(r->ledger, r->study, r->history, err);
 	for (uint64_t n = 0; !result && n < r->history->n; n++) {
 		const struct hps_run_trial *t = &r->history->trials[n];
 

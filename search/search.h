@@ -243,9 +243,10 @@ struct hps_history {
 	bool finished;	      /* a stop entry says that the budget is used */
 	uint64_t n_appended;  /* search entries of ours in this process */
 	uint64_t next_index;  /* entries below are in here */
+	struct hps_map strangers; /* ids of begin entries that name a number and are not its run */
 };
-/* Reads what is new since the last call (all, when *h is zero). Entries that a commit does not precede, reruns by hps-replay
- * and second trials of one number are not the study's and are passed over. */
+/* Reads what is new since the last call (all, when *h is zero). Entries that a commit does not precede, runs of other parameters or of
+ * another command than were committed, reruns by hps-replay and second trials of one number are not the study's and are passed over. */
 int hps_history_read(struct hps_ledger *l, const char *study, struct hps_history *h, struct hps_error *err) HPS_MUST;
 /* The same after finishing what a killed writer had stored and not published: without it, an entry of the dead would be written
  * a second time. For a ledger that is open for appending. */

@@ -132,6 +132,69 @@ touch go
 status "… which is true" 0 hps-search run slow.yaml
 is "… with each trial once" "$(hps-ledger list -s slow2 -k trial --jsonl | wc -l)" 4
 
+# What was recorded by hand under a committed number, and is not what was committed, is passed over, and seen by whoever looks.
+cat >beside.yaml <<'YAML'
+hps: 1
+study: beside
+command: [./other.sh, "{n}"]
+space: {n: {type: int, low: 10, high: 99}}
+metrics: {score: {goal: max}}
+search: {sampler: random, seed: 4}
+budget: {trials: 2}
+YAML
+status "beside: its program is not there yet" 4 hps-search run beside.yaml
+n=$(hps-ledger list -s beside --jsonl | sed -n '/"commit"/s/.*"id":"\([0-9a-f]*\)".*/\1/p' | head -n 1)
+n=$(hps-ledger show --json "$n" | json /dev/stdin 'j["statement"]["predicate"]["params"]["n"]')
+ok "beside: a better result by hand" hps-record -q --study beside --number 0 --param "n=$n" -- sh -c 'echo "{\"score\": 999}" >"$HPS_METRICS"'
+printf '#!/bin/sh\necho "{\\"score\\": $1}" >"$HPS_METRICS"\n' >other.sh
+chmod +x other.sh
+rm -r beside.trials
+status "beside: the search goes on" 0 hps-search run beside.yaml
+unlike "beside: … without it" "$(hps-search status beside)" 999
+status "beside: the audit fails" 1 hps-audit check --study beside
+like "beside: … and says why" "$(cat out)" "^INT-05  fail .*number 0 of the study 'beside' ran another command than was handed out"
+status "beside: it is not complete" 1 hps-ledger prove --study beside
+like "beside: … and says why" "$(cat out)" "begins number 0 with other parameters, or another command, than were handed out"
+
+# A record that could not be appended waits in the spool: the number has run, and is not run again.
+cat >full.yaml <<'YAML'
+hps: 1
+study: full
+command: [./full.sh, "{number}", "{n}"]
+space: {n: {type: int, low: 10, high: 99}}
+metrics: {score: {goal: max}}
+search: {sampler: random, seed: 1}
+budget: {trials: 3}
+YAML
+cat >full.sh <<'SH'
+#!/bin/sh
+[ "$1" = 1 ] && [ ! -e once ] && { : >once; dd if=/dev/zero of=small/fill bs=16k 2>/dev/null; }
+echo "{\"score\": $2}" >"$HPS_METRICS"
+SH
+chmod +x full.sh
+cat >full-disk.sh <<'SH'
+mkdir small && mount -t tmpfs -o size=8m none small || exit 77
+export HPS_LEDGER=$PWD/small/ledger
+hps-ledger init "$HPS_LEDGER" >/dev/null 2>&1
+hps-search run full.yaml >first 2>&1
+echo "first $?"
+rm small/fill
+ls "$XDG_STATE_HOME"/hps/spool | wc -l
+hps-search run full.yaml >second 2>&1
+echo "second $?"
+ls "$XDG_STATE_HOME"/hps/spool | wc -l
+hps-ledger list -s full -k trial --jsonl | wc -l
+hps-ledger prove --study full
+SH
+XDG_STATE_HOME=$T/full-state unshare -m sh full-disk.sh >out 2>err
+case $? in
+77 | 1) skip "a full disk" "no mount namespaces here" ;;
+*)
+	is "a full disk: the record waits, the next runner appends it, nothing runs twice" "$(head -n 5 out | tr '\n' ' ')" "first 4 1 second 0 0 3 "
+	like "a full disk: … and the study is complete" "$(cat out)" "^COMPLETE"
+	;;
+esac
+
 # The rig can fail: a trial that is recorded by hand under a committed number is a second one, and the counting above sees it.
 hps-record -q --study storm --number 5 --param n=1 -- true
 is "the rig sees a doubled trial" "$(hps-ledger list -s storm -k trial --jsonl | grep -o '"number":[0-9]*' | sort | uniq -c | awk '$1 == 1' | wc -l)" 59

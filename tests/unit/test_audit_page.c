@@ -311,6 +311,29 @@ static void test_page_of_a_divergence(void **state)
 	fixture_free(x);
 }
 
+/* A later verdict takes no earlier one away, and a tolerance says where it came from. */
+static void test_page_of_two_verdicts(void **state)
+{
+	struct fixture *x = fixture_new();
+	_cleanup_free_ char *page = NULL;
+	json_t *p;
+
+	(void)state;
+	fixture_study(x, "digits");
+	hps_json_set_text(fixture_predicate(fixture_verdict(x, &x->entries[7], "DIVERGED")), "hps_reason", "1 of 2 outputs differs");
+	p = fixture_predicate(fixture_verdict(x, &x->entries[7], "REPRODUCED-WITHIN"));
+	hps_json_set(p, "hps_tolerance", fixture_json("{\"source\":\"declared\",\"rtol\":\"1000\"}"));
+	page = render(x, NULL);
+	assert_balanced(page);
+	assert_non_null(strstr(page, "trial 1 was judged <strong>REPRODUCED-WITHIN</strong>"));
+	assert_non_null(strstr(page, "An earlier rerun of it was judged <strong>DIVERGED</strong>"));
+	assert_int_equal(count(page, "<span class=\"pill bad\">DIVERGED</span>"), 2);
+	assert_int_equal(count(page, "<span class=\"pill good\">REPRODUCED-WITHIN</span>"), 2);
+	assert_non_null(strstr(page, "1 of 2 outputs differs"));
+	assert_non_null(strstr(page, "Tolerance: given with the command of that replay, relative <bdi>1000</bdi>."));
+	fixture_free(x);
+}
+
 static void test_page_of_nothing(void **state)
 {
 	struct fixture *x = fixture_new();
@@ -445,7 +468,7 @@ int main(void)
 		cmocka_unit_test(test_page_of_a_divergence),
 		cmocka_unit_test(test_ticks),		cmocka_unit_test(test_chart_shapes),
 		cmocka_unit_test(test_chart_extremes),	cmocka_unit_test(test_policy_names_the_style),
-		cmocka_unit_test(test_page_of_a_study), cmocka_unit_test(test_page_of_nothing),
+		cmocka_unit_test(test_page_of_a_study), cmocka_unit_test(test_page_of_two_verdicts), cmocka_unit_test(test_page_of_nothing),
 		cmocka_unit_test(test_page_says_damage), cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_same_ledger_same_page), cmocka_unit_test(test_check_json),
 		cmocka_unit_test(test_check_text_is_safe),

@@ -269,6 +269,47 @@ static void test_int_05(void **state)
 	fixture_stop(x, "s", 1, 0, 0, 0);
 	check(x, "INT-05", HPS_OUTCOME_FAIL, trial, "ran with other parameters than were handed out");
 
+	x = fixture_new(); /* the same setting in another program */
+	fixture_register(x, "s", "max");
+	fixture_commit(x, "s", 0, "{}");
+	trial = fixture_trial(x, fixture_begin(x, "s", 0), "complete", "{}", "{}");
+	hps_json_set(json_object_get(json_object_get(fixture_predicate(trial), "buildDefinition"), "externalParameters"), "command", fixture_json("[\"echo\"]"));
+	fixture_result(x, trial, "complete", "{}");
+	fixture_stop(x, "s", 1, 0, 0, 0);
+	check(x, "INT-05", HPS_OUTCOME_FAIL, trial, "ran another command than was handed out");
+
+	x = fixture_new(); /* by hand, before the search ran it */
+	fixture_register(x, "s", "max");
+	fixture_commit(x, "s", 0, "{}");
+	begin = fixture_begin(x, "s", 0);
+	hps_json_set(fixture_predicate(begin), "command", fixture_json("[\"echo\"]"));
+	trial = fixture_trial(x, begin, "complete", "{\"lr\":\"9\"}", "{}");
+	fixture_result(x, fixture_trial(x, fixture_begin(x, "s", 0), "complete", "{}", "{}"), "complete", "{}");
+	fixture_stop(x, "s", 1, 0, 0, 0);
+	check(x, "INT-05", HPS_OUTCOME_FAIL, trial, "ran with other parameters than were handed out");
+
+	x = fixture_new(); /* handed out twice: the first counts */
+	fixture_register(x, "s", "max");
+	fixture_number(x, "s", 0, "complete", "{}", "{}");
+	commit = fixture_commit(x, "s", 0, "{}");
+	fixture_stop(x, "s", 1, 0, 0, 0);
+	check(x, "INT-05", HPS_OUTCOME_FAIL, commit, "number 0 of the study 's' was handed out already, by @1");
+
+	x = fixture_new(); /* chosen afterwards */
+	fixture_register(x, "s", "max");
+	trial = fixture_trial(x, fixture_begin(x, "s", 0), "complete", "{}", "{}");
+	fixture_commit(x, "s", 0, "{}");
+	fixture_result(x, trial, "complete", "{}");
+	fixture_stop(x, "s", 1, 0, 0, 0);
+	check(x, "INT-05", HPS_OUTCOME_FAIL, trial, "began before it was handed out");
+
+	x = fixture_new(); /* the last number left out */
+	begin = fixture_register(x, "s", "max");
+	hps_json_set(json_object_get(fixture_predicate(begin), "spec"), "budget", fixture_json("{\"trials\":2}"));
+	fixture_number(x, "s", 0, "complete", "{}", "{}");
+	commit = fixture_stop(x, "s", 1, 0, 0, 0);
+	check(x, "INT-05", HPS_OUTCOME_FAIL, commit, "has a budget of 2 trials, and handed out 1");
+
 	x = fixture_new(); /* at the edge of arithmetic */
 	fixture_register(x, "s", "max");
 	fixture_number(x, "s", INT64_MAX, "complete", "{}", "{}");
@@ -302,6 +343,27 @@ static void test_int_06(void **state)
 	e = fixture_result(x, trial, "complete", "{\"accuracy\":\"0.9\"}");
 	fixture_stop(x, "s", 1, 0, 0, 0);
 	check(x, "INT-06", HPS_OUTCOME_FAIL, e, "metrics are not those of the trial @3");
+
+	x = fixture_new(); /* a result that leaves the metrics out */
+	fixture_register(x, "s", "max");
+	fixture_commit(x, "s", 0, "{}");
+	trial = fixture_trial(x, fixture_begin(x, "s", 0), "complete", "{}", "{\"accuracy\":\"0.1\"}");
+	e = fixture_result(x, trial, "complete", "{}");
+	fixture_stop(x, "s", 1, 0, 0, 0);
+	check(x, "INT-06", HPS_OUTCOME_FAIL, e, "metrics are not those of the trial @3");
+
+	x = fixture_new(); /* a second result */
+	fixture_register(x, "s", "max");
+	trial = fixture_number(x, "s", 0, "complete", "{}", "{\"accuracy\":\"0.1\"}");
+	e = fixture_result(x, trial, "complete", "{\"accuracy\":\"0.9\"}");
+	fixture_stop(x, "s", 1, 0, 0, 0);
+	check(x, "INT-06", HPS_OUTCOME_FAIL, e, "has a result already, @4");
+
+	x = fixture_new(); /* more than ran are said to have run */
+	fixture_register(x, "s", "max");
+	fixture_number(x, "s", 0, "complete", "{}", "{}");
+	e = fixture_stop(x, "s", 0, 0, 0, 0);
+	check(x, "INT-06", HPS_OUTCOME_FAIL, e, "stopped with 0 complete trials, the records have 1");
 
 	x = fixture_new(); /* the result of another number */
 	fixture_register(x, "s", "max");
