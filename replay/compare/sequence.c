@@ -89,6 +89,22 @@ static char *place_in(const struct hps_tree *t, size_t item, const char *rest)
 	return hps_format("%.*s%s", (int)t->items[item].prefix, hps_tree_place(t, t->items[item].node), rest);
 }
 
+/* Node k of item i of one tree, in item j of the other: at the same distance mostly. NULL: it has none. */
+static const struct hps_node *partner(const struct hps_tree *from, size_t i, size_t k, const struct hps_tree *to, size_t j)
+{
+	const char *rest = hps_tree_place(from, k) + from->items[i].prefix;
+	_cleanup_free_ char *place = NULL;
+	size_t at;
+
+	if (j == SIZE_MAX)
+		return NULL;
+	at = to->items[j].node + (k - from->items[i].node);
+	if (at < hps_tree_item_end(to, j) && !strcmp(hps_tree_place(to, at) + to->items[j].prefix, rest))
+		return &to->nodes[at];
+	place = place_in(to, j, rest);
+	return hps_tree_find(to, place);
+}
+
 /* Either may be SIZE_MAX: there is none. Places are the first's. */
 static void compare_items(const struct hps_pair *trees, size_t i, size_t j, const struct hps_tolerance *tolerance, struct hps_comparison *c)
 {
@@ -96,16 +112,12 @@ static void compare_items(const struct hps_pair *trees, size_t i, size_t j, cons
 	struct hps_pair p = *trees;
 
 	for (size_t k = i == SIZE_MAX ? 0 : a->items[i].node; i != SIZE_MAX && k < hps_tree_item_end(a, i); k++) {
-		_cleanup_free_ char *other = j == SIZE_MAX ? NULL : place_in(b, j, hps_tree_place(a, k) + a->items[i].prefix);
-
 		p.place = hps_tree_place(a, k);
-		hps_compare_place(&p, &a->nodes[k], other ? hps_tree_find(b, other) : NULL, tolerance, c);
+		hps_compare_place(&p, &a->nodes[k], partner(a, i, k, b, j), tolerance, c);
 	}
 	for (size_t k = j == SIZE_MAX ? 0 : b->items[j].node; j != SIZE_MAX && k < hps_tree_item_end(b, j); k++) {
-		_cleanup_free_ char *other = i == SIZE_MAX ? NULL : place_in(a, i, hps_tree_place(b, k) + b->items[j].prefix);
-
 		p.place = hps_tree_place(b, k);
-		if (!other || !hps_tree_find(a, other))
+		if (!partner(b, j, k, a, i))
 			hps_compare_place(&p, NULL, &b->nodes[k], tolerance, c);
 	}
 }
