@@ -8,6 +8,7 @@
 
 #define SIDE_MAX 65536
 #define PIXELS_MAX ((size_t)1 << 30) /* bytes */
+#define CHUNK_MAX ((size_t)16 << 20) /* of a text, a profile: libpng takes the memory before it has read it */
 
 struct picture {
 	struct hps_bytes rest;
@@ -50,6 +51,7 @@ static bool read_picture(struct picture *p)
 		return false;
 	png_set_read_fn(p->png, p, give);
 	png_set_user_limits(p->png, SIDE_MAX, SIDE_MAX);
+	png_set_chunk_malloc_max(p->png, CHUNK_MAX);
 	png_read_info(p->png, p->info);
 	png_set_expand(p->png);
 	(void)png_set_interlace_handling(p->png);

@@ -1,5 +1,5 @@
 /* SQLite databases: schema and rows, each table sorted by all its columns. Opened from memory, read-only, in the confined process;
- * the file's own counters, free pages and row order do not matter. */
+ * a damaged one is not read; the file's own counters, free pages and row order do not matter. */
 #include "replay/compare/compare.h"
 
 #include <sqlite3.h>
@@ -131,7 +131,7 @@ static unsigned char *copy_of(const char *data, size_t len)
 
 static int open_memory(struct reader *r, unsigned char *copy, size_t len)
 {
-	static const char pragmas[] = "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0";
+	static const char pragmas[] = "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON";
 
 	if (sqlite3_open_v2(":memory:", &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY, NULL))
 		return bad(r, "opening it");
@@ -140,6 +140,18 @@ static int open_memory(struct reader *r, unsigned char *copy, size_t len)
 	if (sqlite3_deserialize(r->db, "main", copy, (sqlite3_int64)len, (sqlite3_int64)len, SQLITE_DESERIALIZE_READONLY) || sqlite3_exec(r->db, pragmas, NULL, NULL, NULL))
 		return bad(r, "opening it");
 	return 0;
+}
+
+/* From a damaged database SQLite reads what happens to lie beside it in memory: other rows each time. */
+static int check(struct reader *r)
+{
+	_cleanup_statement_ sqlite3_stmt *s = NULL;
+	const char *said;
+
+	if (sqlite3_prepare_v2(r->db, "PRAGMA integrity_check(1)", -1, &s, NULL) || sqlite3_step(s) != SQLITE_ROW)
+		return bad(r, "checking it");
+	said = (const char *)sqlite3_column_text(s, 0);
+	return said && !strcmp(said, "ok") ? 0 : hps_error_set(r->err, HPS_E_DAMAGED, "%.200s", said ? said : "it is damaged");
 }
 
 static int decode(const char *data, size_t len, struct hps_tree *ret, struct hps_error *err)
@@ -152,6 +164,7 @@ static int decode(const char *data, size_t len, struct hps_tree *ret, struct hps
 		return hps_error_set(err, HPS_E_FORMAT, "it is cut off");
 	copy = copy_of(data, len);
 	result = open_memory(&r, copy, len);
+	result = result ? result : check(&r);
 	result = result ? result : add_schema(&r, sql_tables, true);
 	result = result ? result : add_schema(&r, sql_rest, false);
 	sqlite3_close(r.db);
