@@ -686,6 +686,8 @@ int hps_ledger_settle(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 int hps_ledger_settle_some(struct hps_ledger *l, struct hps_error *err) HPS_MUST; /* one transaction's worth */
 /* Takes the lock for it when there is anything to settle, and empties the journal. */
 int hps_ledger_settle_all(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+/* The same for who is about to close: as soon as others wait to append it is left to them, who will close as well. */
+int hps_ledger_settle_rest(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 
 /* ---- memory.c: what the log key has signed, kept outside the ledger ---------------------------------------------------------------------- */
 

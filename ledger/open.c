@@ -311,7 +311,7 @@ void hps_ledger_close(struct hps_ledger *l)
 	if (!l)
 		return;
 	if (l->store && l->pid == getpid() && l->flags & HPS_LEDGER_APPEND && !l->remote)
-		(void)!hps_ledger_settle_all(l, NULL);
+		(void)!hps_ledger_settle_rest(l, NULL);
 	hps_lease_release_all(l);
 	hps_queue_close(&l->queue);
 	hps_journal_forget(&l->journal);

@@ -186,10 +186,11 @@ int hps_queue_next(struct hps_queue *q, int after, struct hps_buf *ret_request)
 	return -1;
 }
 
+/* What the dead have left in their slots does not count. */
 bool hps_queue_has_waiting(const struct hps_queue *q)
 {
 	for (int i = 0; q->slots && i < SLOTS; i++)
-		if (i != q->mine && atomic_load(&q->slots[i].state) == WAITING)
+		if (i != q->mine && atomic_load(&q->slots[i].state) == WAITING && slot_lock(q, F_OFD_GETLK, i) == 1)
 			return true;
 	return false;
 }

@@ -12,7 +12,10 @@
 #define SETTLE_ENTRIES 128
 #define SETTLE_BYTES ((uint64_t)1 << 20)
 #define SETTLE_NS 1000000000 /* what was acknowledged longer ago is published at the latest by the next append */
-#define WAITING_TIMES 8 /* so many times as much may be pending while others wait to be served */
+#define LEAD_NS 5000000 /* so long whoever has the lock goes on serving others after its own request */
+#define LATE_ENTRIES 4096 /* the same while others wait to be served */
+#define LATE_BYTES ((uint64_t)8 << 20)
+#define LATE_NS 5000000000
 #define JOURNAL_MAX ((uint64_t)64 << 20) /* beyond this nothing is accepted that cannot be moved on */
 #define SPACE_BASE ((uint64_t)256 << 10) /* free bytes on the disk for moving, and for each entry */
 #define SPACE_ENTRY 12288
@@ -290,50 +293,46 @@ static int write_batch(struct serving *s, struct hps_error *err)
 
 static bool is_due(const struct hps_ledger *l, bool others)
 {
-	const struct hps_journal *j = &l->journal;
-	uint64_t times = others ? WAITING_TIMES : 1;
+	uint64_t pending = l->journal.tree.size - l->size, bytes = l->journal.end;
+	int64_t age = hps_time_monotonic_ns() - l->journal.since_ns;
 
-	return j->tree.size - l->size >= times * SETTLE_ENTRIES || j->end >= times * SETTLE_BYTES || hps_time_monotonic_ns() - j->since_ns >= SETTLE_NS;
+	return others ? pending >= LATE_ENTRIES || bytes >= LATE_BYTES || age >= LATE_NS : pending >= SETTLE_ENTRIES || bytes >= SETTLE_BYTES || age >= SETTLE_NS;
 }
 
-/* Full, or published too long ago. While others wait it is put off, and then done bit by bit, so that none waits for more than one
- * transaction. What cannot be moved now (a full disk) stays acknowledged where it is. */
-static void settle_when_due(struct hps_ledger *l)
+/* Full, or published too long ago. While there are others (who have just been served, or wait) it is put off. One transaction at a time, so
+ * that no call takes longer than that. What cannot be moved now (a full disk) stays acknowledged where it is. */
+static void settle_when_due(struct hps_ledger *l, bool busy)
 {
 	struct hps_journal *j = &l->journal;
-	bool others = hps_queue_has_waiting(&l->queue);
 
 	if (!j->loaded)
 		return;
 	if (!j->since_ns)
 		j->since_ns = hps_time_monotonic_ns();
-	if (!is_due(l, others))
+	if (!is_due(l, busy || hps_queue_has_waiting(&l->queue)))
 		return;
-	if (others)
-		(void)!hps_ledger_settle_some(l, NULL);
-	else
-		(void)!hps_ledger_settle(l, NULL);
+	(void)!hps_ledger_settle_some(l, NULL);
 	if (j->tree.size == l->size)
 		j->since_ns = 0;
 }
 
 /* What is acknowledged must also be movable: its bytes lie in ledger.db, in an envelope and (leaves) in a bundle then. */
-static bool has_space(struct hps_ledger *l, const struct hps_buf *request)
+static bool has_space(struct hps_ledger *l, size_t more)
 {
-	uint64_t pending = l->journal.tree.size - l->size, bytes = l->journal.end + request->len;
+	uint64_t pending = l->journal.tree.size - l->size, bytes = l->journal.end + more;
 	struct statvfs s;
 
 	return fstatvfs(l->dirfd, &s) || s.f_bavail * s.f_frsize >= SPACE_BASE + pending * SPACE_ENTRY + 4 * bytes;
 }
 
-static int make_room(struct hps_ledger *l, const struct hps_buf *request, struct hps_error *err)
+static int make_room(struct hps_ledger *l, size_t more, struct hps_error *err)
 {
-	bool space = has_space(l, request);
+	bool space = has_space(l, more);
 	int r = 0;
 
 	if (l->journal.end > JOURNAL_MAX || (!space && l->journal.tree.size > l->size)) {
 		r = hps_ledger_settle(l, err);
-		space = has_space(l, request);
+		space = has_space(l, more);
 	}
 	if (!r && !space)
 		r = hps_error_set(err, -ENOSPC, "the disk is full but for what moving the entries of '%s' into place needs; free some space and try again", l->dir);
@@ -350,46 +349,57 @@ static void finish(struct hps_ledger *l, struct answered *a, int code, const str
 		hps_queue_answer(&l->queue, a->slot, a->code, a->message, &a->answer);
 }
 
-/* With the lock. The request of this process comes first; the others' answers are on their way before anything else is done. */
-static int serve_all(struct hps_ledger *l, const struct hps_buf *request, struct hps_buf *answer, struct hps_error *err)
+/* One batch, of the request of this process (if there is one: its answer is `own`) and of all that wait, whose answers are on their way
+ * before anything else is done. *ret_others says how many they were. */
+static int serve_batch(struct hps_ledger *l, const struct hps_buf *request, struct answered *own, size_t *ret_others)
 {
-	struct serving s = { .l = l, .batch = HPS_BUF_INIT, .before = l->journal.tree };
+	struct serving s = { .l = l, .batch = HPS_BUF_INIT };
 	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
-	struct answered *answered = hps_grow(NULL, 0, sizeof *answered);
-	size_t n = 1;
-	int r = make_room(l, request, &e);
+	struct answered *others = NULL;
+	size_t n = 0;
+	int r = make_room(l, request ? request->len : 0, &e);
 
 	s.before = l->journal.tree;
 	hps_batch_begin(&s.batch);
-	if (r) {
-		answered[0] = (struct answered){ .slot = -1, .answer = HPS_BUF_INIT };
-	} else {
-		answer_one(&s, -1, request, &answered[0]);
-		take_waiting(&s, &answered, &n);
+	if (!r && request)
+		answer_one(&s, -1, request, own);
+	if (!r) {
+		take_waiting(&s, &others, &n);
 		r = write_batch(&s, &e);
 	}
-	for (size_t i = 0; i < n; i++)
-		finish(l, &answered[i], r, &e);
-	r = answered[0].code;
-	if (r)
-		hps_error_set(err, r, "%s", answered[0].message);
-	else
-		hps_buf_add(answer, answered[0].answer.data, answered[0].answer.len);
+	if (request)
+		finish(l, own, r, &e);
 	for (size_t i = 0; i < n; i++) {
-		free(answered[i].message);
-		hps_buf_release(&answered[i].answer);
+		finish(l, &others[i], r, &e);
+		free(others[i].message);
+		hps_buf_release(&others[i].answer);
 	}
-	free(answered);
+	free(others);
 	hps_strv_release(&s.begun);
 	hps_buf_release(&s.batch);
+	*ret_others = n;
 	return r;
 }
 
+/* Who has served others goes on for a while: the next one would first have to read what was written meanwhile. */
 int hps_sequencer_serve(struct hps_ledger *l, const struct hps_buf *request, struct hps_buf *answer, struct hps_error *err)
 {
-	int r = serve_all(l, request, answer, err);
+	struct answered own = { .slot = -1, .answer = HPS_BUF_INIT };
+	int64_t until = hps_time_monotonic_ns() + LEAD_NS;
+	size_t others = 0;
+	int r = serve_batch(l, request, &own, &others);
+	bool busy = others;
 
-	settle_when_due(l);
+	while (!r && others && hps_queue_has_waiting(&l->queue) && hps_time_monotonic_ns() < until)
+		r = serve_batch(l, NULL, NULL, &others);
+	settle_when_due(l, busy);
 	hps_ledger_unlock(l);
+	r = own.code;
+	if (r)
+		hps_error_set(err, r, "%s", own.message);
+	else
+		hps_buf_add(answer, own.answer.data, own.answer.len);
+	free(own.message);
+	hps_buf_release(&own.answer);
 	return r;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define AT_ONCE 128 /* entries in one transaction, and what is left of the batch that has the last of them */
@@ -224,18 +225,57 @@ static void empty_journal(struct hps_ledger *l)
 		hps_journal_forget(&l->journal);
 }
 
-int hps_ledger_settle_all(struct hps_ledger *l, struct hps_error *err)
+/* One of those who wait has a moment to wake up and take the lock. On failure it is not held. */
+static int give_way(struct hps_ledger *l, struct hps_error *err)
+{
+	static const struct timespec moment = { 0, 1000000 };
+
+	hps_ledger_unlock(l);
+	nanosleep(&moment, NULL);
+	return hps_ledger_lock(l, err);
+}
+
+/* Where there is much, others are let in between; not for ever. `leave`: what is left is left to them. */
+static int settle_in_turns(struct hps_ledger *l, bool leave, struct hps_error *err)
+{
+	uint64_t turns = (l->journal.tree.size - l->size) / AT_ONCE;
+	int r = 0;
+
+	for (; !r && turns; turns--) {
+		if (leave && hps_queue_has_waiting(&l->queue))
+			break;
+		r = hps_ledger_settle_some(l, err);
+		if (!r && !leave && hps_queue_has_waiting(&l->queue) && (r = give_way(l, err)))
+			return r;
+	}
+	if (!r && !turns)
+		r = hps_ledger_settle(l, err);
+	if (!r && !turns)
+		empty_journal(l);
+	hps_ledger_unlock(l);
+	return r;
+}
+
+static int settle_all(struct hps_ledger *l, bool leave, struct hps_error *err)
 {
 	int r;
 
 	if (!hps_journal_pending(l) || faccessat(l->dirfd, "journal", W_OK, 0))
 		return 0;
+	if (!l->queue.slots) /* who only reads has not needed it so far */
+		hps_queue_open(&l->queue, l->dirfd);
+	if (leave && hps_queue_has_waiting(&l->queue))
+		return 0;
 	r = hps_ledger_lock(l, err);
-	if (r)
-		return r;
-	r = hps_ledger_settle(l, err);
-	if (!r)
-		empty_journal(l);
-	hps_ledger_unlock(l);
-	return r;
+	return r ? r : settle_in_turns(l, leave, err);
+}
+
+int hps_ledger_settle_all(struct hps_ledger *l, struct hps_error *err)
+{
+	return settle_all(l, false, err);
+}
+
+int hps_ledger_settle_rest(struct hps_ledger *l, struct hps_error *err)
+{
+	return settle_all(l, true, err);
 }

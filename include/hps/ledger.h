@@ -3,8 +3,8 @@
  * A ledger is a directory (docs/FORMATS.md, "Ledger"). An entry is one in-toto v1 statement in a DSSE envelope. Its id is
  * the SHA-256 of the envelope's pre-authentication encoding (PAE), in 64 lower-case hex digits; its index is its leaf
  * number in the Merkle tree. What hps_ledger_append() has returned is in a signed checkpoint on disk: durable against
- * kill and power cut. It is published in tiles/ after a second of further appends, when anything is read, or at
- * hps_ledger_close(). Any number of processes may append at once.
+ * kill and power cut. It is published in tiles/ after a second of further appends (five, while others wait to append), when anything is
+ * read, or when the last who appends has called hps_ledger_close(). Any number of processes may append at once.
  *
  * Reading checks what it reads: each envelope against the id, the id against the leaf. Whether the tree, the
  * checkpoint and every signature hold is hps_ledger_verify()'s question; it needs neither the database nor the keys, only

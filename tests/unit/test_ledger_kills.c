@@ -548,8 +548,10 @@ static size_t kill_many(int rounds, int broken, size_t *n)
 			wrong += count_behind(&acks, before);
 		}
 		wrong += count_wrong(&acks);
-		if (!wrong)
+		if (!wrong) {
 			goes_on();
+			assert_int_equal(fixture_size(LEDGER "/journal"), 0); /* nothing was left to those who waited and are dead */
+		}
 		for (size_t i = 0; i < acks.n; i++)
 			n[acks.v[i].role]++;
 		free(acks.v);
