@@ -18,13 +18,18 @@
 
 #define LEDGER "ledger"
 
-static inline int fixture_enter(void **state)
+static inline int fixture_enter_below(void **state, const char *parent)
 {
-	char path[] = "/tmp/hps-unit.XXXXXX";
+	char *path = hps_format("%s/hps-unit.XXXXXX", parent);
 
-	*state = hps_strdup(mkdtemp(path));
+	*state = mkdtemp(path);
 	setenv("XDG_STATE_HOME", *state, 1); /* what log keys have signed is remembered there */
 	return chdir(*state);
+}
+
+static inline int fixture_enter(void **state)
+{
+	return fixture_enter_below(state, "/tmp");
 }
 
 static inline int fixture_leave(void **state)

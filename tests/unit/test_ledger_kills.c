@@ -461,7 +461,7 @@ static bool has_from(const struct acks *acks, size_t from, enum role role)
 	return false;
 }
 
-/* Two append, a third does something else; when all are at work (every other time: and have acknowledged something) they are killed one
+/* Two append, a third does something else; when all are at work (one time in four: and have acknowledged something) they are killed one
  * after the other, each after a random time. */
 static void kill_round(int round, int broken, uint64_t *seed, struct acks *acks)
 {
@@ -483,7 +483,7 @@ static void kill_round(int round, int broken, uint64_t *seed, struct acks *acks)
 	close(ready[1]);
 	for (int i = 0; i < ROUND; i++)
 		assert_int_equal(read(ready[0], &c, 1), 1);
-	while (round % 2 && !(has_from(acks, before, APPEND) && has_from(acks, before, third)))
+	while (round % 4 == 3 && !(has_from(acks, before, APPEND) && has_from(acks, before, third)))
 		assert_true(read_ack(ends[0], acks));
 	for (int i = 0; i < ROUND; i++) {
 		pid_t pid = pids[(first + i) % ROUND];
@@ -568,7 +568,7 @@ static void test_killed_at_any_instant(void **state)
 	assert_int_equal(kill_many(kills / ROUND, -1, n), 0);
 	print_message("# %d kills; acknowledged, and all there: %zu entries, %zu publications, %zu cosignatures; %zu collections\n", kills, n[APPEND], n[PUBLISH],
 		      n[COSIGN], n[COLLECT]);
-	assert_true(n[APPEND] > (size_t)kills / 10); /* they were at work, not starting */
+	assert_true(n[APPEND] > (size_t)kills / 15); /* they were at work, not starting */
 	assert_true(n[PUBLISH] && n[COLLECT] && n[COSIGN]);
 }
 
@@ -730,7 +730,17 @@ static void test_a_crowd_finds_early_acknowledgement(void **state)
 	free(c.acks.v);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_ledger, fixture_leave)
+/* In memory: what a killed process has written is there with and without a disk, and flushing would only make it slow. */
+static int enter(void **state)
+{
+	struct hps_ledger_init init = { .origin = "example.org/test" };
+	int r = fixture_enter_below(state, access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+
+	assert_ok(hps_ledger_create(LEDGER, &init, err));
+	return r;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, enter, fixture_leave)
 
 /* usage: test_ledger_kills [NAME]: one of them */
 int main(int argc, char **argv)
