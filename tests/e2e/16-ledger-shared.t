@@ -93,6 +93,10 @@ status "once is enough" 0 elsewhere hps-record -q --ledger "$url" -- /bin/true
 is "… one lost entry" "$(hps-ledger list --kind lost --jsonl | wc -l)" 1
 status "verify holds" 0 hps-ledger verify
 
+printf 'hps: 1\nstudy: far\ncommand: [/bin/true, "{n}"]\nspace: {n: {type: int, low: 0, high: 9}}\nmetrics: {score: {goal: max}}\nsearch: {sampler: random, seed: 4}\nbudget: {trials: 1}\n' >far.yaml
+status "a study is not run from elsewhere" 2 elsewhere hps-search run --ledger "$url" far.yaml
+like "… and it says why" "$(cat err)" "is elsewhere, and a study is decided from what its ledger says"
+
 # ---- reading
 is "the checkpoint is served" "$(get "$url/tiles/checkpoint")" 200
 is "… as published" "$(head -n 1 got)" "example.org/shared"
