@@ -65,7 +65,7 @@ MANUALS_5 := $(wildcard docs/man/*.5)
 all: $(PROGRAM_FILES) $(SHIM) ## build the five programs into build/bin/
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 # ---- building
 
@@ -196,6 +196,13 @@ fuzzers: $(if $(FUZZ_ONLY),$(foreach f,$(FUZZERS),$(if $(findstring $(FUZZ_ONLY)
 
 check-full: deps-check ## the same with the long versions of the rigs
 	$QHPS_TEST_FULL=1 $(MAKE) --no-print-directory check-run
+
+# vfork by its other name: the sanitizer would make it a fork.
+check-threads: deps-check ## run the recorder's tests with the thread sanitizer
+	$Q$(MAKE) --no-print-directory SAN=thread CFLAGS='-O1 -g -Dvfork=__vfork' check-threads-run
+check-threads-run: all $(TRACEES)
+	$QHPS_TEST_MANY=8 sh tests/run.sh $B tests/e2e/20-record-content.t tests/e2e/22-record-exec.t tests/e2e/23-record-status.t tests/e2e/24-record-races.t \
+		tests/e2e/24-record-network.t tests/e2e/24-record-channels.t tests/e2e/25-record-limits.t tests/e2e/26-record-marks.t tests/e2e/28-record-endings.t tests/e2e/29-record-entropy.t
 
 replay-matrix: deps-check all ## record and replay every kind of trial, write docs/replay-matrix.md
 	$QHPS_TEST_FULL=1 HPS_MATRIX=$(CURDIR)/docs/replay-matrix.md sh tests/run.sh $B tests/e2e/40-replay-matrix.t

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,6 +37,7 @@ struct device {
 	bool trusted;
 };
 struct hps_cache {
+	pthread_mutex_t lock; /* some ask while others add */
 	struct entry *old, *new; /* old: sorted by inode */
 	size_t n_old, n_new;
 	struct device devices[MAX_DEVICES];
@@ -109,6 +111,7 @@ struct hps_cache *hps_cache_open(void)
 	struct hps_cache *c = hps_alloc(sizeof *c);
 	int64_t now = hps_time_now_ns();
 
+	pthread_mutex_init(&c->lock, NULL);
 	c->now_ns = now;
 	c->day = (uint32_t)(now / 86400000000000ll);
 	c->dice = (uint32_t)now;
@@ -163,7 +166,7 @@ static struct entry *find(struct hps_cache *c, uint64_t fsid, const struct hps_i
 	return NULL;
 }
 
-bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, struct hps_cached *ret)
+static bool get(struct hps_cache *c, int fd, const struct hps_identity *id, struct hps_cached *ret)
 {
 	struct entry *e;
 	uint64_t fsid;
@@ -181,7 +184,7 @@ bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, s
 	return true;
 }
 
-void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, const struct hps_cached *content)
+static void put(struct hps_cache *c, int fd, const struct hps_identity *id, const struct hps_cached *content)
 {
 	uint64_t fsid;
 
@@ -195,6 +198,23 @@ void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, c
 		.flags = (content->shared_object ? FLAG_SHARED_OBJECT : 0) | (content->secret ? FLAG_SECRET : 0) | (content->draws ? FLAG_DRAWS : 0),
 		.day = c->day,
 	};
+}
+
+bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, struct hps_cached *ret)
+{
+	bool found;
+
+	pthread_mutex_lock(&c->lock);
+	found = get(c, fd, id, ret);
+	pthread_mutex_unlock(&c->lock);
+	return found;
+}
+
+void hps_cache_put(struct hps_cache *c, int fd, const struct hps_identity *id, const struct hps_cached *content)
+{
+	pthread_mutex_lock(&c->lock);
+	put(c, fd, id, content);
+	pthread_mutex_unlock(&c->lock);
 }
 
 /* Old entries that were used lately and are not replaced by a new one of the same inode. */
@@ -237,6 +257,7 @@ void hps_cache_free(struct hps_cache *c)
 {
 	if (!c)
 		return;
+	pthread_mutex_destroy(&c->lock);
 	free(c->old);
 	free(c->new);
 	free(c->dir);

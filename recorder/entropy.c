@@ -11,11 +11,13 @@
 #include <sys/random.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BLOCK 65536u
 #define ANSWER_MAX (1u << 20) /* getrandom may give less than it was asked for */
 #define FEEDERS_MAX 64
+#define FEEDERS_WAIT_MS 1000
 #define SEED_FILE_MAX 256
 #define PERSONALITY_MAX 32
 #define TAG "hps.entropy/1\n"
@@ -99,6 +101,9 @@ int hps_entropy_keep(const struct hps_entropy *e, const char *ledger, const char
 
 void hps_entropy_release(struct hps_entropy *e)
 {
+	/* Their readers have ended, and so do they: libcrypto must not be gone before. */
+	for (unsigned i = 0; i < FEEDERS_WAIT_MS && atomic_load(&e->n_feeders); i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	hps_map_release(&e->ordinals);
 	explicit_bzero(e->seed, sizeof e->seed);
 }
@@ -257,17 +262,19 @@ static void *feed(void *arg)
 {
 	struct feeder *f = arg;
 	uint8_t *block = hps_alloc(BLOCK);
+	_Atomic unsigned *n_feeders;
 
 	pthread_setname_np(pthread_self(), "entropy");
 	do {
 		hps_stream(f->draw.key, f->draw.used, block, BLOCK);
 		f->draw.used += BLOCK;
 	} while (hps_write_all(f->fd, block, BLOCK) == 0); /* EPIPE: the last reader has closed it */
+	n_feeders = f->n_feeders;
 	close(f->fd);
-	atomic_fetch_sub(f->n_feeders, 1);
 	explicit_bzero(f, sizeof *f);
 	free(f);
 	free(block);
+	atomic_fetch_sub(n_feeders, 1); /* nothing of ours is touched after this */
 	return NULL;
 }
 

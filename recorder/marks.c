@@ -24,7 +24,7 @@ struct connection {
 };
 struct hps_marks {
 	struct hps_ledger *ledger;
-	const struct hps_record *host;
+	struct hps_record host; /* as it is when the command starts: what follows is written by others */
 	char *path;
 	int listener, stop;
 	pthread_t thread;
@@ -50,7 +50,7 @@ static int begin(struct hps_marks *m, struct connection *c, const json_t *given,
 
 	if (c->open)
 		return hps_error_set(err, HPS_E_USAGE, "trial %.12s has begun on this connection and not ended", c->mark.begin_id);
-	r = hps_mark_begin(m->ledger, m->host, given, &c->mark, err);
+	r = hps_mark_begin(m->ledger, &m->host, given, &c->mark, err);
 	c->open = !r;
 	if (r)
 		hps_mark_release(&c->mark);
@@ -65,7 +65,7 @@ static int end(struct hps_marks *m, struct connection *c, const json_t *given, c
 
 	if (!c->open)
 		return hps_error_set(err, HPS_E_USAGE, "no trial has begun on this connection");
-	r = hps_mark_end(m->ledger, m->host, &c->mark, given, id, err);
+	r = hps_mark_end(m->ledger, &m->host, &c->mark, given, id, err);
 	if (r)
 		return r;
 	c->open = false;
@@ -131,7 +131,7 @@ static void close_connection(struct hps_marks *m, size_t i)
 	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
 	char id[65];
 
-	if (c->open && hps_mark_end(m->ledger, m->host, &c->mark, NULL, id, &err))
+	if (c->open && hps_mark_end(m->ledger, &m->host, &c->mark, NULL, id, &err))
 		hps_note("ending trial %.12s: %s", c->mark.begin_id, err.message);
 	hps_mark_release(&c->mark);
 	hps_buf_release(&c->in);
@@ -206,7 +206,7 @@ int hps_marks_start(struct hps_ledger *l, const struct hps_record *host, const c
 	int r = -ENAMETOOLONG;
 
 	m->ledger = l;
-	m->host = host;
+	m->host = *host;
 	m->path = hps_strdup(path);
 	m->stop = eventfd(0, EFD_CLOEXEC);
 	m->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
