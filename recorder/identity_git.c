@@ -55,8 +55,11 @@ void hps_git_status(json_t *rows, const char *text, size_t len)
 
 		if ((untracked ? n_untracked++ : n_changed++) < NAMES_MAX)
 			hps_identity_add(rows, untracked ? "git.untracked" : "git.changed", path, "git status", HPS_OBSERVED);
-		if (moved)
+		if (moved) {
 			at += strlen(text + at) + 1;
+			if (at >= len) /* cut off */
+				break;
+		}
 	}
 	if (n_changed > NAMES_MAX || n_untracked > NAMES_MAX)
 		hps_identity_missing(rows, n_changed > NAMES_MAX ? "git.changed" : "git.untracked", "there are more than are named here");
