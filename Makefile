@@ -50,9 +50,9 @@ say = @$(if $(V),:,printf '  %-7s %s\n' $(1) $(2))
 
 LEDGER_TOOL := ledger/main.c $(wildcard ledger/cmd_*.c)
 LIB_SOURCES := $(wildcard core/*.c) $(filter-out $(LEDGER_TOOL),$(wildcard ledger/*.c))
-# The C files of a folder and of the folders in it.
-files = $(wildcard $(1)/*.c $(1)/*/*.c)
-TOOL_SOURCES := $(foreach f,recorder search replay audit,$(call files,$f)) $(LEDGER_TOOL)
+# The C files of a folder and of the folders in it; the auditor decides as the search does.
+files = $(wildcard $(1)/*.c $(1)/*/*.c) $(if $(filter audit,$(1)),$(wildcard search/decide/*.c))
+TOOL_SOURCES := $(sort $(foreach f,recorder search replay audit,$(call files,$f))) $(LEDGER_TOOL)
 OBJECTS := $(patsubst %.c,$B/%.o,$(LIB_SOURCES) $(TOOL_SOURCES))
 PROGRAM_FILES := $(PROGRAMS:%=$B/bin/%)
 SHIM := $B/libexec/hps/hps-shim.so

@@ -219,6 +219,10 @@ void hps_rule_objects(const struct hps_model *m, const struct hps_verification *
 void hps_rule_ends(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 void hps_rule_retained(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 
+/* ---- proposals.c ---- */
+/* Fails for commits that the registered specification and seed do not decide, as far as this version can read them. */
+void hps_proposals_judge(const struct hps_model *m, const struct hps_study *s, struct hps_finding *f);
+
 /* ---- check_text.c, check_json.c: `hps-audit check` ---------------------------------------------------------------------- */
 
 void hps_check_text(const struct hps_source *s, const struct hps_findings *f, FILE *out);

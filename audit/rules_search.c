@@ -142,8 +142,10 @@ void hps_rule_ends(const struct hps_model *m, const struct hps_verification *v, 
 	for (size_t i = 0; i < m->n_studies; i++) {
 		const struct hps_study *s = &m->studies[i];
 
-		if (s->registered)
-			judge_numbers(m, s, f);
+		if (!s->registered)
+			continue;
+		judge_numbers(m, s, f);
+		hps_proposals_judge(m, s, f);
 	}
 }
 

@@ -118,24 +118,6 @@ static int refuse_other(const struct hps_history *h, const json_t *spec, struct 
 			     workers_alone ? "restore the file and use --workers" : "restore the file, or give the new study another name");
 }
 
-/* Nobody can choose a seed that they like: it hangs on the specification and on the ledger as it was before. */
-static void seed_of(const json_t *spec, const struct hps_digest *digest, const struct hps_digest *root, struct hps_seed *ret)
-{
-	const char *given = hps_json_text(json_object_get(spec, "search"), "seed");
-	uint8_t both[2 * HPS_DIGEST_LEN];
-	struct hps_digest d;
-	uint64_t x = 0;
-
-	if (given && !hps_parse_u64(given, INT64_MAX, &x)) {
-		hps_seed_from_number(x, ret);
-		return;
-	}
-	memcpy(both, digest->b, HPS_DIGEST_LEN);
-	memcpy(both + HPS_DIGEST_LEN, root->b, HPS_DIGEST_LEN);
-	hps_digest_of(both, sizeof(both), &d);
-	memcpy(ret->b, d.b, sizeof(ret->b));
-}
-
 /* Size and root of one checkpoint, though others append meanwhile. */
 static int ledger_state(struct hps_ledger *l, uint64_t *ret_size, char ret_root[HPS_DIGEST_HEX], struct hps_error *err)
 {
@@ -169,7 +151,7 @@ static int register_new(struct hps_ledger *l, const json_t *spec, const struct h
 		return r;
 	if (hps_digest_parse(root_hex, &root))
 		return hps_error_set(err, HPS_E_DAMAGED, "registering study '%s': the checkpoint's root is not a hash", study);
-	seed_of(spec, digest, &root, &seed);
+	hps_seed_of_study(spec, digest, &root, &seed);
 	hps_digest_hex(digest, digest_hex);
 	hps_hex(seed_hex, seed.b, sizeof(seed.b));
 	statement = statement_new(study, "register", &p);

@@ -11,6 +11,7 @@ allowed() {
 	case $1 in
 	core) echo "core hps" ;;
 	ledger) echo "core ledger hps" ;;
+	audit) echo "core ledger hps audit search" ;;
 	*) echo "core ledger hps $1" ;;
 	esac
 }
@@ -22,13 +23,15 @@ for folder in core ledger recorder search replay audit; do
 	is "layers: $folder/ includes nothing that it may not" "$wrong" ""
 done
 is "layers: replay/compare/ knows nothing of the rest of replay/" "$(cat replay/compare/*.[ch] | sed -n 's,^#include "\(replay/.*\)".*,\1,p' | sort -u)" replay/compare/compare.h
+is "layers: search/decide/ knows core/ alone" "$(cat search/decide/*.[ch] | sed -n 's,^#include "\(.*\)".*,\1,p' | grep -v '^core/' | sort -u)" search/decide/decide.h
+is "layers: audit/ knows of search/ what is decided" "$(cat audit/*.[ch] | sed -n 's,^#include "\(search/.*\)".*,\1,p' | sort -u)" search/decide/decide.h
 is "layers: only the store of ledger/ knows SQLite" "$(grep -lE 'sqlite3.h|"ledger/store.h"' core/*.[ch] ledger/*.[ch] | grep -v '^ledger/store' | tr '\n' ' ')" ""
 is "layers: only one file of recorder/ knows SQLite" "$(grep -l 'sqlite3.h' recorder/*.[ch] | tr '\n' ' ')" "recorder/package_rpm.c "
 is "layers: only one file of recorder/ knows YAML" "$(grep -l 'yaml.h' recorder/*.[ch] | wc -l)" 1
 is "layers: only one file of replay/ knows SQLite, one HDF5, one PNG" "$(grep -lE '<(sqlite3|hdf5|png).h>' replay/*.[ch] replay/*/*.[ch] | tr '\n' ' ')" "replay/compare/compare_hdf5.c replay/compare/compare_png.c replay/compare/compare_sqlite.c "
 is "layers: only one file of search/ knows YAML" "$(grep -l 'yaml.h' search/*.[ch] | wc -l)" 1
 
-for header in include/hps/*.h core/*.h ledger/*.h recorder/*.h search/*.h replay/*.h replay/*/*.h audit/*.h; do
+for header in include/hps/*.h core/*.h ledger/*.h recorder/*.h search/*.h replay/*.h replay/*/*.h search/*/*.h audit/*.h; do
 	ok "headers: $header compiles alone" gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Iinclude -I. -fsyntax-only -x c "$header"
 done
 
@@ -37,7 +40,7 @@ foreign=$(find "$HPS_BUILD/core" "$HPS_BUILD/ledger" "$HPS_BUILD/recorder" "$HPS
 	grep -vE '^(hps_|main$|__asan|__ubsan|__odr|_ubsan)' | sort -u | tr '\n' ' ')
 is "names: every global starts with hps_" "$foreign" ""
 
-banned=$(grep -nwE 'atoi|strtol|sscanf|strtok|strcpy|strcat|strncpy|sprintf|gmtime|localtime|system|popen|gets' core/*.c ledger/*.c recorder/*.c search/*.c replay/*.c replay/*/*.c audit/*.c |
+banned=$(grep -nwE 'atoi|strtol|sscanf|strtok|strcpy|strcat|strncpy|sprintf|gmtime|localtime|system|popen|gets' core/*.c ledger/*.c recorder/*.c search/*.c search/*/*.c replay/*.c replay/*/*.c audit/*.c |
 	grep -vE '^[^:]*:[0-9]+:\s*(/?\*|//)|"[^"]*\b(system|popen|localtime)\b[^"]*"|/\*.*\*/' | grep -E '\b(atoi|strtol|sscanf|strtok|strcpy|strcat|strncpy|sprintf|gmtime|localtime|system|popen|gets)\s*\(' | grep -v 'core/json.c.*strtol')
 is "names: no banned function is called" "$banned" ""
 
@@ -58,7 +61,7 @@ for program in hps-record hps-ledger hps-search hps-replay hps-audit; do
 	status "help: $program refuses an unknown option with 2, or 125 for the recorder" "$([ $program = hps-record ] && echo 125 || echo 2)" "$HPS_BIN/$program" --no-such-option
 done
 
-for folder in core ledger recorder search replay replay/compare audit tests docs; do
+for folder in core ledger recorder search search/decide replay replay/compare audit tests docs; do
 	ok "readme: $folder/ has one" test -s "$folder/README.md"
 done
 

@@ -69,7 +69,7 @@ not_ok "oracle: a bound that differs by 1e-12 of itself is seen" cmp -s sobol.va
 # ---- purity: what the decision objects ask of the world, and what they keep
 
 pure='math philox sobol scale decide sampler_random sampler_sobol sampler_grid sampler_list'
-objects=$(for noun in $pure; do echo "$HPS_BUILD/search/$noun.o"; done)
+objects=$(for noun in $pure; do echo "$HPS_BUILD/search/decide/$noun.o"; done)
 known='hps_[a-z0-9_]+|memcpy|strcmp|strlen|__assert_fail|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan)_[a-z0-9_]+'
 # What they may call of core/: memory, text and numbers; and of search/: one another.
 core='hps_alloc|hps_realloc|hps_strdup|hps_format|hps_double_format|hps_strv_(add|add_take|release)'
@@ -105,7 +105,7 @@ compiled() {
 	rm -f other
 	# shellcheck disable=SC2046,SC2086
 	gcc -std=gnu17 -D_GNU_SOURCE "$@" -I"$HPS_SOURCE/include" -I"$HPS_SOURCE" -pthread $san -o other \
-		$(for noun in $pure; do echo "$HPS_SOURCE/search/$noun.c"; done) $rest "$HPS_BUILD/libhps.a" \
+		$(for noun in $pure; do echo "$HPS_SOURCE/search/decide/$noun.c"; done) $rest "$HPS_BUILD/libhps.a" \
 		$(make -s -C "$HPS_SOURCE" libs) >compile.log 2>&1 || note "$(cat compile.log)"
 	for sampler in random sobol grid; do ./other plan $sampler.yaml; done
 }

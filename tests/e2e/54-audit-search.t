@@ -33,6 +33,34 @@ like "report: the plan was there first" "$(cat report.html)" 'signed into the le
 is "report: the failed trial is marked in the chart" "$(sed -n '/chart wide/,/<\/svg>/p' report.html | grep -c 'class="failed"')" 1
 ok "again: the same bytes" sh -c 'hps-audit report --html again.html && cmp report.html again.html'
 
+# The same study signed anew by its owner, with one thing changed: deciding again finds it.
+cat >forge.py <<'PY'
+import base64, json, subprocess, sys
+what, source, target = sys.argv[1:]
+run = lambda *command, **more: subprocess.run(["hps-ledger", *command], check=True, capture_output=True, **more).stdout
+run("init", target)
+for line in run("list", "--jsonl", "--ledger", source).splitlines():
+    entry = json.loads(line)
+    statement = json.loads(base64.b64decode(json.load(open("%s/tiles/envelope/%s.json" % (source, entry["id"])))["payload"]))
+    p = statement["predicate"]
+    if what == "trial seed" and p.get("event") == "commit" and p["number"] == 2:
+        p["trialSeed"] = "1"
+    if what == "study seed" and p.get("event") == "register":
+        p["seed"] = "0" * 64
+    if what == "budget" and p.get("event") == "register":
+        p["spec"]["budget"]["trials"] = 3
+    run("append", "--ledger", target, "-", input=json.dumps(statement).encode())
+PY
+for what in nothing "trial seed" "study seed" budget; do
+	ok "forge: $what" /usr/bin/python3 forge.py "$what" ledger "forged $what"
+	hps-audit check --json --ledger "forged $what" >"$T/forged.json" 2>/dev/null
+	json "$T/forged.json" '[" ".join([r["outcome"]] + [o["why"] for o in r["offenders"]]) for r in j["rules"] if r["id"] == "INT-05"][0]' >"said $what"
+done
+is "forge: with nothing changed it passes" "$(cat "said nothing")" pass
+like "forge: another seed for a trial" "$(cat "said trial seed")" "^fail number 2 of the study 'tiny' was handed out with another seed for the trial"
+like "forge: another seed for the study" "$(cat "said study seed")" "^fail the study 'tiny' has another seed than follows from its specification and the ledger before it"
+like "forge: another specification" "$(cat "said budget")" "the study 'tiny' has another specification than its digest says"
+
 status "a better result beside the search" 0 hps-record -q --study tiny --number 1 --param x=0 -- sh train.sh 0
 status "check: 1" 1 hps-audit check
 like "check: ID-01 names it" "$(cat out)" "^ID-01  fail .*number 1 of the study 'tiny' was run already"

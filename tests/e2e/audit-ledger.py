@@ -68,7 +68,7 @@ def number(n, state="complete"):
     return identity
 
 
-search("register", spec={"study": STUDY, "metrics": [{"name": METRIC, "goal": "max"}], "space": []}, specDigest=DIGEST)
+search("register", spec={"study": STUDY, "metrics": [{"name": METRIC, "goal": "max"}]}, specDigest=DIGEST)
 best = number(0)
 number(1, "failed")
 best = number(2)

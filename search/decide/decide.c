@@ -1,5 +1,5 @@
 /* Which trial comes next: a pure function. */
-#include "search/search.h"
+#include "search/decide/decide.h"
 
 #include <assert.h>
 #include <string.h>

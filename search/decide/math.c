@@ -1,5 +1,5 @@
 /* exp and log from the four operations, so that a search decision has the same bits on every CPU and with every libm. */
-#include "search/search.h"
+#include "search/decide/decide.h"
 
 #include <assert.h>
 #include <float.h>

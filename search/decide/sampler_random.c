@@ -1,5 +1,5 @@
 /* Independent draws, one for each (trial, parameter name). */
-#include "search/search.h"
+#include "search/decide/decide.h"
 
 void hps_propose_random(const struct hps_space *space, const struct hps_seed *seed, const struct hps_results *results,
 			uint64_t number, struct hps_strv *values)

@@ -1,5 +1,5 @@
 /* From the unit interval, or a grid step, to a parameter's value as text. */
-#include "search/search.h"
+#include "search/decide/decide.h"
 
 #include <assert.h>
 #include <inttypes.h>

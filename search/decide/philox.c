@@ -1,5 +1,5 @@
 /* Counter-based random numbers: Philox4x32-10. */
-#include "search/search.h"
+#include "search/decide/decide.h"
 
 void hps_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t ret[4])
 {

@@ -1,5 +1,5 @@
 /* Every combination of the declared values; the last parameter changes fastest. */
-#include "search/search.h"
+#include "search/decide/decide.h"
 
 uint64_t hps_size_grid(const struct hps_space *space)
 {

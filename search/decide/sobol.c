@@ -4,7 +4,7 @@
  *
  * The numbers are those of Stephen Joe and Frances Y. Kuo, file new-joe-kuo-6.21201, first 128 dimensions.
  * Copyright (c) 2008, Frances Y. Kuo and Stephen Joe; published under a 3-clause BSD licence. */
-#include "search/search.h"
+#include "search/decide/decide.h"
 
 #include <assert.h>
 

@@ -1,5 +1,5 @@
 /* Scrambled Sobol points: the trial's number is the point's index, the parameter's place is the dimension. */
-#include "search/search.h"
+#include "search/decide/decide.h"
 
 void hps_propose_sobol(const struct hps_space *space, const struct hps_seed *seed, const struct hps_results *results, uint64_t number,
 		       struct hps_strv *values)

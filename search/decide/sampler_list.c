@@ -1,5 +1,5 @@
 /* The trials that the study file lists, in its order. */
-#include "search/search.h"
+#include "search/decide/decide.h"
 
 uint64_t hps_size_list(const struct hps_space *space)
 {

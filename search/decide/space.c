@@ -1,5 +1,5 @@
 /* From the compiled study to the space that decide() takes. The JSON may come from a ledger, so nothing in it is believed. */
-#include "search/search.h"
+#include "search/decide/decide.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,4 +132,21 @@ void hps_space_release(struct hps_space *s)
 	free(s->parameters);
 	hps_strv_release(&s->list);
 	*s = (struct hps_space){ 0 };
+}
+
+void hps_seed_of_study(const json_t *study, const struct hps_digest *specification, const struct hps_digest *root, struct hps_seed *ret)
+{
+	const char *given = hps_json_text(json_object_get(study, "search"), "seed");
+	uint8_t both[2 * HPS_DIGEST_LEN];
+	struct hps_digest d;
+	uint64_t x = 0;
+
+	if (given && !hps_parse_u64(given, INT64_MAX, &x)) {
+		hps_seed_from_number(x, ret);
+		return;
+	}
+	memcpy(both, specification->b, HPS_DIGEST_LEN);
+	memcpy(both + HPS_DIGEST_LEN, root->b, HPS_DIGEST_LEN);
+	hps_digest_of(both, sizeof(both), &d);
+	memcpy(ret->b, d.b, sizeof(ret->b));
 }
