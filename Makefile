@@ -27,6 +27,8 @@ PACKAGES_DEMO := $(PACKAGES_BUILD) python3 python3-sklearn
 PACKAGES_CHECK := $(PACKAGES_DEMO) g++ python3-optuna git perl strace reprozip mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm chromium softhsm2 openssh-client curl \
 	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
 PACKAGES_CHECK += python3-torch python3-joblib python3-xgboost python3-h5py python3-pil python3-onnx python3-snappy python3-zstandard # real writers of the formats of outputs
+PACKAGES_CHECK += sqlite3
+PACKAGES_FULL := $(PACKAGES_CHECK) rsync cpio zip unzip cmake jq bc m4 file zstd xz-utils bzip2 python3-pandas # tests/e2e/everyday.txt
 PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost cde proot reprounzip
 PACKAGES_FRESH := mmdebstrap
 PACKAGES_FUZZ := $(PACKAGES_BUILD) clang libclang-rt-14-dev
@@ -169,6 +171,8 @@ deps-demo:
 	$(call install-packages,$(PACKAGES_DEMO))
 deps-check:
 	$(call install-packages,$(PACKAGES_CHECK))
+deps-full:
+	$(call install-packages,$(PACKAGES_FULL))
 deps-bench:
 	$(call install-packages,$(PACKAGES_BENCH))
 deps-fuzz:
@@ -194,7 +198,7 @@ fuzz: deps-fuzz ## build the fuzz targets with clang and libFuzzer into build/fu
 
 fuzzers: $(if $(FUZZ_ONLY),$(foreach f,$(FUZZERS),$(if $(findstring $(FUZZ_ONLY),$f),$f)),$(FUZZERS))
 
-check-full: deps-check ## the same with the long versions of the rigs
+check-full: deps-full ## the same with the long versions of the rigs
 	$QHPS_TEST_FULL=1 $(MAKE) --no-print-directory check-run
 
 # vfork by its other name: the sanitizer would make it a fork.
@@ -237,4 +241,5 @@ clean: ## remove build/
 
 force:
 .PHONY: all help libs deps deps-demo deps-check deps-bench deps-fuzz deps-fresh demo fuzz fuzzers check check-run check-full replay-matrix check-fresh bench install uninstall clean force
+.PHONY: all help libs deps deps-demo deps-check deps-full deps-bench deps-fresh demo fuzz fuzzers check check-run check-full replay-matrix check-fresh bench install uninstall clean force
 .DELETE_ON_ERROR:

@@ -226,6 +226,11 @@ static bool noted(struct setting *m)
 
 static void note(struct setting *m, struct hps_file *file)
 {
+	char target[HPS_PATH_CAP];
+	ssize_t n;
+
+	if (S_ISLNK(m->before.st_mode) && !file->target && !file->product && (n = readlinkat(m->fd, "", target, sizeof target)) > 0)
+		file->target = hps_strndup(target, (size_t)n);
 	if (S_ISREG(m->before.st_mode))
 		hps_file_modify(m->s->files, file, m->fd, &m->before);
 	else
@@ -262,6 +267,8 @@ static int change(struct setting *m)
 	r = set(m);
 	if (!r)
 		note(m, file);
+	else if (m->s->root && m->form->what == HPS_SET_OWNER && (r == -EPERM || r == -EINVAL)) /* an id that a rerun does not have */
+		hps_gap_name(m->s->gaps, HPS_GAP_REFUSED, "chown");
 	return r;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "recorder/identity.h"
@@ -101,13 +102,43 @@ static int64_t mtime_ns(const struct stat *s)
 	return s->st_mtim.tv_sec * 1000000000ll + s->st_mtim.tv_nsec;
 }
 
+/* What looking at a name says, but for times that the next look changes: type and mode, links, owner, size, blocks, inode, device,
+ * mtime; and where a symlink leads. */
+static void add_attributes(struct hps_buf *b, const struct stat *s, const char *target)
+{
+	hps_buf_addf(b, "%o %llu %u %u %lld %lld %llu %llu %lld%s%s", s->st_mode, (unsigned long long)s->st_nlink, s->st_uid, s->st_gid, (long long)s->st_size,
+		     (long long)s->st_blocks, (unsigned long long)s->st_ino, (unsigned long long)s->st_dev, (long long)mtime_ns(s), *target ? " " : "", target);
+	hps_buf_addc(b, '\0');
+}
+
+static void look_at(struct hps_buf *b, int dir_fd, const char *name)
+{
+	char target[HPS_PATH_CAP] = "";
+	struct stat s;
+	ssize_t n;
+
+	if (fstatat(dir_fd, name, &s, AT_SYMLINK_NOFOLLOW))
+		memset(&s, 0, sizeof s);
+	else if (S_ISLNK(s.st_mode) && (n = readlinkat(dir_fd, name, target, sizeof target - 1)) >= 0)
+		target[n] = '\0';
+	add_attributes(b, &s, target);
+}
+
 static void first_seen(struct hps_file *file, const struct stat *s)
 {
+	struct hps_buf own;
+
 	if (file->mode)
 		return;
 	file->mode = s->st_mode;
 	file->mtime_ns = mtime_ns(s);
 	file->size = s->st_size;
+	if (!S_ISDIR(s->st_mode) || !hps_path_unpackaged(file->path))
+		return;
+	hps_buf_init(&own, HPS_PATH_CAP);
+	add_attributes(&own, s, "");
+	file->attributes_len = own.len;
+	file->attributes = hps_buf_take(&own);
 }
 
 char *hps_files_origin(const struct hps_files *f, const char *now)
@@ -135,30 +166,24 @@ static struct hps_file *origin_of(struct hps_files *f, struct hps_file *file)
 	return path && strcmp(path, file->path) != 0 ? hps_files_get(f, path) : file;
 }
 
+bool hps_files_made(const struct hps_files *f, const char *path)
+{
+	const struct hps_file *file = hps_map_get(&f->by_path, path), *before;
+	_cleanup_free_ char *origin = NULL;
+
+	if (!file || !file->product || file->existed)
+		return false;
+	origin = hps_files_origin(f, path);
+	before = strcmp(origin, path) != 0 ? hps_map_get(&f->by_path, origin) : NULL;
+	return !before || !(before->existed || before->uses);
+}
+
 /* Did the trial itself bring this name into the directory? */
 static bool is_new_name(struct hps_files *f, const char *directory, const char *name)
 {
 	_cleanup_free_ char *path = hps_format("%s/%s", directory[1] ? directory : "", name);
-	const struct hps_file *file = hps_map_get(&f->by_path, path);
 
-	return file && file->product && !file->existed;
-}
-
-/* What looking at a name says, but for times that the next look changes: type and mode, links, owner, size, blocks, number, mtime;
- * and where a symlink leads. */
-static void add_attributes(struct hps_buf *b, int dir_fd, const char *name)
-{
-	char target[HPS_PATH_CAP];
-	struct stat s;
-	ssize_t n;
-
-	if (fstatat(dir_fd, name, &s, AT_SYMLINK_NOFOLLOW))
-		memset(&s, 0, sizeof s);
-	hps_buf_addf(b, "%o %llu %u %u %lld %lld %llu %lld", s.st_mode, (unsigned long long)s.st_nlink, s.st_uid, s.st_gid, (long long)s.st_size,
-		     (long long)s.st_blocks, (unsigned long long)s.st_ino, (long long)mtime_ns(&s));
-	if (S_ISLNK(s.st_mode) && (n = readlinkat(dir_fd, name, target, sizeof target - 1)) > 0)
-		hps_buf_addf(b, " %.*s", (int)n, target);
-	hps_buf_addc(b, '\0');
+	return hps_files_made(f, path);
 }
 
 /* The names in the order the directory gives them, from a description of our own; without those that the trial made, which may be
@@ -175,8 +200,8 @@ static void list(struct hps_files *f, struct hps_file *file, const char *here, i
 		return;
 	hps_buf_init(&names, LISTING_MAX);
 	hps_buf_init(&attributes, LISTING_MAX);
-	if (looks)
-		add_attributes(&attributes, own, ".");
+	if (looks) /* it moves with the trial's own names: what was first seen of it stands */
+		hps_buf_add(&attributes, file->attributes ? file->attributes : "", file->attributes ? file->attributes_len : 1);
 	while ((n = syscall(SYS_getdents64, own, block, sizeof block)) > 0)
 		for (long at = 0; at < n;) {
 			const struct dirent64 *d = (const void *)(block + at);
@@ -186,7 +211,7 @@ static void list(struct hps_files *f, struct hps_file *file, const char *here, i
 				continue;
 			hps_buf_add(&names, d->d_name, strlen(d->d_name) + 1);
 			if (looks)
-				add_attributes(&attributes, own, d->d_name);
+				look_at(&attributes, own, d->d_name);
 		}
 	if (names.full || attributes.full) {
 		hps_gap_note(f->gaps, HPS_GAP_LISTING);
@@ -196,14 +221,19 @@ static void list(struct hps_files *f, struct hps_file *file, const char *here, i
 	}
 	file->listing_len = names.len;
 	file->listing = hps_buf_take(&names);
+	if (!looks)
+		return;
+	free(file->attributes);
 	file->attributes_len = attributes.len;
 	file->attributes = hps_buf_take(&attributes);
 }
 
-/* A directory that the trial moved and that was there before: an input under the name that it had. */
+/* A directory that was there before and that the trial moved or changed: an input under the name that it had. */
 static struct hps_file *moved_directory(struct hps_files *f, const struct hps_file *file, const struct stat *s)
 {
-	struct hps_file *origin = S_ISDIR(s->st_mode) && file->from ? hps_files_get(f, file->from) : NULL;
+	const char *was = file->from ? file->from : file->existed ? file->path : NULL;
+	_cleanup_free_ char *path = was ? hps_files_origin(f, was) : NULL;
+	struct hps_file *origin = S_ISDIR(s->st_mode) && path ? hps_files_get(f, path) : NULL;
 
 	return origin && origin->uses ? origin : NULL;
 }
@@ -384,7 +414,7 @@ void hps_file_change(struct hps_files *f, struct hps_file *file, int fd, const s
 			take_first(f, input, inode, fd, before);
 		add_name(inode, input);
 	}
-	file->existed = !inode || !inode->made;
+	input->existed = !inode || !inode->made; /* under that path; `file` may be below a directory that was moved since */
 	if (file->first != input->first)
 		hps_file_forget_now(file);
 	file->first = input->first;
@@ -470,6 +500,11 @@ static void rename_entry(struct hps_files *f, struct hps_file *from, struct hps_
 
 	free(to->from);
 	to->from = origin;
+	if (directory && !hps_files_made(f, from->path)) {
+		_cleanup_free_ char *was = hps_files_origin(f, origin);
+
+		hps_files_get(f, was)->moved = true;
+	}
 	if (!strcmp(origin, to->path)) /* back where it came from */
 		free(hps_take(to->from));
 	to->product = from->product = true;
@@ -605,6 +640,30 @@ static bool holds(const struct hps_file *file, const struct stat *s)
 	return file->held >= 0 && !fstat(file->held, &held) && held.st_ino == s->st_ino && held.st_dev == s->st_dev;
 }
 
+#define EXTENDED_MAX (64u << 10) /* the kernel's own ceiling, of the list and of a value */
+
+/* Digests, as values may be anything. Labels are the system's. */
+static json_t *read_extended(const char *path)
+{
+	_cleanup_free_ char *names = hps_alloc(EXTENDED_MAX), *value = hps_alloc(EXTENDED_MAX);
+	ssize_t len = llistxattr(path, names, EXTENDED_MAX);
+	json_t *all = json_object();
+
+	for (const char *name = names; len > 0 && name < names + len; name += strlen(name) + 1) {
+		ssize_t n = lgetxattr(path, name, value, EXTENDED_MAX);
+		char hex[HPS_DIGEST_HEX];
+		struct hps_digest d;
+		_cleanup_json_ json_t *key = hps_path_json(name);
+
+		if (n < 0 || !strcmp(name, "security.selinux"))
+			continue;
+		hps_digest_of(value, (size_t)n, &d);
+		hps_digest_hex(&d, hex);
+		hps_json_set(all, json_string_value(key), json_string(hex));
+	}
+	return all;
+}
+
 static void settle(struct hps_files *f, struct hps_file *file)
 {
 	_cleanup_fd_ int at = -1;
@@ -630,6 +689,8 @@ static void settle(struct hps_files *f, struct hps_file *file)
 	file->final->n_links = s.st_nlink;
 	file->final->uid = s.st_uid;
 	file->final->gid = s.st_gid;
+	if (file->set & HPS_SET_EXTENDED)
+		file->final->extended = read_extended(file->path);
 	if (S_ISLNK(s.st_mode) && (n = readlinkat(at, "", target, sizeof target)) > 0)
 		file->final->target = hps_strndup(target, (size_t)n);
 	if (!S_ISREG(s.st_mode))
@@ -691,6 +752,8 @@ void hps_files_release(struct hps_files *f)
 		free(file->from);
 		if (file->final)
 			free(file->final->target);
+		if (file->final)
+			json_decref(file->final->extended);
 		free(file->final);
 		if (file->held >= 0)
 			close(file->held);

@@ -62,6 +62,7 @@ struct hps_final {
 	const char *link;	     /* another path that is this file; NULL: none is known, or this one stands for them */
 	struct hps_content *content; /* of a regular file that could be read */
 	char *target;		     /* of a symlink */
+	json_t *extended;	     /* attributes that the trial may have set: digests by name; NULL: it set none */
 };
 /* One real path. As material it has what was there before the trial touched it; as product what it left. */
 struct hps_file {
@@ -79,7 +80,7 @@ struct hps_file {
 	char *target;		   /* of a symlink */
 	char *listing;		   /* names, each with its NUL; NULL: not listed */
 	size_t listing_len;
-	char *attributes;	   /* what stat() says of the directory and then of each name, each with its NUL; NULL: of packages' directories */
+	char *attributes;	   /* what stat() says of a directory, and of each name that was listed, each with its NUL; NULL: of packages */
 	size_t attributes_len;
 	char *from;		   /* path it was renamed from */
 	struct hps_final *final;   /* of a product, when it was looked at; NULL */
@@ -88,6 +89,7 @@ struct hps_file {
 	unsigned descriptors;	   /* bit n: the command had it open as descriptor n when it started */
 	bool existed;		   /* before the trial's first change of it */
 	bool product, unverified, changed, special;
+	bool moved;		   /* a directory that was there before: the trial gave it another name, be it for a while */
 	bool gone;		   /* the trial removed the name, or moved it away, and has not made it again */
 	bool by_link;		   /* a product only because it was changed under another name */
 	bool now_is_first;	   /* what was last opened is what `first` is of */
@@ -117,6 +119,7 @@ struct hps_files {
 	bool rerun;   /* of a recorded trial: its inputs are stored already */
 };
 struct hps_file *hps_files_get(struct hps_files *f, const char *path);
+bool hps_files_made(const struct hps_files *f, const char *path); /* the trial brought this name into being */
 /* What lies below a directory that the trial moved is an input under the path it had before. */
 char *hps_files_origin(const struct hps_files *f, const char *now);
 /* The file that was opened under this absolute name, since names have led elsewhere; NULL: none. */

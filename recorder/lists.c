@@ -126,8 +126,10 @@ static json_t *material_json(const struct hps_record *r, const struct hps_file *
 	hps_json_set_text(item, "type", type);
 	if (file->unverified)
 		hps_json_set(item, "unverified", json_true());
-	if (file->target && S_ISLNK(file->mode))
+	if (file->target && S_ISLNK(file->mode)) {
 		hps_json_set(item, "target", hps_path_json(file->target));
+		set_i64_text(item, "mtime", file->mtime_ns);
+	}
 	if (file->special || S_ISLNK(file->mode))
 		return item;
 	hps_shape_octal(item, "mode", file->mode);
@@ -136,6 +138,8 @@ static json_t *material_json(const struct hps_record *r, const struct hps_file *
 		set_content(r, item, file, owner);
 	if (file->listing)
 		hps_json_set(item, "listing", strings_json(file->listing, file->listing_len));
+	if (file->moved)
+		hps_json_set(item, "moved", json_true());
 	if (file->attributes)
 		hps_json_set(item, "attributes", strings_json(file->attributes, file->attributes_len));
 	return item;
@@ -265,6 +269,8 @@ static void set_attributes(json_t *item, const struct hps_file *file)
 		if (file->set >> i & 1)
 			hps_json_add(list, json_string(names[i]));
 	hps_json_set(item, "set", list);
+	if (file->final->extended)
+		hps_json_set(item, "extended", json_incref(file->final->extended));
 	if (file->set & HPS_SET_TIMES)
 		set_i64_text(item, "mtime", file->final->mtime_ns);
 	if (!(file->set & HPS_SET_OWNER))

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -17,9 +18,10 @@
 struct hps_looks {
 	struct hps_map by_path; /* struct look *; absolute paths, as they were before the trial */
 	int64_t directory_bytes, directory_blocks; /* of the smallest directory: of a new one. 0: no file system that has such */
+	int64_t device; /* of everything */
 };
 struct look {
-	int64_t n_links, size, blocks, ino;
+	int64_t n_links, size, blocks, ino, device;
 };
 
 static const struct form {
@@ -40,7 +42,7 @@ static bool read_number(const json_t *list, size_t i, int64_t *ret)
 	const json_t *item = json_array_get(list, i);
 
 	*ret = json_integer_value(item);
-	return json_is_integer(item) && *ret >= 0;
+	return json_is_integer(item) && *ret >= -1;
 }
 
 static int add(struct hps_looks *l, const char *name, const json_t *list, struct hps_error *err)
@@ -53,8 +55,9 @@ static int add(struct hps_looks *l, const char *name, const json_t *list, struct
 	if (r)
 		return r;
 	if (!path.len || !read_number(list, 0, &directory) || !read_number(list, 1, &look.n_links) || !read_number(list, 2, &look.size) ||
-	    !read_number(list, 3, &look.blocks) || !read_number(list, 4, &look.ino))
-		return hps_error_set(err, HPS_E_FORMAT, "'%s' has no five numbers", name);
+	    !read_number(list, 3, &look.blocks) || !read_number(list, 4, &look.ino) || !read_number(list, 5, &look.device))
+		return hps_error_set(err, HPS_E_FORMAT, "'%s' has no six numbers", name);
+	l->device = look.device; /* the view is one file system */
 	if (directory && look.size % 512 == 0 && (!l->directory_bytes || look.size < l->directory_bytes)) {
 		l->directory_bytes = look.size;
 		l->directory_blocks = look.blocks;
@@ -157,8 +160,8 @@ static int64_t more_directories(const struct hps_files *f, const char *path)
 	return more;
 }
 
-/* What the trial saw of it. False: nothing else than is seen now. */
-static bool recall(const struct hps_supervisor *s, int fd, const struct stat *st, struct look *ret)
+/* What the trial saw of it, or would have seen. */
+static void recall(const struct hps_supervisor *s, int fd, const struct stat *st, struct look *ret)
 {
 	char now[HPS_PATH_CAP];
 	_cleanup_free_ char *was = NULL;
@@ -166,24 +169,22 @@ static bool recall(const struct hps_supervisor *s, int fd, const struct stat *st
 	const struct hps_file *file;
 	const struct look *known;
 
-	*ret = (struct look){ (int64_t)st->st_nlink, st->st_size, st->st_blocks, (int64_t)st->st_ino };
+	*ret = (struct look){ (int64_t)st->st_nlink, st->st_size, st->st_blocks, (int64_t)st->st_ino, l->device };
 	hps_supervisor_path(s, fd, st, now);
 	was = hps_files_origin(s->files, now);
 	known = hps_map_get(&l->by_path, was);
 	file = hps_map_get(&s->files->by_path, now);
-	if (S_ISDIR(st->st_mode)) {
-		if (known)
-			*ret = (struct look){ known->n_links + more_directories(s->files, now), known->size, known->blocks, known->ino };
-		else if (l->directory_bytes) {
-			ret->size = l->directory_bytes;
-			ret->blocks = l->directory_blocks;
-		}
-		return known || l->directory_bytes;
+	if (S_ISDIR(st->st_mode) && known) {
+		*ret = *known;
+		ret->n_links = known->n_links < 0 ? (int64_t)st->st_nlink : known->n_links + more_directories(s->files, now);
+	} else if (S_ISDIR(st->st_mode) && l->directory_bytes) {
+		ret->size = l->directory_bytes;
+		ret->blocks = l->directory_blocks;
+	} else if (known && !(file && file->product) && (!S_ISREG(st->st_mode) || known->size == st->st_size)) {
+		ret->blocks = known->blocks;
+		ret->ino = known->ino;
 	}
-	if (!known || (file && file->product) || (S_ISREG(st->st_mode) && known->size != st->st_size))
-		return false;
-	*ret = (struct look){ ret->n_links, st->st_size, known->blocks, known->ino };
-	return true;
+	ret->device = l->device;
 }
 
 static bool tell(const struct hps_call *c, uint64_t at, const void *from, size_t len)
@@ -201,6 +202,7 @@ static bool tell_stat(const struct hps_call *c, const struct form *f, const stru
 	answer.st_size = look->size;
 	answer.st_blocks = look->blocks;
 	answer.st_ino = (ino_t)look->ino;
+	answer.st_dev = (dev_t)look->device;
 	return tell(c, c->args[f->buffer], &answer, sizeof answer);
 }
 
@@ -215,7 +217,18 @@ static bool tell_statx(const struct hps_call *c, const struct form *f, int fd, c
 	answer.stx_size = (uint64_t)look->size;
 	answer.stx_blocks = (uint64_t)look->blocks;
 	answer.stx_ino = (uint64_t)look->ino;
+	answer.stx_dev_major = major((dev_t)look->device);
+	answer.stx_dev_minor = minor((dev_t)look->device);
 	return tell(c, c->args[f->buffer], &answer, sizeof answer);
+}
+
+/* Pipes and sockets without one are of no file system of the view. */
+static bool has_name(const struct hps_supervisor *s, int fd, const struct stat *st)
+{
+	char path[HPS_PATH_CAP];
+
+	hps_supervisor_path(s, fd, st, path);
+	return *path == '/';
 }
 
 static bool answered(struct hps_supervisor *s, struct hps_call *c)
@@ -225,8 +238,9 @@ static bool answered(struct hps_supervisor *s, struct hps_call *c)
 	struct look look;
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) || hps_supervisor_pseudo(s, fd, &st) || !recall(s, fd, &st, &look))
+	if (fd < 0 || fstat(fd, &st) || S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode) || hps_supervisor_pseudo(s, fd, &st) || !has_name(s, fd, &st))
 		return false;
+	recall(s, fd, &st, &look);
 	return f->nr == SYS_statx ? tell_statx(c, f, fd, &look) : tell_stat(c, f, &st, &look);
 }
 

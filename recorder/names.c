@@ -248,7 +248,7 @@ static void make_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 	r = directory ? mkdirat(p->target.base, p->target.path, mode) : mknodat(p->target.base, p->target.path, mode, dev);
 	if (!r)
 		note_made(s, p);
-	else if (directory && errno == EEXIST) /* a rerun must find it, too */
+	else if (directory && errno == EEXIST && !hps_files_made(s->files, p->path.data)) /* a rerun must find it, too */
 		hps_files_miss(s->files, p->path.data, EEXIST);
 	end(&ch, r);
 }

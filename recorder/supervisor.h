@@ -155,7 +155,7 @@ extern const size_t hps_n_syscalls;
 
 /* ---- look.c: what stat() says in a rerun ---- */
 
-/* {escaped path: [is it a directory? 1: 0, links, size, blocks, inode]}, as the trial saw them. */
+/* {escaped path: [is it a directory? 1: 0, links (-1: not known), size, blocks, inode, device]}, as the trial saw them. */
 int hps_looks_load(const char *file, struct hps_looks **ret, struct hps_error *err) HPS_MUST;
 void hps_looks_free(struct hps_looks *l);
 void hps_act_look(struct hps_supervisor *s, struct hps_call *c);

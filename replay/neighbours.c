@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define DIRECTORY_MAX 6000 /* names of one directory, and of all */
@@ -82,6 +83,28 @@ static DIR *open_directory(const char *path)
 	return d;
 }
 
+/* Numbers that only looks show: not proven, but on the machine of the trial they are still those. */
+static void note_attributes(struct hps_plan_node *node, const struct statx *s)
+{
+	if (!node->attributes)
+		node->attributes = hps_alloc(sizeof *node->attributes);
+	*node->attributes = (struct hps_attributes){ s->stx_mode, s->stx_uid, s->stx_gid, s->stx_nlink, (int64_t)s->stx_size, (int64_t)s->stx_blocks,
+						     (int64_t)s->stx_ino, (int64_t)makedev(s->stx_dev_major, s->stx_dev_minor), ns_of(&s->stx_mtime) };
+}
+
+/* Of what was planned without having been listed. Links of a directory may be of names that the trial made. */
+static void look_at(struct hps_plan *p, size_t i, int64_t started_ns)
+{
+	struct hps_plan_node *node = &p->nodes[i];
+	struct statx s;
+
+	if (node->attributes || node->kind == HPS_PLAN_GHOST || statx(AT_FDCWD, node->path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &s) ||
+	    !was_there(&s, is_packaged(node->path), started_ns))
+		return;
+	note_attributes(node, &s);
+	node->attributes->n_links = -1;
+}
+
 static void add_names(struct hps_plan *p, size_t parent, int64_t started_ns)
 {
 	_cleanup_free_ char *dir = hps_strdup(p->nodes[parent].path); /* the nodes move when they grow */
@@ -101,6 +124,7 @@ static void add_names(struct hps_plan *p, size_t parent, int64_t started_ns)
 		    !was_there(&s, packaged, started_ns))
 			continue;
 		hps_plan_add_ghost(p, path, parent, s.stx_mode, (int64_t)s.stx_size, ns_of(&s.stx_mtime));
+		note_attributes(&p->nodes[p->n - 1], &s);
 		p->n_neighbours++;
 		n++;
 	}
@@ -112,6 +136,8 @@ void hps_plan_add_neighbours(struct hps_plan *p, int64_t started_ns)
 {
 	size_t n = p->n;
 
+	for (size_t i = 0; p->looks && i < n; i++)
+		look_at(p, i, started_ns);
 	for (size_t i = 0; i < n; i++)
 		if (p->nodes[i].kind == HPS_PLAN_DIRECTORY && !p->nodes[i].listed && !is_shared(p->nodes[i].path))
 			add_names(p, i, started_ns);

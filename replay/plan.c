@@ -254,10 +254,10 @@ static int add_link(struct planner *p, const char *path, const json_t *item)
 	return 0;
 }
 
-/* Eight numbers, the first octal; then, of a symlink, where it leads. */
+/* Nine numbers, the first octal; then, of a symlink, where it leads. */
 static bool read_attributes(char *text, struct hps_attributes *ret, char **ret_target)
 {
-	int64_t v[8];
+	int64_t v[9];
 	char *end;
 
 	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
@@ -270,7 +270,7 @@ static bool read_attributes(char *text, struct hps_attributes *ret, char **ret_t
 			v[i] = (int64_t)strtoul(text, NULL, 8);
 		text = *ret_target ? *ret_target : end;
 	}
-	*ret = (struct hps_attributes){ (mode_t)v[0], (uid_t)v[2], (gid_t)v[3], v[1], v[4], v[5], v[6], v[7] };
+	*ret = (struct hps_attributes){ (mode_t)v[0], (uid_t)v[2], (gid_t)v[3], v[1], v[4], v[5], v[6], v[7], v[8] };
 	return v[0] > 0 && v[0] <= 0177777;
 }
 
@@ -377,6 +377,7 @@ static int add_material(struct planner *p, const json_t *item)
 			return r;
 		free(node->target);
 		node->target = hps_buf_take(&text);
+		node->mtime_ns = read_ns(item, "mtime");
 		return 0;
 	}
 	if (strcmp(type, "directory") != 0) {
@@ -390,6 +391,7 @@ static int add_material(struct planner *p, const json_t *item)
 	node->mode = read_mode(item);
 	node->mtime_ns = read_ns(item, "mtime");
 	node->listed = hps_json_at(item, "listing", NULL) != NULL;
+	p->plan->moves_directories = p->plan->moves_directories || json_is_true(hps_json_at(item, "moved", NULL));
 	set_attributes(node, json_array_get(hps_json_at(item, "attributes", NULL), 0));
 	return add_listing(p, path, hps_json_at(item, "listing", NULL), hps_json_at(item, "attributes", NULL));
 }

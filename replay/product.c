@@ -52,6 +52,14 @@ static bool sets_extended(const json_t *product)
 	return false;
 }
 
+/* Attributes and digests of their values; a record that is older has none. */
+static bool same_extended(const json_t *original, const json_t *rerun)
+{
+	const json_t *a = hps_json_at(original, "extended", NULL), *b = hps_json_at(rerun, "extended", NULL);
+
+	return a && b && json_equal(a, b);
+}
+
 /* In the order in which a difference matters: where the first ones differ the rest means nothing. */
 static const struct aspect {
 	const char *place;
@@ -88,6 +96,16 @@ static void undecided(struct hps_output *o, const char *why)
 	o->undecided = true;
 	o->comparison.verdict = HPS_OUTPUT_OPAQUE;
 	o->comparison.note = hps_strdup(why);
+}
+
+static void differ_extended(const json_t *original, const json_t *rerun, struct hps_output *o)
+{
+	if (!hps_json_at(original, "extended", NULL) || !hps_json_at(rerun, "extended", NULL)) {
+		undecided(o, "its extended attributes were set, and their values are not recorded");
+		return;
+	}
+	o->comparison = (struct hps_comparison){ .verdict = HPS_OUTPUT_DIVERGED, .n_different = 1, .place = hps_strdup("extended attributes"),
+						 .original = hps_strdup("one value"), .rerun = hps_strdup("another") };
 }
 
 /* Equal tags are equal contents; others may be of another ledger's key. */
@@ -147,8 +165,8 @@ void hps_product_compare(const json_t *original, const json_t *rerun, unsigned u
 		}
 	if (!strcmp(deleted(original), "deleted"))
 		return;
-	if (sets_extended(original) || sets_extended(rerun))
-		undecided(o, "its extended attributes were set, and their values are not recorded");
+	if ((sets_extended(original) || sets_extended(rerun)) && !same_extended(original, rerun))
+		differ_extended(original, rerun, o);
 	else
 		compare_content(original, rerun, o);
 }

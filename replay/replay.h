@@ -93,7 +93,7 @@ struct hps_attributes {
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
-	int64_t n_links, size, blocks, ino, mtime_ns;
+	int64_t n_links, size, blocks, ino, device, mtime_ns;
 };
 struct hps_plan {
 	struct hps_plan_node *nodes;

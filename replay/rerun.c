@@ -117,8 +117,8 @@ static int write_looks(const struct hps_plan *p, const char *work, struct hps_er
 		_cleanup_json_ json_t *name = a ? hps_path_json(p->nodes[i].path) : NULL;
 
 		if (a)
-			hps_json_set(all, json_string_value(name), json_pack("[IIIII]", (json_int_t)S_ISDIR(a->mode), (json_int_t)a->n_links, (json_int_t)a->size,
-										(json_int_t)a->blocks, (json_int_t)a->ino));
+			hps_json_set(all, json_string_value(name), json_pack("[IIIIII]", (json_int_t)S_ISDIR(a->mode), (json_int_t)a->n_links, (json_int_t)a->size,
+										(json_int_t)a->blocks, (json_int_t)a->ino, (json_int_t)a->device));
 	}
 	r = hps_json_canonical(all, &text, err);
 	return r ? r : hps_file_write(AT_FDCWD, path, 0600, text.data, text.len, err);

@@ -119,8 +119,12 @@ static bool make_ghost_link(int dir_fd, const struct hps_plan_node *n)
 	char target[4096];
 	ssize_t len;
 
-	if (n->target)
-		return !symlinkat(n->target, dir_fd, hps_plan_base(n));
+	if (n->target) {
+		if (symlinkat(n->target, dir_fd, hps_plan_base(n)))
+			return false;
+		hps_set_mtime(dir_fd, hps_plan_base(n), n->mtime_ns);
+		return true;
+	}
 	len = readlink(n->path, target, sizeof target - 1);
 
 	if (len <= 0)
@@ -149,11 +153,8 @@ static int make_ghost(struct builder *w, int dir_fd, const struct hps_plan_node 
 	struct stat s = look_up(n);
 
 	w->view.n_ghosts++;
-	if (S_ISDIR(s.st_mode) && !mkdirat(dir_fd, name, n->attributes ? s.st_mode & 07777 : 0111)) {
-		if (n->attributes)
-			hps_set_mtime(dir_fd, name, n->mtime_ns);
+	if (S_ISDIR(s.st_mode) && !mkdirat(dir_fd, name, n->attributes ? s.st_mode & 07777 : 0111))
 		return 0;
-	}
 	if (S_ISLNK(s.st_mode) && make_ghost_link(dir_fd, n))
 		return 0;
 	if ((S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode)) && !mknodat(dir_fd, name, s.st_mode, 0))
@@ -183,7 +184,11 @@ static int make_kind(struct builder *w, int dir_fd, const struct hps_plan_node *
 	case HPS_PLAN_GHOST:
 		return open ? make_ghost(w, dir_fd, n) : 0;
 	case HPS_PLAN_SYMLINK:
-		return open && symlinkat(n->target, dir_fd, hps_plan_base(n)) ? cannot_make(&w->err, n) : 0;
+		if (open && symlinkat(n->target, dir_fd, hps_plan_base(n)))
+			return cannot_make(&w->err, n);
+		if (open)
+			hps_set_mtime(dir_fd, hps_plan_base(n), n->mtime_ns);
+		return 0;
 	case HPS_PLAN_DIRECTORY:
 		return open && mkdirat(dir_fd, hps_plan_base(n), 0755) ? cannot_make(&w->err, n) : 0;
 	}
@@ -365,9 +370,10 @@ static void finish_directories(struct build *b)
 {
 	for (size_t i = b->plan->n - 1; i-- > 0;) {
 		const struct hps_plan_node *node = &b->plan->nodes[b->order[i]];
+		bool directory = node->kind == HPS_PLAN_DIRECTORY || (node->kind == HPS_PLAN_GHOST && S_ISDIR(node->known));
 		_cleanup_fd_ int fd = -1;
 
-		if (node->kind != HPS_PLAN_DIRECTORY || (!node->mode && node->mtime_ns < 0) || open_directory(b->layout->tree_fd, node->path, &fd, NULL))
+		if (!directory || (!node->mode && node->mtime_ns < 0) || open_directory(b->layout->tree_fd, node->path, &fd, NULL))
 			continue;
 		if (node->mode)
 			(void)!fchmod(fd, node->mode & 03777); /* what is made in a setgid directory inherits that */

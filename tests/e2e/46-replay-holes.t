@@ -119,11 +119,30 @@ ok "journal: recorded" record -- /usr/bin/python3 -c 'import sqlite3; c = sqlite
 rm -f data.db
 replay "journal" 0 REPRODUCED-BITS
 
-# what the record does not hold: values of extended attributes, core files
+# values of extended attributes; what the record does not hold: core files
 ok "extended: recorded" record -- /usr/bin/python3 -c 'import os, time; open("attributed", "w").write("x"); os.setxattr("attributed", "user.n", str(time.time_ns()).encode())'
 rm -f attributed
-replay "extended" 4 INCONCLUSIVE
-is "extended: the output" "$(of attributed verdict)" OPAQUE
+replay "extended" 1 DIVERGED
+is "extended: the output" "$(of attributed verdict) $(of attributed place)" "DIVERGED extended attributes"
+ok "extended, the same: recorded" record -- /usr/bin/python3 -c 'import os; open("attributed", "w").write("x"); os.setxattr("attributed", "user.n", b"1")'
+rm -f attributed
+replay "extended, the same" 0 REPRODUCED-BITS
+mkdir inside
+echo x >inside/unopened
+ok "exchanged: recorded" record -- /usr/bin/python3 -c 'import ctypes, os; os.mkdir("new"); open("new/n", "w").write("x"); ctypes.CDLL(None).renameat2(-100, b"new", -100, b"inside", 2); open("seen", "w").write(str([os.listdir("inside"), os.listdir("new"), os.path.getsize("new/unopened")]))'
+is "exchanged: control" "$(cat seen)" "[['n'], ['unopened'], 2]"
+rm -rf new inside seen
+mkdir inside
+replay "exchanged, unopened" 0 REPRODUCED-BITS
+rm -rf inside
+mkdir -p away/sub
+echo x >away/sub/unopened
+ok "moved-away: recorded" record -- /usr/bin/python3 -c 'import os; os.rename("away", "aside"); a = os.listdir("aside"); os.rename("aside/sub", "aside/other"); open("seen", "w").write(str([a, os.listdir("aside"), os.listdir("aside/other")])); os.rename("aside", "away"); os.chmod("away", 0o700); print(os.listdir("away"), file=open("after", "w"))'
+is "moved-away: control" "$(cat seen after)" "[['sub'], ['other'], ['unopened']]['other']"
+rm -rf away seen after
+replay "moved-away, moved back, unopened" 0 REPRODUCED-BITS
+ok "made-and-found: recorded" record -- sh -c 'mkdir -p m/n; mkdir -p m/n/o; rm -r m; echo x >always'
+replay "made-and-found" 0 REPRODUCED-BITS
 if [ "$(cat /proc/sys/kernel/core_pattern)" = core ]; then
 	ok "core: recorded" record -- sh -c 'ulimit -c unlimited; sh -c "kill -SEGV \$\$"; echo x >always'
 	rm -f core core.*
