@@ -240,6 +240,5 @@ clean: ## remove build/
 	rm -rf build
 
 force:
-.PHONY: all help libs deps deps-demo deps-check deps-bench deps-fuzz deps-fresh demo fuzz fuzzers check check-run check-full replay-matrix check-fresh bench install uninstall clean force
-.PHONY: all help libs deps deps-demo deps-check deps-full deps-bench deps-fresh demo fuzz fuzzers check check-run check-full replay-matrix check-fresh bench install uninstall clean force
+.PHONY: all help libs deps deps-demo deps-check deps-full deps-bench deps-fuzz deps-fresh demo fuzz fuzzers check check-run check-full replay-matrix check-fresh bench install uninstall clean force
 .DELETE_ON_ERROR:

@@ -87,7 +87,7 @@ static void shorten_now(struct hps_file *file)
 /* Where nothing but packages put files: what is there can be had again from the package. */
 bool hps_path_unpackaged(const char *path)
 {
-	static const char *const system_dirs[] = { "/usr/", "/lib", "/bin/", "/sbin/", "/etc/ld.so.", "/var/lib/dpkg/" };
+	static const char *const system_dirs[] = { "/usr/", "/lib", "/bin/", "/sbin/", "/etc/ld.so.", "/etc/ssl/", "/var/lib/dpkg/" };
 
 	if (!strncmp(path, "/usr/local/", 11))
 		return true;
