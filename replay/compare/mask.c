@@ -151,7 +151,7 @@ static bool take_compact(struct text *t)
 	return true;
 }
 
-/* [Thu ]Nov 26 06:47:27[ UTC][ 2026], and Thu, 26 Nov 2026 06:47:27 +0000. */
+/* [Thu ]Nov 26 06:47[:27][ UTC][ 2026] (ls -l has no seconds), and Thu, 26 Nov 2026 06:47:27 +0000. */
 static bool take_calendar(struct text *t)
 {
 	static const char *const days[] = { "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun" };
@@ -165,7 +165,7 @@ static bool take_calendar(struct text *t)
 		take_zone(t);
 		return true;
 	}
-	if ((day && !take_char(t, " ")) || !take_month(t) || !take_char(t, " ") || !take_day(t) || !take_char(t, " ") || !take_clock(t, true))
+	if ((day && !take_char(t, " ")) || !take_month(t) || !take_char(t, " ") || !take_day(t) || !take_char(t, " ") || !take_clock(t, false))
 		return false;
 	take_zone(t);
 	back = *t;
