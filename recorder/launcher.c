@@ -102,6 +102,7 @@ static void become(struct hps_launcher *l)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	l->fenced = l->fence >= 0 && hps_fence_enter(l->fence) == 0;
 	hps_inherited_restore(launch->inherited);
+	umask(launch->umask);
 	if (launch->fixed_places)
 		personality((unsigned)personality(0xffffffff) | ADDR_NO_RANDOMIZE);
 	execvpe(launch->argv[0], launch->argv, launch->envp);

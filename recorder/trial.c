@@ -675,7 +675,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 		hps_parameters_argv(t->record.parameters, argv);
 		t->record.cwd = hps_trial_directory(o);
 		t->record.umask = umask(0);
-		umask(t->record.umask);
+		umask(t->record.umask & 0077); /* what we write ourselves we must be able to open again */
 		memcpy(t->inherited.closed, closed, sizeof t->inherited.closed);
 		hps_inherited_note(&t->inherited, o);
 		for (int fd = 0; fd <= 2; fd++)
@@ -690,6 +690,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 			.root = o->root,
 			.cwd = o->cwd,
 			.looks = t->supervisor.looks != NULL,
+			.umask = t->record.umask,
 			.inherited = &t->inherited,
 			.fixed_places = t->entropy.full,
 			.pid = (pid_t)o->pid,

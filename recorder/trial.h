@@ -18,6 +18,7 @@ struct hps_launch {
 	char *const *envp;
 	const char *root, *cwd; /* NULL: ours */
 	bool looks; /* are answered */
+	mode_t umask; /* of the command */
 	const struct hps_inherited *inherited;
 	bool fixed_places; /* of memory: no address space layout randomisation */
 	pid_t pid;	   /* that the command is to have; 0: any. Needs a pid namespace that is ours to count in */

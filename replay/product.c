@@ -144,6 +144,10 @@ void hps_product_compare(const json_t *original, const json_t *rerun, unsigned u
 {
 	const json_t *only = original ? original : rerun;
 
+	if ((!original || !rerun) && is_unreadable(only)) {
+		undecided(o, "the way to it was closed in one of the runs: whether it was changed is not known");
+		return;
+	}
 	if (!original || !rerun) {
 		o->comparison.verdict = original ? HPS_OUTPUT_MISSING : HPS_OUTPUT_EXTRA;
 		o->comparison.note = hps_format("%s: %s%s", type(only) ? type(only) : "unknown", original ? "the rerun did not " : "only the rerun ",

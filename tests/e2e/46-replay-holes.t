@@ -211,6 +211,18 @@ is "unreadable: control's level" "$(json "$T/out" "j['verdict'], j['level']")" "
 as_user hps-record -q --id-file id -- sh -c 'umask 0777; echo x >blind' </dev/null >/dev/null 2>&1
 status "unreadable-product: status" 4 as_user hps-replay --json "$(cat id)"
 is "unreadable-product: verdict and output" "$(json "$T/out" "j['verdict']") $(of blind verdict)" "INCONCLUSIVE OPAQUE"
+# a log in a folder of somebody else
+mkdir "$T/closed"
+chmod 700 "$T/closed"
+as_user hps-record -q --id-file id -- sh -c 'echo said; echo x >seen' </dev/null >"$T/closed/log" 2>"$T/closed/err"
+[ "$(id -u)" = 0 ] || chmod 0 "$T/closed"
+status "closed-log: status" 4 as_user hps-replay --json "$(cat id)"
+like "closed-log: undecided, with the reason" "$(json "$T/out" "j['verdict'], j['reason']")" "INCONCLUSIVE.*closed/.*the way to it was closed"
+chmod 700 "$T/closed"
+# a mask that takes everything from everybody, and from the recorder
+(umask 0777; as_user hps-record -q --id-file id -- sh -c 'umask >mask; chmod 644 mask') </dev/null >/dev/null 2>&1
+is "umask-0777: the command has it" "$(cat mask)" 0777
+status "umask-0777: replays" 0 as_user hps-replay --json "$(cat id)"
 as_user hps-record -q --id-file id -- sh -c '"$1" seen; echo y >seen' sh "$HPS_TRACEES/undumpable" </dev/null >/dev/null 2>&1
 status "opaque-process: status" 4 as_user hps-replay --json "$(cat id)"
 is "opaque-process: verdict and level" "$(json "$T/out" "j['verdict'], j['level']")" "('INCONCLUSIVE', 'L0')"
