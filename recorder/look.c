@@ -18,7 +18,7 @@
 struct hps_looks {
 	struct hps_map by_path; /* struct look *; absolute paths, as they were before the trial */
 	int64_t directory_bytes, directory_blocks; /* of the smallest directory: of a new one. 0: no file system that has such */
-	int64_t device; /* of everything */
+	int64_t device; /* of everything; -1: not known */
 };
 struct look {
 	int64_t n_links, size, blocks, ino, device;
@@ -81,6 +81,7 @@ int hps_looks_load(const char *file, struct hps_looks **ret, struct hps_error *e
 	if (r)
 		return hps_error_prefix(err, "option --looks-from");
 	l = hps_alloc(sizeof *l);
+	l->device = -1;
 	json_object_foreach(j, name, list) {
 		r = r ? r : add(l, name, list, err);
 	}
@@ -184,7 +185,7 @@ static void recall(const struct hps_supervisor *s, int fd, const struct stat *st
 		ret->blocks = known->blocks;
 		ret->ino = known->ino;
 	}
-	ret->device = l->device;
+	ret->device = l->device >= 0 ? l->device : (int64_t)st->st_dev;
 }
 
 static bool tell(const struct hps_call *c, uint64_t at, const void *from, size_t len)
