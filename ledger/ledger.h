@@ -508,6 +508,8 @@ enum hps_store_mode {
 };
 int hps_store_open(const char *path, enum hps_store_mode mode, struct hps_store **ret, struct hps_error *err) HPS_MUST;
 void hps_store_close(struct hps_store *s);
+#define HPS_STORE_PATIENCE_MS 60000
+void hps_store_patience(struct hps_store *s, unsigned ms); /* how long it waits for others who read or write; at first a minute */
 bool hps_store_failed(const struct hps_store *s); /* an I/O error happened: nothing read or written after it counts */
 
 int hps_store_begin(struct hps_store *s, struct hps_error *err) HPS_MUST;
@@ -562,6 +564,7 @@ struct hps_journal {
 	struct hps_map ids;	   /* of pending entries: id to index + 1 */
 	struct hps_map counters;   /* key id to the counter of its last pending begin entry + 1 */
 	int64_t since_ns;	   /* what is pending was first seen then; 0: nothing is */
+	int64_t retry_ns;	   /* what could not be moved is tried again then */
 };
 struct hps_journal_entry {
 	struct hps_digest id, keyid;

@@ -13,6 +13,8 @@
 #define SETTLE_BYTES ((uint64_t)1 << 20)
 #define SETTLE_NS 1000000000 /* what was acknowledged longer ago is published at the latest by the next append */
 #define LEAD_NS 5000000 /* so long whoever has the lock goes on serving others after its own request */
+#define PATIENCE_MS 50 /* with readers of ledger.db, such as a verification, and how long nothing is moved when that was not enough */
+#define RETRY_NS 1000000000
 #define LATE_ENTRIES 4096 /* the same while others wait to be served */
 #define LATE_BYTES ((uint64_t)8 << 20)
 #define LATE_NS 5000000000
@@ -300,7 +302,7 @@ static bool is_due(const struct hps_ledger *l, bool others)
 }
 
 /* Full, or published too long ago. While there are others (who have just been served, or wait) it is put off. One transaction at a time, so
- * that no call takes longer than that. What cannot be moved now (a full disk) stays acknowledged where it is. */
+ * that no call takes longer than that. What cannot be moved now (a full disk, a long verification) stays acknowledged where it is. */
 static void settle_when_due(struct hps_ledger *l, bool busy)
 {
 	struct hps_journal *j = &l->journal;
@@ -309,9 +311,12 @@ static void settle_when_due(struct hps_ledger *l, bool busy)
 		return;
 	if (!j->since_ns)
 		j->since_ns = hps_time_monotonic_ns();
-	if (!is_due(l, busy || hps_queue_has_waiting(&l->queue)))
+	if (!is_due(l, busy || hps_queue_has_waiting(&l->queue)) || hps_time_monotonic_ns() < j->retry_ns)
 		return;
-	(void)!hps_ledger_settle_some(l, NULL);
+	hps_store_patience(l->store, PATIENCE_MS);
+	if (hps_ledger_settle_some(l, NULL))
+		j->retry_ns = hps_time_monotonic_ns() + RETRY_NS;
+	hps_store_patience(l->store, HPS_STORE_PATIENCE_MS);
 	if (j->tree.size == l->size)
 		j->since_ns = 0;
 }

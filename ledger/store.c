@@ -14,7 +14,6 @@
 
 #define APPLICATION_ID 0x4850534c /* "HPSL" */
 #define USER_VERSION 1
-#define BUSY_MS 60000
 
 /* ---- opening ---- */
 
@@ -68,12 +67,17 @@ static int set_durable(struct hps_store *s, struct hps_error *err)
 	return truncate && level == 2 ? 0 : hps_sql_damaged(err, "SQLite does not take the settings that make commits durable");
 }
 
+void hps_store_patience(struct hps_store *s, unsigned ms)
+{
+	sqlite3_busy_timeout(s->db, (int)ms);
+}
+
 /* A database may come from elsewhere: nothing in its schema is trusted, and its cells are checked as they are read. */
 static void set_wary(struct hps_store *s)
 {
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_exec(s->db, "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY", NULL, NULL, NULL);
-	sqlite3_busy_timeout(s->db, BUSY_MS);
+	hps_store_patience(s, HPS_STORE_PATIENCE_MS);
 }
 
 static int open_database(const char *path, int flags, struct hps_store **ret, struct hps_error *err)

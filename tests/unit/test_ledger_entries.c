@@ -297,6 +297,37 @@ static void test_tiles_grow(void **state)
 	fixture_verify(556, true);
 }
 
+/* Somebody reads the database for long: what is appended meanwhile is acknowledged, and moved into place afterwards. */
+static int append_meanwhile(void *arg, unsigned level, uint64_t n, const struct hps_digest *hash)
+{
+	struct hps_ledger *l = arg;
+
+	(void)level;
+	(void)n;
+	(void)hash;
+	for (int i = 0; i < 5; i++)
+		append_many(l, 200);
+	return 1;
+}
+
+static void test_appending_beside_a_long_reader(void **state)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND);
+	struct hps_store *reader = NULL;
+	int64_t start;
+
+	(void)state;
+	append_many(l, 10);
+	assert_int_equal(hps_ledger_size(l), 10);
+	assert_ok(hps_store_open(LEDGER "/ledger.db", HPS_STORE_READ, &reader, err));
+	start = hps_time_monotonic_ns();
+	assert_int_equal(hps_store_each_node(reader, append_meanwhile, l, NULL), 1);
+	assert_true(hps_time_monotonic_ns() - start < (int64_t)20 * 1000000000); /* without patience's end: a minute for the first */
+	hps_store_close(reader);
+	assert_int_equal(hps_ledger_size(l), 1010);
+	fixture_verify(1010, true);
+}
+
 /* A reader that does not look for the full tile finds what an attested checkpoint needs; nothing else stays. */
 static void test_attested_partial_tiles_stay(void **state)
 {
@@ -838,7 +869,7 @@ int main(void)
 		TEST(test_same_statement_once),
 		TEST(test_bad_statements),
 		TEST(test_begin_counter),
-		TEST(test_tiles_grow), TEST(test_attested_partial_tiles_stay),
+		TEST(test_tiles_grow), TEST(test_appending_beside_a_long_reader), TEST(test_attested_partial_tiles_stay),
 		cmocka_unit_test(test_tile_paths),
 		TEST(test_one_spelling),
 		cmocka_unit_test(test_public_key_has_one_encoding),
