@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define LINES 1000 /* of a table, unless told otherwise */
+#define LINES 500 /* of a table, unless told otherwise */
 #define NAME_SHOWN 64
 
 struct options {
@@ -123,7 +123,7 @@ static const struct hps_option options[] = {
 	LEDGER,
 	{ "kind", 'k', HPS_OPT_STRING, offsetof(struct options, kind), "KIND", "only begin, trial, lost, search or verdict entries", 0 },
 	{ "study", 's', HPS_OPT_STRING, offsetof(struct options, study), "NAME", "only entries of this study", 0 },
-	{ "limit", 'n', HPS_OPT_U64, offsetof(struct options, limit), "N", "at most N entries, the newest ones; 0: all (tables: 1000)", offsetof(struct options, limit_given) + 1 },
+	{ "limit", 'n', HPS_OPT_U64, offsetof(struct options, limit), "N", "at most N entries, the newest ones; 0: all (tables: 500)", offsetof(struct options, limit_given) + 1 },
 	{ "from", 0, HPS_OPT_U64, offsetof(struct options, from), "INDEX", "from that entry on, and the first ones instead of the newest", offsetof(struct options, from_given) + 1 },
 	JSON,
 	{ "jsonl", 0, HPS_OPT_FLAG, offsetof(struct options, jsonl), NULL, "one JSON object for each entry, a line each", 0 },

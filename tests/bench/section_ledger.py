@@ -126,8 +126,9 @@ def verify(bench, ledger, say):
 
 def looks(bench, ledgers, ledger, say):
     proofs = ledgers.do("prove", ledger, 2000)
-    bench.goal("an inclusion proof, longest of 2,000, ms", proofs["longest"], PROOF_MS)
-    rows = [["an inclusion proof from tiles, made and checked", "%.2f ms (median of 2,000; longest %.2f)" % (proofs["median"], proofs["longest"]), "", "", "≤ %g ms" % PROOF_MS]]
+    bench.goal("an inclusion proof, 99 of 100, ms", proofs["p99"], PROOF_MS)
+    rows = [["an inclusion proof of any entry, made from tiles and checked", "median of 2,000: %.2f ms, 99 of 100: %.2f, longest: %.2f" % (proofs["median"], proofs["p99"], proofs["longest"]),
+             "", "", "≤ %g ms for 99 of 100" % PROOF_MS]]
     program = [bench.program("hps-ledger")]
     shown = json.loads(subprocess.run([*program, "show", "--ledger", ledger, "--json", "@%d" % (ENTRIES // 2)], check=True, capture_output=True).stdout)
     for what, words in (("`list`", ["list"]), ("`list --study`", ["list", "--study", "study-77"]), ("`show @N`", ["show", "@%d" % (ENTRIES // 3)]), ("`show ID`", ["show", shown["id"][:12]])):
