@@ -2,8 +2,8 @@
  * the price of one flush. Nothing in it has to survive: a request that was not answered was not acknowledged.
  *
  * queue/slots is shared memory, a slot for each waiting handle, taken by an open-file-description lock on the byte of its number:
- * the kernel frees the slots of the dead. queue/<slot> holds the request, queue/<slot>.answer the answer: who is killed while it answers
- * leaves the request for the next one. */
+ * the kernel frees the slots of the dead. queue/<slot> holds the request, queue/<slot>.answer an answer that is too long for the slot: who is
+ * killed while it answers leaves the request for the next one. */
 #include "ledger/ledger.h"
 
 #include <errno.h>
@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define SLOTS 128
+#define REQUEST_KEPT 65536
 #define RETRY_MS 20 /* after which the sleepers look for a lock that a killed process has left */
 
 enum { FREE, WAITING, ANSWERED };
@@ -26,7 +27,8 @@ enum { FREE, WAITING, ANSWERED };
 struct hps_slot {
 	_Atomic uint32_t state;
 	int32_t code;
-	char message[504];
+	uint32_t request_len, answer_len;
+	char text[496]; /* of a failure; or the answer, when it is short */
 };
 
 /* ---- opening ---- */
@@ -116,11 +118,15 @@ static void futex(_Atomic uint32_t *at, int op, uint32_t value, const struct tim
 	syscall(SYS_futex, at, op, value, timeout, NULL, 0);
 }
 
+/* A file that stays as long as it was costs less than one that is made anew each time. */
 bool hps_queue_put(struct hps_queue *q, const struct hps_buf *request)
 {
-	if (!q->slots || !take_slot(q) || ftruncate(q->requestfd, 0) || lseek(q->requestfd, 0, SEEK_SET) ||
-	    hps_write_all(q->requestfd, request->data, request->len))
+	struct stat s;
+
+	if (!q->slots || !take_slot(q) || fstat(q->requestfd, &s) || (s.st_size > REQUEST_KEPT && ftruncate(q->requestfd, 0)) ||
+	    lseek(q->requestfd, 0, SEEK_SET) || hps_write_all(q->requestfd, request->data, request->len))
 		return false;
+	q->slots[q->mine].request_len = (uint32_t)request->len;
 	atomic_store(&q->slots[q->mine].state, WAITING);
 	return true;
 }
@@ -150,11 +156,12 @@ int hps_queue_answer_read(struct hps_queue *q, struct hps_buf *ret, struct hps_e
 {
 	struct hps_slot *s = &q->slots[q->mine];
 	_cleanup_fd_ int fd = -1;
-	int r;
+	int r = 0;
 
-	s->message[sizeof s->message - 1] = '\0';
 	if (s->code)
-		r = hps_error_set(err, s->code, "%s", s->message);
+		r = hps_error_set(err, s->code, "%.*s", (int)sizeof s->text, s->text);
+	else if (s->answer_len <= sizeof s->text)
+		hps_buf_add(ret, s->text, s->answer_len);
 	else if ((fd = open_file(q, q->mine, ".answer", 0)) < 0)
 		r = hps_error_errno(err, "reading the answer");
 	else
@@ -165,11 +172,24 @@ int hps_queue_answer_read(struct hps_queue *q, struct hps_buf *ret, struct hps_e
 
 /* ---- the side that holds the lock ---- */
 
+static bool read_request(const struct hps_queue *q, int slot, struct hps_buf *ret)
+{
+	_cleanup_fd_ int fd = open_request(q, slot, 0);
+	size_t len = q->slots[slot].request_len;
+	char *to = len <= HPS_BUF_MAX ? hps_buf_reserve(ret, len) : NULL;
+	ssize_t n = 0;
+
+	if (fd < 0 || !to)
+		return false;
+	while (ret->len < len && ((n = read(fd, ret->data + ret->len, len - ret->len)) > 0 || (n < 0 && errno == EINTR)))
+		ret->len += n > 0 ? (size_t)n : 0;
+	ret->data[ret->len] = '\0';
+	return ret->len == len;
+}
+
 int hps_queue_next(struct hps_queue *q, int after, struct hps_buf *ret_request)
 {
 	for (int i = after + 1; q->slots && i < SLOTS; i++) {
-		_cleanup_fd_ int fd = -1;
-
 		if (i == q->mine || atomic_load(&q->slots[i].state) == FREE)
 			continue;
 		if (slot_lock(q, F_OFD_GETLK, i) != 1) {
@@ -177,10 +197,7 @@ int hps_queue_next(struct hps_queue *q, int after, struct hps_buf *ret_request)
 			continue;
 		}
 		hps_buf_reset(ret_request);
-		if (atomic_load(&q->slots[i].state) != WAITING)
-			continue;
-		fd = open_request(q, i, 0);
-		if (fd >= 0 && !hps_file_read_fd(fd, HPS_BUF_MAX, ret_request, NULL))
+		if (atomic_load(&q->slots[i].state) == WAITING && read_request(q, i, ret_request))
 			return i;
 	}
 	return -1;
@@ -195,17 +212,31 @@ bool hps_queue_has_waiting(const struct hps_queue *q)
 	return false;
 }
 
+static int write_answer(struct hps_queue *q, int slot, const struct hps_buf *answer)
+{
+	struct hps_slot *s = &q->slots[slot];
+	_cleanup_fd_ int fd = -1;
+
+	s->answer_len = (uint32_t)answer->len;
+	if (answer->len <= sizeof s->text) {
+		memcpy(s->text, answer->data, answer->len);
+		return 0;
+	}
+	fd = open_file(q, slot, ".answer", O_CREAT | O_TRUNC);
+	return fd < 0 ? -errno : hps_write_all(fd, answer->data, answer->len);
+}
+
 void hps_queue_answer(struct hps_queue *q, int slot, int code, const char *message, const struct hps_buf *answer)
 {
-	_cleanup_fd_ int fd = code ? -1 : open_file(q, slot, ".answer", O_CREAT | O_TRUNC);
 	struct hps_slot *s = &q->slots[slot];
 
-	s->code = code;
-	snprintf(s->message, sizeof s->message, "%s", message ? message : "");
-	if (!code && (fd < 0 || hps_write_all(fd, answer->data, answer->len))) {
-		s->code = -EIO;
-		snprintf(s->message, sizeof s->message, "the entry is in the ledger, but its number could not be handed back; append it again to learn it");
+	if (!code && write_answer(q, slot, answer)) {
+		code = -EIO;
+		message = "the entry is in the ledger, but its number could not be handed back; append it again to learn it";
 	}
+	if (code)
+		snprintf(s->text, sizeof s->text, "%s", message ? message : "");
+	s->code = code;
 	atomic_store(&s->state, ANSWERED);
 	futex(&s->state, FUTEX_WAKE, 1, NULL);
 }
