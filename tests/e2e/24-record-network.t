@@ -12,7 +12,7 @@ fact() {
 python() { # python NAME STATUS FILE ARGUMENTS…
 	name=$1
 	shift
-	status "$name: run" 0 timeout 60 hps-record -q --id-file id -- /usr/bin/python3 "$@"
+	status "$name: run" 0 timeout 60 "${recorder:-hps-record}" -q --id-file id -- /usr/bin/python3 "$@"
 }
 names="{g['what']: g.get('names') for g in t['coverage']['gaps']}, t['coverage']['complete']"
 none="({}, True)"
@@ -244,5 +244,16 @@ t.join(); print(n)
 END
 python "bytes" bytes.py
 fact "bytes: of what the trial connected, as the kernel counts" "[(c['sentBytes'], c['receivedBytes'] in (3000000, 3000001)) for c in manifests['connections']['items'] if c['how'] == 'connect']" "[(5, True)]"
+
+recorder=$T/believer
+ok "negative control: a recorder that takes every other end for the trial's" sh "$HPS_SOURCE/tests/broken.sh" hps-record recorder/peers.c \
+	'/^static bool own_at_both/,/^}/s/return .*;/return true;/' "$recorder"
+visit "negative control" AF_INET 127.0.0.1 here
+fact "negative control: … sees no visitor" "$names" "$none"
+ok "negative control: a recorder that does not count" sh "$HPS_SOURCE/tests/broken.sh" hps-record recorder/peers.c \
+	'/^static void given/,/^}/s/^	o->n_given++;//' "$recorder"
+rm -f door
+visit "negative control, unix" AF_UNIX door here
+fact "negative control, unix: … sees none, either" "$names" "$none"
 ok "ledger: verifies" hps-ledger verify
 done_testing

@@ -9,7 +9,7 @@ HOME=$T
 HPS_TEST_MANY=8
 export TMPDIR HOME HPS_TEST_MANY
 tests='20-record-content 21-record-links'
-[ -z "${HPS_TEST_FULL:-}" ] || tests="$tests 20-record-files 20-record-peers 21-record-names 21-record-attributes 21-record-foreign 24-record-bypasses 24-record-races 24-record-channels 24-record-network"
+[ -z "${HPS_TEST_FULL:-}" ] || tests="$tests 20-record-files 20-record-peers 21-record-names 21-record-attributes 21-record-foreign 24-record-bypasses 24-record-races 24-record-channels 24-record-network 25-record-limits"
 again() { # again NAME PREFIX…
 	name=$1
 	shift
