@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define OWN_MAX 100000u
 #define LINKS_MAX 20000u
 #define WAIT_MS 1000 /* for the last ends to be told */
 #define QUIET_MS 10
@@ -43,6 +44,8 @@ struct hps_peers {
 	uint64_t network;    /* which namespace (SO_NETNS_COOKIE) */
 	bool lost, more;     /* ends were not told; more connections than are kept */
 	struct hps_map own;  /* struct own *; by cookie */
+	struct own **listeners; /* those of them that listen for TCP */
+	size_t n_listeners;
 	struct hps_map links; /* struct link *; by both ends */
 	struct hps_map files; /* struct own *; by the identity of the socket's file */
 	struct accepting *accepting;
@@ -71,6 +74,7 @@ void hps_peers_free(struct hps_peers *p)
 	hps_map_release(&p->own);
 	hps_map_release(&p->links);
 	hps_map_release(&p->files);
+	free(p->listeners);
 	free(p->accepting);
 	if (p->ends_fd >= 0)
 		close(p->ends_fd);
@@ -120,15 +124,17 @@ static struct own *find(const struct hps_peers *p, uint64_t cookie)
 	return hps_map_get(&p->own, key_of(cookie, key));
 }
 
-/* Under the lock. */
+/* Under the lock. NULL: there are too many. */
 static struct own *add(struct hps_peers *p, uint64_t cookie)
 {
+	struct own *o = find(p, cookie);
 	char key[KEY];
-	void **slot = hps_map_slot(&p->own, key_of(cookie, key));
 
-	if (!*slot)
-		*slot = hps_alloc(sizeof(struct own));
-	return *slot;
+	if (o || p->own.n >= OWN_MAX)
+		return o;
+	o = hps_alloc(sizeof *o);
+	*hps_map_slot(&p->own, key_of(cookie, key)) = o;
+	return o;
 }
 
 /* ---- ends of TCP sockets ---- */
@@ -141,12 +147,9 @@ static bool same_place(const struct hps_diag_end *a, const struct hps_diag_end *
 /* Does a socket of the trial's listen there, or did one? Under the lock. */
 static struct own *listener_at(const struct hps_peers *p, const struct hps_diag_end *at)
 {
-	for (size_t i = 0; i < p->own.n; i++) {
-		struct own *o = p->own.items[i].value;
-
-		if (o->network && o->listens && same_place(at, &o->at))
-			return o;
-	}
+	for (size_t i = 0; i < p->n_listeners; i++)
+		if (same_place(at, &p->listeners[i]->at))
+			return p->listeners[i];
 	return NULL;
 }
 
@@ -156,7 +159,7 @@ static void link_key(const struct hps_diag_end *from, const struct hps_diag_end 
 
 	hps_hex(a, from->address, sizeof from->address);
 	hps_hex(b, to->address, sizeof to->address);
-	snprintf(key, KEY, "%s%x%s%x", a, from->port, b, to->port);
+	snprintf(key, KEY, "%s%04x%s%04x", a, from->port, b, to->port);
 }
 
 static void keep(struct hps_peers *p, const struct hps_diag_tcp *t, const struct own *client)
@@ -246,6 +249,21 @@ void hps_peers_bind(struct hps_supervisor *s, struct hps_call *c)
 	pthread_mutex_unlock(&s->peers->lock);
 }
 
+/* at: NULL for one of the unix family. Under the lock. */
+static void set_listener(struct hps_peers *p, struct own *o, const struct hps_diag_end *at, const char *name)
+{
+	if (o->listens)
+		return;
+	o->listens = true;
+	o->name = hps_strdup(name);
+	if (!at)
+		return;
+	o->network = true;
+	o->at = *at;
+	p->listeners = hps_grow(p->listeners, p->n_listeners, sizeof(struct own *));
+	p->listeners[p->n_listeners++] = o;
+}
+
 void hps_peers_listen(struct hps_supervisor *s, struct hps_call *c, const struct sockaddr_storage *a, const char *name)
 {
 	_cleanup_fd_ int fd = hps_socket_copy(c, (int)c->args[0]);
@@ -260,11 +278,10 @@ void hps_peers_listen(struct hps_supervisor *s, struct hps_call *c, const struct
 	}
 	pthread_mutex_lock(&s->peers->lock);
 	o = add(s->peers, cookie);
-	o->listens = true;
-	o->network = network;
-	o->at = at;
-	if (!o->name)
-		o->name = hps_strdup(name);
+	if (!o)
+		hps_gap_name(s->gaps, HPS_GAP_FOLLOW, name);
+	else
+		set_listener(s->peers, o, network ? &at : NULL, name);
 	pthread_mutex_unlock(&s->peers->lock);
 }
 
@@ -280,11 +297,13 @@ bool hps_peers_connect(struct hps_supervisor *s, struct hps_call *c, const struc
 	pthread_mutex_lock(&s->peers->lock);
 	read_ends(s->peers);
 	o = add(s->peers, cookie);
-	o->network = true;
-	o->row = row;
-	o->unsure = hps_diag_loopback(to) || hps_diag_any(to);
+	if (o) {
+		o->network = true;
+		o->row = row;
+		o->unsure = hps_diag_loopback(to) || hps_diag_any(to);
+	}
 	pthread_mutex_unlock(&s->peers->lock);
-	return true;
+	return o != NULL;
 }
 
 /* ---- unix sockets that give connections ----
@@ -485,6 +504,10 @@ static void await_ends(struct hps_peers *p)
 	}
 	last = add(p, number(fd, SO_COOKIE));
 	close(fd);
+	if (!last) {
+		p->lost = true;
+		return;
+	}
 	do {
 		quiet = poll(&w, 1, QUIET_MS) == 0;
 		read_ends(p);
