@@ -77,11 +77,11 @@ bool hps_lease_named(struct hps_ledger *l, const char *name, char ret_id[HPS_DIG
 	bool found = false;
 	const struct dirent *e;
 	struct hps_digest id;
-	struct stat s;
+	struct stat s, other;
 
 	if (d && !fstatat(l->runningfd, name, &s, AT_SYMLINK_NOFOLLOW) && s.st_nlink > 1)
-		while (!found && (e = readdir(d)))
-			found = e->d_ino == s.st_ino && !hps_digest_parse(e->d_name, &id);
+		while (!found && (e = readdir(d))) /* whose d_ino is another number on some file systems */
+			found = !hps_digest_parse(e->d_name, &id) && !fstatat(l->runningfd, e->d_name, &other, AT_SYMLINK_NOFOLLOW) && other.st_ino == s.st_ino;
 	if (found)
 		hps_digest_hex(&id, ret_id);
 	if (d)
