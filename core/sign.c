@@ -177,7 +177,7 @@ int hps_key_load(int dirfd, const char *name, const char *passphrase, struct hps
 			r = hps_error_set(err, HPS_E_DENIED, "opening the key '%s': %s", name,
 					  passphrase ? "the passphrase does not open it" : "it needs a passphrase; give it with --key-passphrase-fd");
 		else if (!pkey)
-			r = openssl_error(err, HPS_E_FORMAT, "reading a key file");
+			r = hps_error_set(err, HPS_E_FORMAT, "opening the key '%s': there is no whole private key in it (PEM, PKCS#8); put back a copy, nothing else makes it again", name);
 		ERR_clear_error();
 	}
 	if (text.data)

@@ -48,7 +48,9 @@ int hps_ledger_open_dir(const char *dir, int *ret_fd, struct hps_error *err)
 	_cleanup_fd_ int fd = -1;
 	int r = hps_dir_open(AT_FDCWD, dir, &fd, err);
 
-	if (r == -ENOENT || r == -ENOTDIR)
+	if (r == -ENOTDIR)
+		return hps_error_set(err, HPS_E_NOTFOUND, "opening the ledger '%s': a ledger is a directory, and this leads to something else; give the directory", dir);
+	if (r == -ENOENT)
 		return hps_error_set(err, HPS_E_NOTFOUND, "opening the ledger '%s': there is none; 'hps-ledger init %s' makes it", dir, dir);
 	if (r)
 		return hps_error_prefix(err, "opening the ledger");

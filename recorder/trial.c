@@ -174,7 +174,7 @@ static void make_environment(struct trial *t)
 		t->envp[out++] = t->own_env[3];
 }
 
-/* Is there such a program at all? 0, or the status that env(1) and the shells give: 126, 127. */
+/* Is there such a program at all? 0, or the status that sh gives, and errno: 126, 127. */
 static int look_for_program(const char *name)
 {
 	const char *path = getenv("PATH"), *at;
@@ -193,6 +193,7 @@ static int look_for_program(const char *name)
 			return 0;
 		found = true;
 	}
+	errno = found ? EACCES : ENOENT;
 	return found ? 126 : 127;
 }
 
@@ -534,7 +535,8 @@ static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *out
 	int r = t->o->root ? 0 : look_for_program(t->record.argv[0]);
 
 	if (r) {
-		hps_error_set(err, r == 127 ? -ENOENT : -EACCES, "'%s': %s", t->record.argv[0], r == 127 ? "command not found" : "not executable");
+		hps_error_set(err, r == 127 ? -ENOENT : -EACCES, "'%s': %s", t->record.argv[0],
+			      errno == ENOENT ? "command not found" : errno == EACCES ? "not executable" : strerror(errno));
 		outcome->status = r;
 		return err->code;
 	}

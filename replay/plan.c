@@ -229,6 +229,7 @@ static int add_file(struct planner *p, const char *path, const char *hex, const 
 	p->plan->n_files++;
 	node->digest = digest;
 	node->writable = writable;
+	node->stored = json_is_true(hps_json_at(item, "stored", NULL));
 	node->mode = read_mode(item);
 	node->mtime_ns = read_ns(item, "mtime");
 	node->size = writable ? -1 : hps_json_int(item, "size", -1);

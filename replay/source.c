@@ -159,7 +159,7 @@ static int from_one_store(struct hps_objects *objects, const struct hps_plan_nod
 /* *ret_why is what to say when none has it. */
 static int from_stores(struct hps_sources *sources, const struct hps_plan_node *node, bool whole, struct hps_source *ret, const char **ret_why)
 {
-	*ret_why = "it was not stored";
+	*ret_why = node->stored ? "the stored copy is gone" : "it was not stored";
 	for (size_t i = 0; i < sources->n_stores; i++) {
 		_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
 

@@ -11,7 +11,8 @@
 #define MEMBERS_MAX 1000 /* of one map: each new key is compared with all before it */
 
 struct reader {
-	const char *file;
+	const char *file, *text;
+	size_t len;
 	struct hps_error *err;
 	struct hps_document *document;
 	struct hps_node *open[DEPTH_MAX]; /* the containers around the next node */
@@ -269,6 +270,19 @@ static const char *hint(const char *problem)
 	return "";
 }
 
+/* libyaml counts lines only of what it has decoded, and it decodes ahead. */
+static struct hps_mark mark_at(const struct reader *r, size_t offset)
+{
+	struct hps_mark mark = { 1, 1 };
+
+	for (size_t i = 0; i < offset && i < r->len; i++) {
+		mark.column += ((unsigned char)r->text[i] & 0xc0) != 0x80;
+		if (r->text[i] == '\n')
+			mark = (struct hps_mark){ mark.line + 1, 1 };
+	}
+	return mark;
+}
+
 static int syntax_error(struct reader *r, const yaml_parser_t *p)
 {
 	const char *problem = p->problem ? p->problem : "not YAML";
@@ -278,7 +292,7 @@ static int syntax_error(struct reader *r, const yaml_parser_t *p)
 		abort();
 	if (p->error == YAML_READER_ERROR) {
 		what = hps_format("not UTF-8 text: %s at byte %zu", problem, p->problem_offset);
-		return refuse(r, mark_of(p->mark), what);
+		return refuse(r, mark_at(r, p->problem_offset), what);
 	}
 	what = hps_format("%s%s%s%s", p->context ? p->context : "", p->context ? ": " : "", problem, hint(problem));
 	return refuse(r, mark_of(p->problem_mark), what);
@@ -304,7 +318,7 @@ static int read_events(struct reader *r, yaml_parser_t *p)
 int hps_document_parse(const char *file, const char *text, size_t len, struct hps_document *ret, struct hps_error *err)
 {
 	struct hps_document document = { NULL, NULL, 0 };
-	struct reader r = { .file = file, .err = err, .document = &document };
+	struct reader r = { .file = file, .text = text, .len = len, .err = err, .document = &document };
 	struct hps_mark start = { 1, 1 };
 	yaml_parser_t parser;
 	int result;

@@ -31,6 +31,10 @@ like "the nearest is named" "$(cat err)" "did you mean 'verify'"
 status "--help" 0 hps-ledger --help
 status "--version" 0 hps-ledger --version
 
+echo x >regular
+status "a file where a ledger should be" 4 hps-ledger list --ledger regular
+like "… is no absent one" "$(cat err)" "^hps-ledger: opening the ledger '.*/regular': a ledger is a directory, and this leads to something else"
+
 # ---- append
 statement begin digits 0 ',"command":["python3","train.py"]' >begin.json
 statement trial digits 1 ',"state":"complete","exit":{"code":0},"metrics":{"loss":"0.25","acc":"0.97"}' >trial.json

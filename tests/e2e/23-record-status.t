@@ -10,6 +10,13 @@ status "status: a path that is not there" 127 hps-record -- ./nosuch
 : >plainfile
 status "status: not executable is 126" 126 hps-record -- ./plainfile
 status "status: a directory is 126" 126 hps-record -- /usr
+ln -s endless endless
+status "status: a link to itself is 127, as of sh" "$(sh -c ./endless 2>/dev/null; echo $?)" hps-record -- ./endless
+is "status: … and is called that" "$(cat err)" "hps-record: './endless': Too many levels of symbolic links"
+chmod 640 ledger/keys/redact.key
+status "status: a key that others can read is not used" 125 hps-record -- true
+like "status: … is said" "$(cat err)" "keys/redact.key.* nobody else can read; chmod 600 it"
+chmod 600 ledger/keys/redact.key
 printf '#!/no/such\n' >badscript && chmod +x badscript
 status "status: an interpreter that is missing" 127 hps-record --id-file id -- ./badscript
 is "status: … has a record" "$(rec "t['state'], t['exit']")" "('failed', {'code': 127})"

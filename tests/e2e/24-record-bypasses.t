@@ -90,6 +90,10 @@ if [ "$(id -u)" = 0 ]; then
 	user_runs "a program that may not be read" './closed secret'
 	is "a program that may not be read: works" "$(cat out)" secret
 	fact "a program that may not be read: said" "'a process could not be read' in gaps, t['coverage']['complete']" "(True, False)"
+	user_runs "the recorder from within" 'for what in maps environ fd mem; do
+		cat "/proc/$PPID/$what" 2>/dev/null; ls "/proc/$PPID/$what/" 2>/dev/null; done | wc -c; cat /proc/$$/maps | wc -c; ls /proc/$$/fd/ | wc -l'
+	is "the recorder from within: neither its memory nor its descriptors" "$(head -n 1 out)" 0
+	like "the recorder from within: … a process like any other shows them" "$(sed -n '2,3p' out | tr '\n' ' ')" '^[1-9][0-9]* [1-9][0-9]* $'
 	cp /usr/bin/id setuid && chmod 4755 setuid
 	user_runs "a set-uid program" './setuid -u'
 	is "a set-uid program: gains nothing" "$(cat out)" 65534

@@ -306,6 +306,23 @@ is "diverged: neither NaN nor -Infinity is the best" "$(json diverging.json 'j["
 is "diverged: no gap" "$(hps-ledger show "$(json diverging.json 'j["trials"][1]["trial"]')" --json | json /dev/stdin 'j["statement"]["predicate"]["coverage"]["complete"]')" True
 like "diverged: the report agrees on the best" "$(hps-audit report --study diverging --html -)" 'was <strong><bdi>0</bdi></strong>, in trial 0'
 
+# ---- started by somebody who ignores SIGCHLD, as some daemons do; and each recorder leads a group of its own: Ctrl-C must reach it once
+
+cat >group.sh <<'SH'
+#!/bin/sh
+[ "$(cut -d ' ' -f 5 "/proc/$PPID/stat")" = "$PPID" ] && own=1
+echo "{\"score\": ${own:-0}}" >"$HPS_METRICS"
+[ "$1" != 1 ] || exit 31
+SH
+chmod +x group.sh
+study deaf 1 2 '[./group.sh, "{number}", "{n}"]'
+status "SIGCHLD ignored: run" 0 timeout 60 /usr/bin/python3 -c 'import os, signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execvp("hps-search", ["hps-search", "run", "deaf.yaml"])'
+hps-search status deaf --json >deaf.json
+is "SIGCHLD ignored: … the statuses are the trials' own" "$(json deaf.json '[(t["state"]) for t in j["trials"]]')" "['complete', 'failed']"
+is "groups: each recorder leads its own" "$(json deaf.json '[t["metrics"]["score"] for t in j["trials"]]')" "['1', '1']"
+
 ok "the ledger holds at the end" hps-ledger verify
 
 done_testing

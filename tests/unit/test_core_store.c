@@ -6,8 +6,34 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* What the library asked the kernel for: f: fsync of a file, d: of a directory, r: rename. */
+static char asked[16];
+
+static void ask(char what)
+{
+	size_t n = strlen(asked);
+
+	if (n + 1 < sizeof asked)
+		asked[n] = what;
+}
+
+int fsync(int fd)
+{
+	struct stat s;
+
+	ask(fstat(fd, &s) == 0 && S_ISDIR(s.st_mode) ? 'd' : 'f');
+	return (int)syscall(SYS_fsync, fd);
+}
+
+int renameat(int old_dir, const char *old, int new_dir, const char *new)
+{
+	ask('r');
+	return (int)syscall(SYS_renameat2, old_dir, old, new_dir, new, 0);
+}
 
 static void hex_of(const struct hps_digest *d, const char *want)
 {
@@ -100,6 +126,13 @@ static void test_other_keys_are_refused(void **state)
 	(void)state;
 	assert_ok(hps_run(&run, NULL, &status, err));
 	assert_int_equal(status, 0);
+	{
+		_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
+
+		assert_ok(hps_file_write(AT_FDCWD, "cut.pem", 0600, "-----BEGIN PRIVATE KEY-----\nMC4C", 32, err));
+		assert_int_equal(hps_key_load(AT_FDCWD, "cut.pem", NULL, &key, &e), HPS_E_FORMAT);
+		assert_string_equal(e.message, "opening the key 'cut.pem': there is no whole private key in it (PEM, PKCS#8); put back a copy, nothing else makes it again");
+	}
 	assert_int_equal(chmod("rsa.pem", 0600), 0);
 	assert_fails(HPS_E_FORMAT, hps_key_load(AT_FDCWD, "rsa.pem", NULL, &key, err));
 }
@@ -112,7 +145,9 @@ static void test_files(void **state)
 	(void)state;
 	assert_ok(hps_dir_make(AT_FDCWD, "a/b/c", 0700, err));
 	assert_ok(hps_dir_make(AT_FDCWD, "a/b/c", 0700, err));
+	memset(asked, 0, sizeof asked);
 	assert_ok(hps_file_write(AT_FDCWD, "a/b/c/f", 0640, "one", 3, err));
+	assert_string_equal(asked, "frd"); /* its bytes, then its name, then that name's directory */
 	assert_ok(hps_file_write(AT_FDCWD, "a/b/c/f", 0640, "three", 5, err));
 	assert_ok(hps_file_read(AT_FDCWD, "a/b/c/f", 5, &b, err));
 	assert_string_equal(b.data, "three");

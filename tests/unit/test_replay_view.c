@@ -251,6 +251,7 @@ static void test_sources(void **state)
 	write_file(b, "same", "same");
 	write_file(b, "changed", "CHANGED");
 	write_file(b, "longer", "longer now");
+	write_file(b, "othermode", "OTHERMODE");
 	write_file(b, "target", "link");
 	write_file(b, "stored", "something else");
 	write_file(b, "damaged", "damaged");
@@ -271,6 +272,8 @@ static void test_sources(void **state)
 	material(b, "{\"path\":\"%D/changed\",\"type\":\"file\",\"digest\":#changed#}");
 	material(b, "{\"path\":\"%D/longer\",\"type\":\"file\",\"digest\":#longer#,\"size\":6}");
 	material(b, "{\"path\":\"%D/missing\",\"type\":\"file\",\"digest\":#missing#}");
+	material(b, "{\"path\":\"%D/collected\",\"type\":\"file\",\"digest\":#collected#,\"stored\":true}");
+	material(b, "{\"path\":\"%D/othermode\",\"type\":\"file\",\"digest\":#othermode#,\"size\":9,\"mode\":\"600\"}"); /* would be copied */
 	material(b, "{\"path\":\"%D/link\",\"type\":\"file\",\"digest\":#link#}");
 	material(b, "{\"path\":\"%D/stored\",\"type\":\"file\",\"digest\":#stored#}");
 	material(b, "{\"path\":\"%D/damaged\",\"type\":\"file\",\"digest\":#damaged#}");
@@ -281,6 +284,10 @@ static void test_sources(void **state)
 	expect_source(b, "changed", HPS_E_NOTFOUND, "changed: it was not stored, and the system's file has other content");
 	expect_source(b, "longer", HPS_E_NOTFOUND, "changed: it was not stored, and the system's file has another size");
 	expect_source(b, "missing", HPS_E_NOTFOUND, "missing: it was not stored, and the system's file is gone");
+	expect_source(b, "collected", HPS_E_NOTFOUND, "missing: the stored copy is gone, and the system's file is gone");
+	expect_source(b, "othermode", HPS_E_NOTFOUND, "changed: it was not stored, and the system's file has other content");
+	write_file(b, "othermode", "othermode");
+	expect_source(b, "othermode", 0, NULL);
 	expect_source(b, "link", HPS_E_NOTFOUND, "changed: it was not stored, and the system's path now leads through a symbolic link");
 	write_file(b, "damaged", "DAMAGED");
 	expect_source(b, "damaged", HPS_E_NOTFOUND, "changed: the stored copy is damaged, and the system's file has other content");

@@ -102,7 +102,7 @@ static const struct {
 	{ "hps: 1\nstudy: @t\n",
 	  "s.yaml:2:8: while scanning for the next token: found character that cannot start any token; indent with spaces, and quote a text "
 	  "that starts with a special character" },
-	{ "hps: 1\nstudy: t\xff\n", "s.yaml:1:1: not UTF-8 text: invalid leading UTF-8 octet at byte 15" },
+	{ "hps: 1\nstudy: t\xff\n", "s.yaml:2:9: not UTF-8 text: invalid leading UTF-8 octet at byte 15" },
 	{ "a: [[[[[[[[[[[[[[[[[[[[[[[[1\n", "s.yaml:1:19: nested more than 16 levels deep" },
 
 	/* keys */
@@ -211,7 +211,7 @@ static void test_nul_and_size(void **state)
 	_cleanup_free_ char *got = compiled(nul, sizeof(nul) - 1), *large = hps_alloc(HPS_STUDY_FILE_MAX + 2), *big = NULL;
 
 	(void)state;
-	assert_string_equal(got, "s.yaml:1:1: not UTF-8 text: control characters are not allowed at byte 7");
+	assert_string_equal(got, "s.yaml:1:8: not UTF-8 text: control characters are not allowed at byte 7");
 	memset(large, '#', HPS_STUDY_FILE_MAX + 1);
 	big = compiled(large, HPS_STUDY_FILE_MAX + 1);
 	assert_string_equal(big, "s.yaml:1:1: the study file is larger than 1 MiB");
