@@ -316,7 +316,7 @@ echo "{\"score\": ${own:-0}}" >"$HPS_METRICS"
 SH
 chmod +x group.sh
 study deaf 1 2 '[./group.sh, "{number}", "{n}"]'
-status "SIGCHLD ignored: run" 0 timeout 60 /usr/bin/python3 -c 'import os, signal
+status "SIGCHLD ignored: run" 0 timeout -k 5 60 /usr/bin/python3 -c 'import os, signal
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 os.execvp("hps-search", ["hps-search", "run", "deaf.yaml"])'
 hps-search status deaf --json >deaf.json
