@@ -8,7 +8,6 @@
 
 #define SIDE_MAX 65536
 #define PIXELS_MAX ((size_t)1 << 30) /* bytes */
-#define CHUNK_MAX ((size_t)16 << 20) /* of a text, a profile: libpng takes the memory before it has read it */
 
 struct picture {
 	struct hps_bytes rest;
@@ -51,7 +50,6 @@ static bool read_picture(struct picture *p)
 		return false;
 	png_set_read_fn(p->png, p, give);
 	png_set_user_limits(p->png, SIDE_MAX, SIDE_MAX);
-	png_set_chunk_malloc_max(p->png, CHUNK_MAX);
 	png_read_info(p->png, p->info);
 	png_set_expand(p->png);
 	(void)png_set_interlace_handling(p->png);
@@ -139,11 +137,26 @@ static int add_texts(struct picture *p, struct hps_tree *tree, struct hps_error 
 	return r;
 }
 
+/* Each chunk is as long as it says: libpng takes the memory for it before it has read it. */
+static bool is_whole(struct hps_bytes b)
+{
+	const uint8_t *head = hps_bytes_take(&b, 8);
+
+	while (head && b.at < b.end) {
+		head = hps_bytes_take(&b, 8);
+		head = head ? hps_bytes_take(&b, (size_t)hps_bytes_be(head, 4) + 4) : NULL;
+	}
+	return head;
+}
+
 static int decode(const char *data, size_t len, struct hps_tree *ret, struct hps_error *err)
 {
-	struct picture *p = hps_alloc(sizeof *p);
+	struct picture *p;
 	int r;
 
+	if (!is_whole((struct hps_bytes){ (const uint8_t *)data, (const uint8_t *)data + len }))
+		return hps_error_set(err, HPS_E_FORMAT, "its picture: it is cut off");
+	p = hps_alloc(sizeof *p);
 	p->rest = (struct hps_bytes){ (const uint8_t *)data, (const uint8_t *)data + len };
 	p->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, p, fail, ignore);
 	p->info = p->png ? png_create_info_struct(p->png) : NULL;
