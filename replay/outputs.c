@@ -28,9 +28,11 @@ static struct hps_output *add(struct hps_outputs *o, const char *path, const cha
 
 /* ---- contents ---- */
 
-/* What was hashed is what is compared: its state is looked at again afterwards. */
+/* What was hashed is what is compared: its state is looked at again afterwards. Nobody changes an object of a store, but its times move when somebody
+ * else refers to it. */
 struct content {
 	int fd;
+	bool stored;
 	struct stat before;
 };
 
@@ -51,6 +53,8 @@ static bool has_changed(const struct content *c)
 {
 	struct stat now;
 
+	if (c->stored)
+		return false;
 	return fstat(c->fd, &now) || now.st_size != c->before.st_size || now.st_mtim.tv_sec != c->before.st_mtim.tv_sec || now.st_mtim.tv_nsec != c->before.st_mtim.tv_nsec ||
 	       now.st_ctim.tv_sec != c->before.st_ctim.tv_sec || now.st_ctim.tv_nsec != c->before.st_ctim.tv_nsec;
 }
@@ -64,6 +68,7 @@ static int open_original(struct comparer *c, const char *path, const char *hex, 
 	if (c->objects && !hps_digest_parse(hex, &digest) && hps_objects_has(c->objects, &digest)) {
 		r = hps_objects_open_fd(c->objects, &digest, &ret->fd, err);
 		r = r ? r : check(ret, hex, err);
+		ret->stored = !r;
 		if (!r)
 			return 0;
 		hps_error_release(err);
