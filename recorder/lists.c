@@ -179,6 +179,13 @@ static void store_unowned(struct hps_record *r, struct hps_file *file)
 		hps_gap_note(r->gaps, HPS_GAP_STORE);
 }
 
+/* What a package brought to everybody is no secret, whatever it looks like: patterns of file(1), examples in settings. */
+static void make_public(struct hps_file *file, const json_t *owner)
+{
+	if (owner && file->first && json_is_true(hps_json_at(owner, "pristine", NULL)))
+		file->first->secret = file->first->guessable = false;
+}
+
 static int write_materials(struct hps_record *r, struct hps_file **list, size_t n, const json_t *owners, json_t **ret, struct hps_error *err)
 {
 	struct hps_manifest m;
@@ -192,6 +199,7 @@ static int write_materials(struct hps_record *r, struct hps_file **list, size_t 
 			continue;
 		if (S_ISREG(file->mode) && !file->special) {
 			owner = at_path(owners, file->path);
+			make_public(file, owner);
 			if (!restorable(owner) && r->files->capture && !r->files->rerun)
 				store_unowned(r, file);
 			if (hps_file_changed(file) && !(file->first && atomic_load(&file->first->state) == HPS_CONTENT_CHANGED))
