@@ -10,12 +10,13 @@ includes_of() {
 allowed() {
 	case $1 in
 	core) echo "core hps" ;;
+	shim) echo "core shim" ;;
 	ledger) echo "core ledger hps" ;;
 	audit) echo "core ledger hps audit search" ;;
 	*) echo "core ledger hps $1" ;;
 	esac
 }
-for folder in core ledger recorder search replay audit; do
+for folder in core ledger recorder search replay audit shim; do
 	wrong=
 	for used in $(includes_of $folder); do
 		case " $(allowed $folder) " in *" $used "*) ;; *) wrong="$wrong $used" ;; esac
@@ -61,13 +62,14 @@ for program in hps-record hps-ledger hps-search hps-replay hps-audit; do
 	status "help: $program refuses an unknown option with 2, or 125 for the recorder" "$([ $program = hps-record ] && echo 125 || echo 2)" "$HPS_BIN/$program" --no-such-option
 done
 
-for folder in core ledger recorder search search/decide replay replay/compare audit tests docs; do
+for folder in core ledger recorder search search/decide replay replay/compare audit shim tests docs; do
 	ok "readme: $folder/ has one" test -s "$folder/README.md"
 done
 
 # With the flags of this build: others would build anew what other tests are using.
 werror=$(grep -c -- '-Werror' "$HPS_BUILD/flags")
 ok "install: into a fresh place" make -s install V=1 WERROR="$([ "$werror" = 0 ] || echo 1)" SAN="$(case $HPS_BUILD in *san-*) echo "${HPS_BUILD##*san-}" | tr - , ;; esac)" PREFIX=/opt/hps DESTDIR="$T/root"
+ok "install: what is preloaded" test -s "$T/root/opt/hps/libexec/hps/hps-shim.so"
 is "install: the five programs" "$(ls "$T/root/opt/hps/bin" | tr '\n' ' ')" "hps-audit hps-ledger hps-record hps-replay hps-search "
 ok "install: the manual" test -s "$T/root/opt/hps/share/man/man1/hps-record.1"
 ok "uninstall" make -s uninstall PREFIX=/opt/hps DESTDIR="$T/root"
