@@ -18,7 +18,9 @@
 #define HPS_SHIM_ASK "/proc/self/hps-shim" /* the offset of the descriptor that comes back is the name of the process */
 #define HPS_SHIM_VERSION 1
 #define HPS_SHIM_MAX ((uint64_t)128 << 20) /* what clocks said, of all threads: two to four bytes each time */
-#define HPS_SHIM_HEAD 4096
+#define HPS_SHIM_SLOT_TABLE 4096 /* struct hps_shim_slot_state */
+#define HPS_SHIM_SLOTS_MAX 1024u
+#define HPS_SHIM_HEAD 65536 /* after which streams and chunks come */
 
 enum hps_shim_mode { HPS_SHIM_OFF, HPS_SHIM_RECORD, HPS_SHIM_ANSWER };
 
@@ -49,6 +51,12 @@ struct hps_shim_chunk { /* RECORD: its bytes follow */
 	uint64_t name;
 	uint32_t size, used;
 };
+enum { HPS_SHIM_GONE, HPS_SHIM_LIVE, HPS_SHIM_EXITED, HPS_SHIM_STRANGER }; /* EXITED: a process that nobody has waited for */
+struct hps_shim_slot_state { /* a thread, in the order of turns */
+	_Atomic uint32_t state, attached;
+	_Atomic int32_t pid, parent; /* parent: of a process */
+	int64_t limit;		     /* on `clock`, of its wait; INT64_MAX: none */
+};
 struct hps_shim_head {
 	uint32_t version, mode;
 	uint64_t size;			    /* of the whole memory */
@@ -58,6 +66,12 @@ struct hps_shim_head {
 	_Atomic uint64_t next;		    /* RECORD: first free byte */
 	_Atomic uint64_t n_lost;	    /* RECORD: values that found no room */
 	_Atomic uint64_t n_unanswered;	    /* ANSWER: reads beyond the record */
+	uint32_t ordered;		    /* level 4: one thread at a time */
+	_Atomic uint32_t turn, n_slots;	    /* turn: the slot that has it + 1; 0: nobody yet */
+	uint64_t idle;			    /* tries in vain since somebody went on; of whoever has the turn, like `clock` */
+	int64_t clock;			    /* ns; moves to a time limit when nobody can go on */
+	_Atomic uint64_t n_taken;	    /* turns of somebody who had ended, or could not be told of them */
+	_Atomic uint64_t n_open;	    /* calls that were waited for without the turn */
 	_Atomic uint64_t n_other;	    /* reads of clocks that have no slot, or from inside another read */
 };
 #endif

@@ -82,10 +82,10 @@ static int read_stream(const json_t *item, struct hps_buf *bytes, struct hps_shi
 }
 
 /* head, table, bytes: what the programs will see. */
-static int fill(struct hps_clocks *c, const json_t *items, struct hps_error *err)
+static int fill(struct hps_clocks *c, const json_t *items, bool ordered, struct hps_error *err)
 {
 	size_t n = json_array_size(items) ? json_array_size(items) - 1 : 0, table = n * sizeof(struct hps_shim_stream);
-	struct hps_shim_head head = { .version = HPS_SHIM_VERSION, .mode = HPS_SHIM_ANSWER, .streams = HPS_SHIM_HEAD, .n_streams = n };
+	struct hps_shim_head head = { .version = HPS_SHIM_VERSION, .mode = HPS_SHIM_ANSWER, .streams = HPS_SHIM_HEAD, .n_streams = n, .ordered = ordered };
 	_cleanup_free_ struct hps_shim_stream *streams = hps_alloc(table + 1);
 	_cleanup_buf_ struct hps_buf bytes = HPS_BUF_INIT;
 
@@ -106,7 +106,7 @@ static int fill(struct hps_clocks *c, const json_t *items, struct hps_error *err
 	return 0;
 }
 
-static int read_from(struct hps_clocks *c, struct hps_error *err)
+static int read_from(struct hps_clocks *c, bool ordered, struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	_cleanup_json_ json_t *j = NULL;
@@ -119,7 +119,7 @@ static int read_from(struct hps_clocks *c, struct hps_error *err)
 		return refuse(c->from, err);
 	hps_digest_of(text.data, text.len, &d);
 	hps_digest_hex(&d, c->log);
-	return fill(c, json_object_get(j, "items"), err);
+	return fill(c, json_object_get(j, "items"), ordered, err);
 }
 
 /* ---- life ---- */
@@ -137,7 +137,8 @@ static int take_library(struct hps_clocks *c, const char *given, struct hps_erro
 
 int hps_clocks_init(struct hps_clocks *c, const struct hps_trial_options *o, struct hps_error *err)
 {
-	const struct hps_shim_head head = { .version = HPS_SHIM_VERSION, .mode = HPS_SHIM_RECORD, .size = HPS_SHIM_HEAD + HPS_SHIM_MAX, .next = HPS_SHIM_HEAD };
+	const struct hps_shim_head head = { .version = HPS_SHIM_VERSION, .mode = HPS_SHIM_RECORD, .size = HPS_SHIM_HEAD + HPS_SHIM_MAX, .next = HPS_SHIM_HEAD,
+					    .ordered = hps_trial_level(o) > 3 };
 	int r;
 
 	c->fd = -1;
@@ -151,7 +152,7 @@ int hps_clocks_init(struct hps_clocks *c, const struct hps_trial_options *o, str
 	if (c->fd < 0)
 		return hps_error_errno(err, "making the memory for clocks");
 	if (c->from)
-		r = read_from(c, err);
+		r = read_from(c, head.ordered, err);
 	else if (ftruncate(c->fd, (off_t)head.size) || pwrite(c->fd, &head, sizeof head, 0) != sizeof head)
 		r = hps_error_errno(err, "making the memory for clocks");
 	/* Whoever gets it may write, but not make it shorter than others believe. */
@@ -381,6 +382,10 @@ json_t *hps_clocks_json(const struct hps_record *r)
 		hps_json_set_int(j, "unanswered", (int64_t)(head.n_unanswered & INT32_MAX));
 	else
 		hps_json_set(j, "whole", json_boolean(c->whole));
+	if (head.ordered) {
+		hps_json_set_int(j, "turnsTaken", (int64_t)(head.n_taken & INT32_MAX));
+		hps_json_set_int(j, "outOfTurn", (int64_t)(head.n_open & INT32_MAX));
+	}
 	hps_json_set_int(j, "other", (int64_t)(head.n_other & INT32_MAX));
 	hps_json_set_int(j, "programs", (int64_t)r->supervisor->n_executions);
 	without = without_json(r->supervisor, &n);

@@ -34,7 +34,7 @@ static const struct hps_option options[] = {
 	{ "entropy", 0, HPS_OPT_STRING, FIELD(entropy), "MODE", "random numbers from a kept seed: 'record' (default), 'seed:N', or 'off'", 0 },
 	{ "entropy-from", 0, HPS_OPT_STRING, FIELD(entropy_from), "FILE", "random numbers from the seed that another recording kept", 0 },
 	{ "entropy-full", 0, HPS_OPT_FLAG, FIELD(entropy_full), NULL, "those of /dev/urandom, too, and fixed places in memory", 0 },
-	{ "level", 0, HPS_OPT_U64, FIELD(level), "N", "what a rerun can be given: 1 files, 2 random numbers, too (default), 3 clocks, too", GIVEN(has_level) },
+	{ "level", 0, HPS_OPT_U64, FIELD(level), "N", "what a rerun can be given: 1 files, 2 random numbers, too (default), 3 clocks, 4 the order of threads", GIVEN(has_level) },
 	{ "portable", 0, HPS_OPT_FLAG, FIELD(portable), NULL, "choose instructions and threads that other machines have, too", 0 },
 	{ "no-network", 0, HPS_OPT_FLAG, FIELD(no_network), NULL, "refuse the command every socket of a network", 0 },
 	{ "wait", 0, HPS_OPT_FLAG, FIELD(wait), NULL, "wait for processes that outlive the command", 0 },

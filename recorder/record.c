@@ -156,6 +156,8 @@ static json_t *options_json(const struct hps_record *r)
 	hps_json_set_int(options, "level", (int64_t)hps_trial_level(r->o));
 	if (r->portable)
 		hps_json_set(options, "portable", json_incref(r->portable));
+	if (r->patient)
+		hps_json_set(options, "patient", json_incref(r->patient));
 	if (r->o->metrics.n)
 		hps_json_set(options, "metrics", metrics_json(r));
 	hps_json_set(internal, "options", options);

@@ -17,7 +17,7 @@ struct hps_record {
 	const struct hps_redactor *redactor;
 	char *cwd;
 	mode_t umask;
-	json_t *surroundings, *portable; /* portable: names of the variables that --portable set; NULL without */
+	json_t *surroundings, *portable, *patient; /* the latter: names of the variables that --portable and --level 4 set; NULL without */
 	const char *standard[3]; /* what descriptors 0 to 2 are: hps_inherited_kind() */
 	char begin_id[65];
 	char *metrics_path;

@@ -516,6 +516,7 @@ static void release(struct trial *t)
 	json_decref(t->record.drawing);
 	json_decref(t->record.surroundings);
 	json_decref(t->record.portable);
+	json_decref(t->record.patient);
 }
 
 /* An outer recorder sees all that the command does, and the kernel allows one listener: the command runs as part of the
@@ -586,8 +587,8 @@ int hps_trial_check(const struct hps_trial_options *o, struct hps_error *err)
 		return hps_error_set(err, HPS_E_USAGE, "--number %llu: a number in which study? give --study, too", (unsigned long long)o->number);
 	if (o->has_number && o->number > HPS_NUMBER_MAX)
 		return hps_error_set(err, HPS_E_USAGE, "--number %llu: JSON has whole numbers up to 2^53", (unsigned long long)o->number);
-	if (o->has_level && (o->level < 1 || o->level > 3))
-		return hps_error_set(err, HPS_E_USAGE, "--level %llu: there are 1, 2 and 3", (unsigned long long)o->level);
+	if (o->has_level && (o->level < 1 || o->level > 4))
+		return hps_error_set(err, HPS_E_USAGE, "--level %llu: there are 1, 2, 3 and 4", (unsigned long long)o->level);
 	if (o->pid > INT32_MAX)
 		return hps_error_set(err, HPS_E_USAGE, "--pid %llu: no process has such a number", (unsigned long long)o->pid);
 	if (o->root && *o->root != '/')
@@ -632,6 +633,19 @@ static void set_portable(struct trial *t)
 	}
 }
 
+/* Who spins for another thread spins in vain while that one has to wait for its turn. */
+static void set_patient(struct trial *t)
+{
+	static const char *const patient[][2] = { { "GOMP_SPINCOUNT", "0" }, { "KMP_BLOCKTIME", "0" }, { "OMP_WAIT_POLICY", "PASSIVE" } };
+
+	if (hps_trial_level(t->o) < 4)
+		return;
+	t->record.patient = json_array();
+	for (size_t i = 0; i < ARRAY_SIZE(patient); i++)
+		if (!getenv(patient[i][0]) && !setenv(patient[i][0], patient[i][1], 1))
+			hps_json_add(t->record.patient, json_string(patient[i][0]));
+}
+
 static const char *entropy_mode(const struct hps_trial_options *o)
 {
 	return !o->entropy && hps_trial_level(o) < 2 ? "off" : o->entropy;
@@ -658,6 +672,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 	t->supervisor.clocks = &t->clocks;
 	t->clocks.fd = -1;
 	set_portable(t);
+	set_patient(t);
 	t->record.argv = argv;
 	t->record.envp = environ;
 	t->record.metrics = json_object();

@@ -134,6 +134,27 @@ static bool clocks_answered(const struct hps_original *o, const struct hps_entry
 	return !why;
 }
 
+/* One thread at a time in both runs, to the end, and nobody outside of it. */
+static bool order_kept(const struct hps_original *o, const struct hps_entry *rerun, struct hps_holes *holes)
+{
+	const json_t *was = clocks_of(&o->trial), *is = clocks_of(rerun);
+	int64_t taken = hps_json_int(was, "turnsTaken", -1), again = hps_json_int(is, "turnsTaken", -1);
+	int64_t open = hps_json_int(was, "outOfTurn", 0) + hps_json_int(is, "outOfTurn", 0);
+	_cleanup_free_ char *why = NULL;
+
+	if (taken < 0 && again < 0)
+		return false; /* nobody asked for it */
+	if (taken < 0 || again < 0)
+		why = hps_format("only the %s ran one thread at a time", taken < 0 ? "rerun" : "trial");
+	else if (taken + again)
+		why = hps_format("%" PRId64 " times a program that does not keep it, or was killed, had the turn", taken + again);
+	else if (open)
+		why = hps_format("%" PRId64 " calls wait for what only others say (signals, queues of the kernel)", open);
+	if (why)
+		hps_hole_add(holes, "the order of threads and processes", why);
+	return !why;
+}
+
 static void name_pid(const struct hps_original *o, const struct hps_entry *rerun, struct hps_holes *holes)
 {
 	int64_t is = hps_json_int(hps_json_at(rerun->statement, "predicate", "buildDefinition", "externalParameters", "surroundings", NULL), "pid", 0);
@@ -145,11 +166,11 @@ static void name_pid(const struct hps_original *o, const struct hps_entry *rerun
 
 unsigned hps_level_reached(const struct hps_original *o, const struct hps_entry *rerun, enum hps_blindness blindness, struct hps_holes *holes)
 {
-	bool answered = entropy_answered(o, rerun, holes), timed = clocks_answered(o, rerun, holes);
+	bool answered = entropy_answered(o, rerun, holes), timed = clocks_answered(o, rerun, holes), ordered = order_kept(o, rerun, holes);
 
 	name_places(o, rerun, holes);
 	name_pid(o, rerun, holes);
 	if (blindness > HPS_BLIND_NOTHING)
 		return 0;
-	return !answered ? 1 : timed ? 3 : 2;
+	return !answered ? 1 : !timed ? 2 : ordered ? 4 : 3;
 }

@@ -190,8 +190,8 @@ static int replay(const struct options *o, struct hps_ledger *l, struct hps_chai
 	r = r ? r : use_declaration(l, original->trial.id, &j, err);
 	if (!r && o->view && hps_view_kind_parse(o->view, &options.kind))
 		r = hps_error_set(err, HPS_E_USAGE, "option --view: '%s' is none of best, overlay, mounts, copy", o->view);
-	if (!r && o->have_level && (o->level < 1 || o->level > 3))
-		r = hps_error_set(err, HPS_E_USAGE, "option --level: there are 1, 2 and 3");
+	if (!r && o->have_level && (o->level < 1 || o->level > 4))
+		r = hps_error_set(err, HPS_E_USAGE, "option --level: there are 1, 2, 3 and 4");
 	r = r ? r : calibrate(o, &series, &j, err);
 	if (o->network)
 		hps_hole_add(&j.holes, "network", "the rerun could use this machine's; what came over it may differ");
@@ -281,7 +281,7 @@ static const struct hps_option options[] = {
 	{ "substitute", 0, HPS_OPT_STRINGS, FIELD(chain.substitutes), "PATH=FILE", "another content for a file; no verdict above level L0 then", 0 },
 	{ "trust", 0, HPS_OPT_STRING, FIELD(trust), "FILE", "of a bundle: trust the keys in FILE instead of those that came with it", 0 },
 	{ "max-bytes", 0, HPS_OPT_U64, FIELD(max_bytes), "N", "of a bundle: unpack at most N bytes (default: 16 GiB)", 0 },
-	{ "level", 0, HPS_OPT_U64, FIELD(level), "N", "answer files (1), random numbers, too (2), clocks, too (3); default: as recorded", FIELD(have_level) + 1 },
+	{ "level", 0, HPS_OPT_U64, FIELD(level), "N", "answer files (1), random numbers (2), clocks (3), order of threads (4); default: as recorded", FIELD(have_level) + 1 },
 	{ "network", 0, HPS_OPT_FLAG, FIELD(network), NULL, "let the rerun use this machine's network", 0 },
 	{ "verbose", 'v', HPS_OPT_FLAG, FIELD(verbose), NULL, "show the rerun's output on stderr", 0 },
 	{ "key-passphrase-fd", 0, HPS_OPT_I64, FIELD(passphrase_fd), "N", "read the passphrase of the keys from descriptor N", FIELD(have_passphrase) + 1 },

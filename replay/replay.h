@@ -396,7 +396,8 @@ char *hps_coverage_refused(const json_t *coverage);
 
 /* ---- level.c: how much of what a trial depends on was answered from its record ---------------------------------------------------------- */
 
-/* 0 as is; 1 files, environment, names and ids as recorded; 2 the kernel's random numbers, too; 3 clocks, too. From what the rerun's record says,
+/* 0 as is; 1 files, environment, names and ids as recorded; 2 the kernel's random numbers, too; 3 clocks, too; 4 the order of threads and
+ * processes, too. From what the rerun's record says,
  * not from what was asked for; what keeps it from the next level is a hole. */
 unsigned hps_level_reached(const struct hps_original *o, const struct hps_entry *rerun, enum hps_blindness blindness, struct hps_holes *holes);
 json_t *hps_level_uncontrolled(unsigned level); /* array: what no replay of this level answers */

@@ -50,7 +50,7 @@ static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, co
 		hps_strv_add(ret, o->metrics.v[i]);
 	}
 	hps_strv_add(ret, "--level");
-	hps_strv_addf(ret, "%u", c->level < 3 ? c->level : 2);
+	hps_strv_addf(ret, "%u", c->level == 3 ? 2 : c->level);
 	if (c->clocks) {
 		hps_strv_add(ret, "--clocks-from");
 		hps_strv_add(ret, c->clocks);

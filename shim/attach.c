@@ -151,7 +151,8 @@ enum hps_shim_mode hps_shim_attach(void)
 
 __attribute__((constructor)) static void start(void)
 {
-	hps_shim_attach();
+	if (hps_shim_attach() != HPS_SHIM_OFF)
+		hps_shim_order_begin();
 }
 
 /* ---- threads ---- */
@@ -160,30 +161,75 @@ struct beginning {
 	void *(*run)(void *);
 	void *arg;
 	uint64_t name;
+	uint32_t slot;
 };
 
 static void *begin(void *arg)
 {
 	struct beginning b = *(struct beginning *)arg;
 
-	free(arg);
 	hps_shim_thread.name = b.name;
+	hps_shim_order_thread(b.slot); /* before any lock of the C library is asked for: whoever has it may have to wait for us */
+	free(arg);
 	return b.run(b.arg);
+}
+
+/* Which slot a thread has, for who waits for its end: of level 4 alone, where one thread at a time comes here. */
+static struct joinable {
+	pthread_t thread;
+	uint32_t slot;
+} joinables[HPS_SHIM_SLOTS_MAX];
+
+static void remember(pthread_t thread, uint32_t slot)
+{
+	if (hps_shim.ordered)
+		joinables[slot] = (struct joinable){ thread, slot };
+}
+
+static struct joinable *recall(pthread_t thread)
+{
+	for (uint32_t i = 0; i < HPS_SHIM_SLOTS_MAX; i++)
+		if (joinables[i].thread == thread)
+			return &joinables[i];
+	return NULL;
 }
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg)
 {
 	static int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 	struct beginning *b;
+	uint32_t slot;
 	int r;
 
 	if (!next)
 		next = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))hps_shim_next("pthread_create", NULL);
 	if (hps_shim_attach() == HPS_SHIM_OFF || !(b = malloc(sizeof *b)))
 		return next(thread, attributes, run, arg);
-	*b = (struct beginning){ run, arg, hps_shim_name(hps_shim_thread.name, SHIM_STARTED, ++hps_shim_thread.n_children) };
+	*b = (struct beginning){ run, arg, hps_shim_name(hps_shim_thread.name, SHIM_STARTED, ++hps_shim_thread.n_children), hps_shim_order_slot() };
+	slot = b->slot;
 	r = next(thread, attributes, begin, b);
+	hps_shim_order_created(slot, !r);
 	if (r)
 		free(b);
+	else
+		remember(*thread, slot);
+	return r;
+}
+
+EXPORT int pthread_join(pthread_t thread, void **ret)
+{
+	static int (*next)(pthread_t, void **);
+	struct joinable *j = hps_shim.ordered ? recall(thread) : NULL;
+	int r;
+
+	if (!next)
+		next = (int (*)(pthread_t, void **))hps_shim_next("pthread_join", NULL);
+	if (j)
+		hps_shim_order_join(j->slot);
+	hps_shim_thread.joining = j != NULL;
+	r = next(thread, ret);
+	hps_shim_thread.joining = false;
+	if (j)
+		j->thread = 0;
 	return r;
 }

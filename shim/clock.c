@@ -121,6 +121,12 @@ static int64_t go_on(struct shim_thread *me, int slot, int64_t real)
 	return me->last[slot] + real - me->anchor[slot];
 }
 
+static void tell(struct shim_thread *me, int slot, int64_t value)
+{
+	me->told[slot] = value;
+	atomic_store_explicit(&hps_shim.latest[slot], value, memory_order_relaxed);
+}
+
 static bool answered(int slot, int64_t *ret)
 {
 	struct shim_thread *me = &hps_shim_thread;
@@ -132,7 +138,7 @@ static bool answered(int slot, int64_t *ret)
 	found = next_value(me, slot, ret);
 	me->busy = false;
 	if (found)
-		atomic_store_explicit(&hps_shim.latest[slot], *ret, memory_order_relaxed);
+		tell(me, slot, *ret);
 	return found;
 }
 
@@ -152,8 +158,7 @@ static int64_t pass(int slot, int64_t real)
 	else
 		value = go_on(me, slot, real);
 	me->busy = false;
-	if (hps_shim.mode == HPS_SHIM_ANSWER)
-		atomic_store_explicit(&hps_shim.latest[slot], value, memory_order_relaxed);
+	tell(me, slot, value);
 	return value;
 }
 
@@ -164,6 +169,14 @@ static long count(int slot, long real)
 	return hps_shim.mode == HPS_SHIM_ANSWER && answered(slot, &value) ? value : pass(slot, real);
 }
 
+int64_t hps_shim_latest(clockid_t clock)
+{
+	int slot = slot_of(clock);
+	int64_t latest = slot < 0 ? 0 : hps_shim_thread.told[slot] ? hps_shim_thread.told[slot] : atomic_load(&hps_shim.latest[slot]);
+
+	return latest ? latest : slot < 0 ? hps_shim_now(clock) : hps_shim.head->base[slot] + hps_shim_now(clock) - hps_shim.head->real_base[slot];
+}
+
 void hps_shim_deadline(clockid_t clock, const struct timespec *told, struct timespec *ret)
 {
 	int slot = slot_of(clock);
@@ -172,9 +185,7 @@ void hps_shim_deadline(clockid_t clock, const struct timespec *told, struct time
 	*ret = *told;
 	if (slot < 0 || told->tv_nsec < 0 || told->tv_nsec >= NS || told->tv_sec > INT64_MAX / NS - 1 || told->tv_sec < 0)
 		return;
-	latest = atomic_load(&hps_shim.latest[slot]);
-	if (!latest)
-		latest = hps_shim.head->base[slot] + real - hps_shim.head->real_base[slot];
+	latest = hps_shim_latest(clock);
 	at = told->tv_sec * NS + told->tv_nsec;
 	if (__builtin_sub_overflow(at, latest, &at) || __builtin_add_overflow(at, real, &at))
 		return;

@@ -17,6 +17,7 @@ struct shim {
 	uint64_t name; /* of the process */
 	_Atomic uint32_t *alive; /* zero in a forked child */
 	_Atomic int64_t latest[HPS_SHIM_SLOTS]; /* ANSWER: the last that anybody was told; 0: nobody */
+	bool ordered;
 	int (*clock_gettime)(clockid_t, struct timespec *);
 };
 extern struct shim hps_shim;
@@ -25,9 +26,17 @@ struct shim_thread {
 	uint64_t name, n_children;
 	const uint8_t *at, *end; /* ANSWER: what is left of the stream */
 	struct hps_shim_chunk *chunk;
-	int64_t last[HPS_SHIM_SLOTS], anchor[HPS_SHIM_SLOTS];
+	int64_t last[HPS_SHIM_SLOTS], anchor[HPS_SHIM_SLOTS], told[HPS_SHIM_SLOTS]; /* told: 0: nothing yet */
 	uint32_t known, anchored; /* bits by slot */
 	bool ready, busy, over;
+	/* order.c */
+	uint32_t slot, calls;
+	bool joining; /* waits for the kernel to end a thread that is over */
+	uint64_t waits_for;
+	uint32_t waits_while;
+	struct {
+		int64_t limit, real_limit;
+	} limit;
 };
 extern __thread struct shim_thread hps_shim_thread __attribute__((tls_model("initial-exec")));
 
@@ -37,5 +46,12 @@ enum hps_shim_mode hps_shim_attach(void); /* and this thread's stream */
 int64_t hps_shim_now(clockid_t clock);	  /* what the machine says, in ns */
 /* A time on this clock as programs were told it → on the machine's. */
 void hps_shim_deadline(clockid_t clock, const struct timespec *told, struct timespec *ret);
+int64_t hps_shim_latest(clockid_t clock); /* what was last said of it, in ns: to this thread, or else to anybody of the process */
+/* ---- order.c ---- */
+void hps_shim_order_begin(void); /* of a program: returns with the turn */
+uint32_t hps_shim_order_slot(void);
+void hps_shim_order_created(uint32_t slot, bool created);
+void hps_shim_order_thread(uint32_t slot);
+void hps_shim_order_join(uint32_t slot);
 void *hps_shim_next(const char *name, const char *version); /* the function behind ours; version NULL: the default one */
 #endif

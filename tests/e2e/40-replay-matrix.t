@@ -54,6 +54,7 @@ full|t07 LSTM (torch)||--level 3|/usr/bin/python3 t07_lstm.py out|REPRODUCED-BIT
 full|t08 xgboost|||/usr/bin/python3 t08_xgb_hist.py out|REPRODUCED-BITS|L2|
 short|t09 descent (numpy)|||/usr/bin/python3 t09_numpy_sgd.py out|REPRODUCED-BITS|L2|
 short|t10 float sums, two threads|gcc -O2 -fopenmp -o t10 t10_omp_reduce.c -lm||env OMP_NUM_THREADS=2 ./t10 out|DIVERGED,REPRODUCED-BITS|L2|the order of threads (luck: it need not show)
+short|t10 float sums, two threads||--level 4|env OMP_NUM_THREADS=2 ./t10 out|REPRODUCED-BITS|L4|
 short|t10 float sums, one thread|||env OMP_NUM_THREADS=1 ./t10 out|REPRODUCED-BITS|L2|
 short|t11 shell, sort, awk|||sh t11_awk.sh out|REPRODUCED-BITS|L2|
 full|t12 unseeded (numpy, random, uuid)|||/usr/bin/python3 t12_unseeded.py out|REPRODUCED-BITS|L2|
@@ -62,10 +63,12 @@ short|t13 stamps in every output||--level 3|/usr/bin/python3 t13_stamp.py out|RE
 short|t14 order of a hash table|||/usr/bin/python3 t14_hashorder.py out|REPRODUCED-BITS|L2|
 short|t15 order of a listing|||/usr/bin/python3 t15_scandir.py out|REPRODUCED-BITS|L2|
 short|t16 data race|gcc -O0 -pthread -o t16 t16_race.c||./t16 out|DIVERGED,REPRODUCED-BITS|L2|the order of threads (luck: it need not show)
+short|t16 data race||--level 4|./t16 out|REPRODUCED-BITS|L4|
 full|t17 regression (R)|||Rscript t17_r.R out|REPRODUCED-BITS|L2|
 full|(R, unseeded: from time and process id)||--level 3|Rscript -e cat(runif(3),file="out/r")|REPRODUCED-BITS|L3|
 short|t18 addresses, stale heap|gcc -O0 -o t18 t18_address.c|--entropy-full|env -i ./t18 out|REPRODUCED-BITS|L2|
 short|t19 until the time is up||--level 3|/usr/bin/python3 t19_budget.py out|DIVERGED|L3,L2|the order of processes
+short|t19 until the time is up||--level 4|/usr/bin/python3 t19_budget.py out|REPRODUCED-BITS|L4,L3|
 short|t20 chaos over libm|gcc -O2 -o t20 t20_libm.c -lm||./t20 out|REPRODUCED-BITS|L2|
 full|t21 unseeded (torch, /dev/urandom)||--entropy-full|/usr/bin/python3 t21_torch_unseeded.py out|REPRODUCED-BITS|L2|
 short|t22 random numbers of the processor|g++ -O2 -o t22 t22_random_device.cc|--level 3|./t22 out|REPRODUCED-BITS|L3|

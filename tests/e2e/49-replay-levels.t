@@ -152,6 +152,78 @@ ok "R: recorded" hps-record -q --level 3 --id-file "$T/id" -- Rscript -e 'cat(ru
 again
 is "R: an unseeded trial" "$(verdict) $(not_same)" "('REPRODUCED-BITS', 'L3') []"
 
+# ---- order
+cat >order.py <<'P'
+import os, queue, subprocess, threading, time
+from multiprocessing import Pool
+out, q = [], queue.Queue()
+def sleeper(i):
+    for k in range(3):
+        time.sleep(0.004 * (i + 1))
+        out.append(f"{i}{k}")
+def racer(i):
+    global n
+    for k in range(20000): n = n + 1
+    q.put(i)
+def work(i): return i, os.urandom(2).hex(), sum(k * k for k in range(i % 7 * 3000))
+n = 0
+if __name__ == "__main__":
+    for f in sleeper, racer:
+        threads = [threading.Thread(target=f, args=(i,)) for i in range(4)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+    out += [str(n), *(str(q.get()) for i in range(4)), str(threading.Event().wait(0.01))]
+    out.append(subprocess.run(["sh", "-c", "(sleep 0.02; echo b) & (sleep 0.01; echo a) & wait; seq 500 | sort -r | tail -1"], capture_output=True, text=True).stdout)
+    with Pool(3) as p: out += [str(x) for x in p.imap_unordered(work, range(40))]
+    open("order.out", "w").write("\n".join(out))
+P
+ok "order: recorded" hps-record -q --level 4 --id-file "$T/id" -- /usr/bin/python3 order.py
+is "order: one thread at a time, to the end" "$(rec "t['clocks']['turnsTaken'], t['clocks']['outOfTurn'], t['coverage']['complete']")" "(0, 0, True)"
+again
+is "order: of threads, queues, sleeps and processes" "$(verdict) $(not_same)" "('REPRODUCED-BITS', 'L4') []"
+cp "$HPS_SOURCE/tests/trials/t16_race.c" .
+ok "race: built" gcc -O0 -pthread -o t16 t16_race.c
+ok "race: recorded" hps-record -q --level 4 --id-file "$T/id" -- ./t16 out
+is "race: nobody lost a step" "$(cat out/count.txt)" "total 6000000"
+again
+is "race: and again" "$(verdict) $(not_same)" "('REPRODUCED-BITS', 'L4') []"
+again --level 3
+like "race: at level 3 the order is not kept, and the verdict says so" "$(json "$T/out" "j['level']") $(hole 'the order of threads and processes')" "L3.*only the trial ran one thread at a time"
+cat >spin.c <<'C'
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <signal.h>
+#include <sys/wait.h>
+static volatile int seen;
+static void *wait_for(void *arg) { while (!seen) usleep(100); return arg; } /* asks on and on */
+static void on_child(int s) { seen = s; }
+int main(void)
+{
+	pthread_t t;
+	char c;
+	int p[2];
+	FILE *f = fopen("spin.out", "w");
+	pthread_create(&t, NULL, wait_for, NULL);
+	signal(SIGCHLD, on_child);
+	pipe(p);
+	if (!vfork()) { execlp("sh", "sh", "-c", "echo x >&2; exit 3", NULL); _exit(9); }
+	if (!fork()) { static char big[200000]; close(p[0]); write(p[1], big, sizeof big); _exit(4); }
+	close(p[1]);
+	pthread_join(t, NULL);
+	for (long n = 0; ; n++) if (read(p[0], &c, 1) != 1) { fprintf(f, "%ld\n", n); break; }
+	for (int s; wait(&s) > 0; ) fprintf(f, "%d\n", WEXITSTATUS(s));
+	return fclose(f);
+}
+C
+ok "spin: built" gcc -w -O1 -pthread -o spin spin.c
+ok "spin: recorded" hps-record -q --level 4 --id-file "$T/id" -- ./spin
+again
+is "spin: who asks on and on, vforks, gets signals, fills pipes" "$(verdict) $(not_same)" "('REPRODUCED-BITS', 'L4') []"
+ok "static: built" gcc -w -O1 -static -pthread -o static spin.c
+ok "static: recorded, it does not wait for it" timeout 60 hps-record -q --level 4 --id-file "$T/id" -- sh -c './static & wait'
+like "static: it is said" "$(rec "t['clocks']['turnsTaken'] > 0, t['clocks']['without']")" "True, 1"
+
 # ---- surroundings
 cat >around.py <<'P'
 import os, resource
@@ -181,7 +253,7 @@ ok "portable: what is set stays" sh -c 'OMP_NUM_THREADS=7 hps-record -q --portab
 is "portable: … and is not called ours" "$(rec "'OMP_NUM_THREADS' in t['buildDefinition']['internalParameters']['options']['portable']")" False
 
 status "bad level: recorder" 125 hps-record --level 9 -- true
-like "bad level: said" "$(cat "$T/err")" "there are 1, 2 and 3"
+like "bad level: said" "$(cat "$T/err")" "there are 1, 2, 3 and 4"
 status "bad level: replayer" 2 hps-replay --level 9 "$(cat "$T/id")"
 status "bad clocks" 125 hps-record --clocks-from clocks.c -- true
 like "bad clocks: said" "$(cat "$T/err")" "no list of clocks that a recorder wrote"
