@@ -174,7 +174,10 @@ if __name__ == "__main__":
         [t.join() for t in threads]
     out += [str(n), *(str(q.get()) for i in range(4)), str(threading.Event().wait(0.01))]
     out.append(subprocess.run(["sh", "-c", "(sleep 0.02; echo b) & (sleep 0.01; echo a) & wait; seq 500 | sort -r | tail -1"], capture_output=True, text=True).stdout)
-    with Pool(3) as p: out += [str(x) for x in p.imap_unordered(work, range(40))]
+    p = Pool(3)
+    out += [str(x) for x in p.imap_unordered(work, range(40))]
+    p.close() # and not killed, which is nobody's turn
+    p.join()
     open("order.out", "w").write("\n".join(out))
 P
 ok "order: recorded" hps-record -q --level 4 --id-file "$T/id" -- /usr/bin/python3 order.py
