@@ -609,6 +609,7 @@ struct hps_queue {
 };
 #define HPS_QUEUE_INIT { -1, -1, -1, -1, NULL }
 void hps_queue_open(struct hps_queue *q, int ledgerfd);
+void hps_queue_clear(struct hps_queue *q); /* its last request, when it has been answered; not in a forked child */
 void hps_queue_close(struct hps_queue *q);
 bool hps_queue_put(struct hps_queue *q, const struct hps_buf *request); /* false: there is no room */
 bool hps_queue_wait(struct hps_queue *q, int lockfd);	 /* true: the lock was free and is ours now; false: answered */

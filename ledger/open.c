@@ -315,6 +315,8 @@ void hps_ledger_close(struct hps_ledger *l)
 	if (l->store && l->pid == getpid() && l->flags & HPS_LEDGER_APPEND && !l->remote)
 		(void)!hps_ledger_settle_rest(l, NULL);
 	hps_lease_release_all(l);
+	if (l->pid == getpid())
+		hps_queue_clear(&l->queue);
 	hps_queue_close(&l->queue);
 	hps_journal_forget(&l->journal);
 	hps_cleanup_fd(&l->journal.fd);

@@ -57,6 +57,13 @@ void hps_queue_open(struct hps_queue *q, int ledgerfd)
 		hps_queue_close(q);
 }
 
+/* Nothing of a statement stays where nobody looks for it. */
+void hps_queue_clear(struct hps_queue *q)
+{
+	if (q->mine >= 0 && q->requestfd >= 0)
+		(void)!ftruncate(q->requestfd, 0);
+}
+
 void hps_queue_close(struct hps_queue *q)
 {
 	if (q->slots)

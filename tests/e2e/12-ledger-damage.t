@@ -89,6 +89,7 @@ like "a killed holder blocks nobody" "$(cat late)" "^@4 "
 for i in 5 6 7 8 9; do hps-ledger append s$i.json >out.$i & done
 wait
 is "five at once are five entries" "$(cat out.5 out.6 out.7 out.8 out.9 | sort | cut -d ' ' -f 1 | tr '\n' ' ')" "@5 @6 @7 @8 @9 "
+is "nothing of a statement stays with those who waited" "$(cat led/queue/[0-9]* 2>/dev/null | wc -c)" 0
 status "and all holds" 0 hps-ledger verify
 
 # ---- a full disk (in a mount namespace of its own)
