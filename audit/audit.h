@@ -82,8 +82,9 @@ struct hps_model {
 	struct hps_judgement *judgements;
 	size_t n_judgements;
 	struct hps_map by_id; /* id → struct hps_entry */
+	struct hps_objects *objects; /* where manifests are, not owned; NULL: not at hand */
 };
-#define HPS_MODEL_INIT { NULL, 0, NULL, 0, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0, HPS_MAP_INIT }
+#define HPS_MODEL_INIT { NULL, 0, NULL, 0, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0, HPS_MAP_INIT, NULL }
 
 void hps_model_add(struct hps_model *m, const struct hps_entry *entry); /* copies; in index order */
 void hps_model_add_unread(struct hps_model *m, uint64_t index, const char *why);
@@ -205,7 +206,7 @@ void hps_findings_release(struct hps_findings *f);
 int hps_findings_exit(const struct hps_findings *f, bool strict); /* 3 damaged, 1 a rule fails, 4 strict and unknown, 0 */
 const char *hps_findings_word(const struct hps_findings *f);	   /* "damaged", "fail", "unknown", "pass" */
 
-/* rules_identity.c, rules_integrity.c, rules_search.c */
+/* rules_identity.c, rules_integrity.c, rules_search.c, rules_facts.c */
 void hps_rule_unique_numbers(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 void hps_rule_operator(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 void hps_rule_times(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
@@ -217,6 +218,12 @@ void hps_rule_tree(const struct hps_model *m, const struct hps_verification *v, 
 void hps_rule_unaltered(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 void hps_rule_objects(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 void hps_rule_ends(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
+void hps_rule_container(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
+void hps_rule_software(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
+void hps_rule_code(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
+void hps_rule_cards(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
+void hps_rule_card_errors(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
+void hps_rule_processor(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 void hps_rule_retained(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 
 /* ---- proposals.c ---- */

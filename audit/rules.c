@@ -17,6 +17,12 @@ const struct hps_rule hps_rules[] = {
 	{ "INT-07", "everything that the records name is there and whole", "enduring, available records (ALCOA+)", hps_rule_objects },
 	{ "INT-08", "recorder version, digest and self-test recorded", "21 CFR 11.10(a)", hps_rule_recorder },
 	{ "CAP-01", "the recorder saw all that it can see", "accurate records (ALCOA)", hps_rule_coverage },
+	{ "ENV-01", "the image of a container is known by its digest", "ISO/IEC 42001 A.4, ACM artifacts", hps_rule_container },
+	{ "ENV-05", "no library or package was found changed", "integrity of software", hps_rule_software },
+	{ "COD-03", "submodules and large files were there", "EU AI Act Annex IV", hps_rule_code },
+	{ "HW-01", "cards that were opened are identified", "NeurIPS checklist, compute", hps_rule_cards },
+	{ "HW-02", "no card had errors or was slowed down", "accurate records (ALCOA)", hps_rule_card_errors },
+	{ "HW-03", "processor and limits are recorded or explained", "NeurIPS checklist, compute", hps_rule_processor },
 };
 const size_t hps_n_rules = ARRAY_SIZE(hps_rules);
 

@@ -60,7 +60,7 @@ int hps_source_open(const char *ledger_option, const char *study, const struct h
 		return r;
 	}
 	if (s.ledger) {
-		s.objects = hps_ledger_objects(s.ledger);
+		s.objects = s.model.objects = hps_ledger_objects(s.ledger);
 		read_entries(s.ledger, &s.model);
 	}
 	r = hps_model_link(&s.model, study, err);

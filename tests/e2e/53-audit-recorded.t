@@ -26,7 +26,7 @@ END
 status "one trial" 0 hps-record -q --study s --number 0 --param lr=0.1 -- sh train.sh 0.1 0.5
 status "a failed one" 7 hps-record -q --study s --number 1 --param lr=0.2 -- sh train.sh 0.2 0.4 7
 status "check --json" 0 hps-audit check --json
-for rule in ID-01 ID-02 ID-04 INT-01 INT-02 INT-04 INT-05 INT-07 INT-08; do
+for rule in ID-01 ID-02 ID-04 INT-01 INT-02 INT-04 INT-05 INT-07 INT-08 ENV-05 HW-03; do
 	is "recorded: $rule" "$(outcome $rule)" pass
 done
 is "recorded: INT-06 has no search to compare" "$(outcome INT-06)" n/a
@@ -56,6 +56,21 @@ is "lost: who ran it is known all the same" "$(outcome ID-02)" pass
 is "lost: what it saw is unknown" "$(outcome CAP-01)" unknown
 status "lost: report" 0 hps-audit report --html lost.html
 like "lost: the page says so" "$(cat lost.html)" "1 lost because the recorder died"
+
+# What the facts are good for: a package that was edited in place, a card that counts errors, a pointer where a large file should be.
+mkdir -p site-packages/mod site-packages/mod-1.5.dist-info code
+echo 'x = 1' >site-packages/mod/__init__.py
+printf 'Name: mod\nVersion: 1.5\n' >site-packages/mod-1.5.dist-info/METADATA
+printf 'mod/__init__.py,sha256=%s,6\n' "$(openssl sha256 -binary <site-packages/mod/__init__.py | basenc --base64url | tr -d =)" >site-packages/mod-1.5.dist-info/RECORD
+echo 'x = 2' >site-packages/mod/__init__.py
+git init -q code && echo 'import mod' >code/t.py && echo '*.bin filter=lfs' >code/.gitattributes
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n' >code/w.bin
+git -C code -c filter.lfs.clean=cat add . && git -C code -c user.name=a -c user.email=a@example.org -c commit.gpgsign=false commit -q -m one
+status "facts: a trial with a changed package" 0 env HPS_LEDGER="$T/ledger2" sh -c 'hps-ledger init ledger2 2>/dev/null && PYTHONPATH=site-packages hps-record -q -- /usr/bin/python3 code/t.py'
+status "facts: check fails" 1 hps-audit check --json --ledger ledger2
+is "facts: the package is named" "$(json out '[r["offenders"][0]["why"] for r in j["rules"] if r["id"] == "ENV-05"]')" "['$T/site-packages/mod/__init__.py is not what mod brought']"
+is "facts: so is the pointer" "$(json out '[r["offenders"][0]["why"] for r in j["rules"] if r["id"] == "COD-03"]')" "['w.bin holds a pointer, not the content']"
+is "facts: no card, no container: nothing to judge" "$(outcome HW-01) $(outcome HW-02)" "n/a n/a"
 
 echo data >input
 status "a trial with an input of its own" 0 hps-record -q --study s --number 4 -- sh -c 'cat input >copy'

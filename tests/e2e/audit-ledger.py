@@ -40,6 +40,7 @@ def begin(number, name=None, **more):
 def trial(begin_id, number, state, metrics, name=None):
     done = {"complete": {"code": 0}, "failed": {"code": 3}, "killed": {"signal": 9}}[state]
     identity = [{"name": "cpu.model", "value": "Example CPU", "source": "/proc/cpuinfo", "strength": "observed"},
+                *({"name": n, "value": v, "source": "test", "strength": "observed"} for n, v in (("cpu.microcode", "0x1"), ("cpu.isa", "x86-64-v3"), ("limits.cores", "none"), ("limits.memoryBytes", "none"))),
                 {"name": "user.name", "value": "ada", "source": "getpwuid", "strength": "observed"},
                 {"name": "clock.synchronized", "value": "true", "source": "adjtimex", "strength": "observed"},
                 {"name": "scheduler", "missing": "none", "why": "no scheduler started it"},

@@ -24,6 +24,17 @@ static void check(struct fixture *x, const char *rule, enum hps_outcome want, co
 	fixture_free(x);
 }
 
+/* Its trials have no stored files, ran in no container, opened no card, and their code is in no repository. */
+static bool applies(const char *rule)
+{
+	static const char *const not[] = { "INT-07", "ENV-01", "COD-03", "HW-01", "HW-02" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(not); i++)
+		if (!strcmp(rule, not[i]))
+			return false;
+	return true;
+}
+
 static void test_clean_study_passes(void **state)
 {
 	struct fixture *x = fixture_new();
@@ -32,7 +43,7 @@ static void test_clean_study_passes(void **state)
 	fixture_study(x, "digits");
 	fixture_link(x, NULL);
 	for (size_t i = 0; i < x->findings.n; i++)
-		if (strcmp(x->findings.items[i].rule->id, "INT-07") != 0)
+		if (applies(x->findings.items[i].rule->id))
 			assert_int_equal(x->findings.items[i].outcome, HPS_OUTCOME_PASS);
 	assert_int_equal(fixture_finding(x, "INT-07")->outcome, HPS_OUTCOME_NA);
 	assert_int_equal(x->findings.count[HPS_OUTCOME_FAIL], 0);
@@ -470,6 +481,102 @@ static void test_cap_01(void **state)
 	check(x, "CAP-01", HPS_OUTCOME_UNKNOWN, trial, "lost");
 }
 
+static void add_row(struct hps_entry *trial, const char *name, const char *value, const char *strength)
+{
+	json_array_append_new(json_object_get(fixture_predicate(trial), "identities"), value
+		? fixture_json("{\"name\":\"%s\",\"value\":\"%s\",\"source\":\"test\",\"strength\":\"%s\"}", name, value, strength)
+		: fixture_json("{\"name\":\"%s\",\"missing\":true,\"why\":\"%s\"}", name, strength));
+}
+
+static void test_env_01(void **state)
+{
+	struct hps_entry *begin, *trial;
+	struct fixture *x = one_trial(&begin, &trial);
+
+	(void)state;
+	check(x, "ENV-01", HPS_OUTCOME_NA, NULL, NULL);
+	x = one_trial(&begin, &trial);
+	add_row(trial, "container.marker", "docker", "guessed");
+	check(x, "ENV-01", HPS_OUTCOME_NA, NULL, NULL);
+	x = one_trial(&begin, &trial);
+	add_row(trial, "container.engine", "podman", "observed");
+	check(x, "ENV-01", HPS_OUTCOME_UNKNOWN, trial, "no digest of its image");
+	x = one_trial(&begin, &trial);
+	add_row(trial, "container.id", "ab", "observed");
+	add_row(trial, "container.manifest", "sha256:1", "declared");
+	check(x, "ENV-01", HPS_OUTCOME_UNKNOWN, trial, "declared");
+	x = one_trial(&begin, &trial);
+	add_row(trial, "container.id", "ab", "observed");
+	add_row(trial, "container.config", "sha256:1", "engine-reported");
+	check(x, "ENV-01", HPS_OUTCOME_PASS, NULL, NULL);
+}
+
+static void test_env_05(void **state)
+{
+	struct hps_entry *begin, *trial;
+	struct fixture *x = one_trial(&begin, &trial);
+
+	(void)state;
+	check(x, "ENV-05", HPS_OUTCOME_PASS, NULL, NULL);
+	x = one_trial(&begin, &trial);
+	json_array_append_new(json_object_get(json_object_get(fixture_predicate(trial), "buildDefinition"), "resolvedDependencies"),
+			      fixture_json("{\"name\":\"python\",\"digest\":{\"sha256\":\"%s\"}}", FIXTURE_DIGEST));
+	check(x, "ENV-05", HPS_OUTCOME_UNKNOWN, trial, "cannot be read");
+}
+
+static void test_cod_03(void **state)
+{
+	struct hps_entry *begin, *trial;
+	struct fixture *x = one_trial(&begin, &trial);
+
+	(void)state;
+	add_row(trial, "git.commit", "ab", "observed");
+	add_row(trial, "git.submodule.a", "cd", "observed");
+	check(x, "COD-03", HPS_OUTCOME_PASS, NULL, NULL);
+	x = one_trial(&begin, &trial);
+	add_row(trial, "git.commit", "ab", "observed");
+	add_row(trial, "git.submodule.a", NULL, "the submodule is not checked out");
+	check(x, "COD-03", HPS_OUTCOME_FAIL, trial, "not checked out");
+	x = one_trial(&begin, &trial);
+	add_row(trial, "git.commit", "ab", "observed");
+	add_row(trial, "git.submodule.a", "cd, the commit wants ef", "observed");
+	check(x, "COD-03", HPS_OUTCOME_FAIL, trial, "wants ef");
+	x = one_trial(&begin, &trial);
+	add_row(trial, "git.commit", "ab", "observed");
+	add_row(trial, "git.lfs.pointer", "w.bin", "observed");
+	check(x, "COD-03", HPS_OUTCOME_FAIL, trial, "w.bin holds a pointer");
+}
+
+static void test_hw(void **state)
+{
+	struct hps_entry *begin, *trial;
+	struct fixture *x = one_trial(&begin, &trial);
+
+	(void)state;
+	add_row(trial, "gpu.1.opened", "true", "observed");
+	check(x, "HW-01", HPS_OUTCOME_UNKNOWN, trial, "card 1 was opened");
+	x = one_trial(&begin, &trial);
+	add_row(trial, "gpu.0.opened", "true", "observed");
+	add_row(trial, "gpu.0.uuid", "GPU-1", "engine-reported");
+	add_row(trial, "gpu.driver", "535.1", "observed");
+	add_row(trial, "gpu.0.before.eccUncorrected", "2", "engine-reported");
+	add_row(trial, "gpu.0.after.eccUncorrected", "2", "engine-reported");
+	add_row(trial, "gpu.0.after.clockEventReasons", "0x1", "engine-reported"); /* idle */
+	check(x, "HW-01", HPS_OUTCOME_PASS, NULL, NULL);
+	x = one_trial(&begin, &trial);
+	add_row(trial, "gpu.0.opened", "true", "observed");
+	add_row(trial, "gpu.0.before.eccUncorrected", "2", "engine-reported");
+	add_row(trial, "gpu.0.after.eccUncorrected", "5", "engine-reported");
+	check(x, "HW-02", HPS_OUTCOME_FAIL, trial, "3 memory errors");
+	x = one_trial(&begin, &trial);
+	add_row(trial, "gpu.0.opened", "true", "observed");
+	add_row(trial, "gpu.0.after.clockEventReasons", "0x40", "engine-reported");
+	check(x, "HW-02", HPS_OUTCOME_FAIL, trial, "slowed down");
+	x = one_trial(&begin, &trial);
+	json_object_del(identity(trial, "cpu.isa"), "name");
+	check(x, "HW-03", HPS_OUTCOME_FAIL, trial, "cpu.isa is neither");
+}
+
 /* ---- the machinery */
 
 static void test_offenders_have_a_ceiling(void **state)
@@ -512,7 +619,7 @@ static void test_table_is_sound(void **state)
 	struct hps_map seen = HPS_MAP_INIT;
 
 	(void)state;
-	assert_int_equal(hps_n_rules, 12);
+	assert_int_equal(hps_n_rules, 18);
 	for (size_t i = 0; i < hps_n_rules; i++) {
 		assert_null(*hps_map_slot(&seen, hps_rules[i].id));
 		*hps_map_slot(&seen, hps_rules[i].id) = &seen;
@@ -525,6 +632,7 @@ static void test_table_is_sound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_env_01), cmocka_unit_test(test_env_05), cmocka_unit_test(test_cod_03), cmocka_unit_test(test_hw),
 		cmocka_unit_test(test_clean_study_passes), cmocka_unit_test(test_empty_ledger),
 		cmocka_unit_test(test_id_01),		   cmocka_unit_test(test_id_02),
 		cmocka_unit_test(test_id_03),		   cmocka_unit_test(test_id_04),
