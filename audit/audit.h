@@ -259,7 +259,7 @@ struct hps_facts {
 	struct hps_fact_list unset;	 /* name: determinism switch, value: what it would fix */
 	struct hps_fact_list seeds;	 /* name, value, source: origin */
 	size_t n_libraries, n_materials; /* different files */
-	uint64_t n_changed, n_unverified;
+	uint64_t n_changed, n_unverified, n_edited; /* n_edited: files that are not what their package brought */
 	size_t n_unreadable; /* manifests that are not at hand */
 };
 /* objects may be NULL: then the manifests count as not at hand. */

@@ -202,6 +202,7 @@ static void take_material(struct gathering *g, const json_t *item, size_t n_tria
 	g->facts->n_materials += seen(&g->materials, hps_json_text(item, "path"), hps_json_text(hps_json_at(item, "digest", NULL), "sha256"));
 	g->facts->n_changed += json_is_true(json_object_get(item, "changed"));
 	g->facts->n_unverified += json_is_true(json_object_get(item, "unverified"));
+	g->facts->n_edited += json_is_false(json_object_get(item, "pristine"));
 }
 
 static void take_library(struct gathering *g, const json_t *item, size_t n_trials)

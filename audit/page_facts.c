@@ -41,6 +41,8 @@ static void reservations(struct hps_buf *out, const struct hps_facts *f)
 	if (f->n_unverified)
 		hps_html(out, "<li>Files marked as unverified: %lu. The recorder saw the name that was asked for, but did not hand out the file itself.</li>\n",
 			 (unsigned long)f->n_unverified);
+	if (f->n_edited)
+		hps_html(out, "<li>Files that are not what their package brought: %lu.</li>\n", (unsigned long)f->n_edited);
 	if (f->n_changed)
 		hps_html(out, "<li>Files that changed while they were read: %lu. Their digests are of one moment.</li>\n", (unsigned long)f->n_changed);
 	if (f->n_unreadable)

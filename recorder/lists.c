@@ -108,6 +108,8 @@ static void set_content(const struct hps_record *r, json_t *item, const struct h
 		hps_shape_content(r, item, "digest", file->path, c);
 	if (c && c->stored)
 		hps_json_set(item, "stored", json_true());
+	if (c && c->secret && !hps_shape_withheld(file->path, c))
+		hps_json_set_text(item, "notStored", "secret");
 	if (hps_file_changed(file))
 		hps_json_set(item, "changed", json_true());
 	if (file->descriptors)

@@ -230,6 +230,7 @@ static int add_file(struct planner *p, const char *path, const char *hex, const 
 	node->digest = digest;
 	node->writable = writable;
 	node->stored = json_is_true(hps_json_at(item, "stored", NULL));
+	node->secret = hps_json_text(item, "notStored") != NULL;
 	node->mode = read_mode(item);
 	node->mtime_ns = read_ns(item, "mtime");
 	node->size = writable ? -1 : hps_json_int(item, "size", -1);

@@ -82,6 +82,7 @@ struct hps_plan_node {
 	int64_t mtime_ns;	    /* -1: unknown */
 	bool writable;		    /* FILE: the trial changed it, so it gets a copy of its own */
 	bool stored;		    /* FILE: the recorder put its content into the store */
+	bool secret;		    /* FILE: not stored, because it holds one */
 	char *target;		    /* SYMLINK */
 	size_t rank;		    /* place in the listing of its parent; SIZE_MAX when it was not listed */
 	bool listed;		    /* DIRECTORY: its names were recorded, all of them */

@@ -207,6 +207,8 @@ int hps_source_open(struct hps_sources *sources, const struct hps_plan_node *nod
 	hps_source_release(ret);
 	if (!from_stores(sources, node, whole, ret, &stored))
 		return 0;
+	if (node->secret)
+		stored = "it holds a secret and is not kept";
 	r = from_system(sources, node, whole, stored, ret, err);
 	if (r)
 		hps_source_release(ret);

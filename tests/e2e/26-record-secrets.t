@@ -55,6 +55,7 @@ for file in .env token.json kaggle.json secrets.yaml; do
 done
 is "a copy of credentials: as they" "$(rec "products['$T/job/settings-copy']['digestTag'] == materials['$T/job/.env']['digestTag'], [s['name'] for s in subject if 'copy' in s['name'] and 'settings' in s['name']]")" "(True, [])"
 is "a log with a secret that was seen: not stored, and as hard to guess as the secret" "$(rec "'stored' in products['$T/job/log.txt'], 'digest' in products['$T/job/log.txt']")" "(False, True)"
+is "… and why is in the record" "$(rec "materials['$T/job/config.yaml'].get('notStored'), materials['$T/job/input'].get('notStored')")" "('secret', None)"
 is "what is no secret is stored" "$(rec "text('$T/job/input').strip()")" plain
 tag=$(rec "t['buildDefinition']['externalParameters']['environmentDigests']['SOMETHING']")
 status "again, with the same value" 0 env SOMETHING="$env_plain" hps-record -q --id-file "$T/id" -- true
@@ -69,6 +70,12 @@ status "replay: a trial that reads credentials" 0 hps-record -q --id-file "$T/id
 is "replay: … is not rebuilt, and why is said" "$(hps-replay --json "$(cat "$T/id")" 2>/dev/null | json /dev/stdin "j['verdict'], j['missing']")" "('NOT-REBUILT', [{'path': '$T/job/.env', 'why': 'missing: it holds secrets, and is not kept'}])"
 status "--seed: a word is refused" 125 hps-record --seed abc -- true
 like "--seed: … and the message says what it is" "$(cat "$T/err")" "seed 'abc': a seed is a whole number"
+status "a package's own settings" 0 hps-record -q --id-file "$T/id" -- cat /etc/ssl/openssl.cnf
+is "a package's own settings: what looks like a password in them is nobody's" "$(rec "[k in materials['/etc/ssl/openssl.cnf'] for k in ('digest', 'withheld', 'notStored')]")" "[True, False, False]"
+status "replay: a trial that reads settings with a password" 0 hps-record -q --id-file "$T/id" -- cat config.yaml
+is "replay: … from the system, while they are there" "$(hps-replay --json "$(cat "$T/id")" 2>/dev/null | json /dev/stdin "j['verdict']")" "REPRODUCED-BITS"
+echo 'n: 1' >>config.yaml
+is "replay: … and else it is said why they were not stored" "$(hps-replay --json "$(cat "$T/id")" 2>/dev/null | json /dev/stdin "j['verdict'], [m['why'][:43] for m in j['missing']]")" "('NOT-REBUILT', ['changed: it holds a secret and is not kept,'])"
 for seed in 7 -3 0xdeadbeef 340282366920938463463374607431768211455; do
 	status "--seed $seed" 0 hps-record -q --id-file "$T/id" --seed=$seed -- true
 	is "--seed $seed: as given" "$(rec "t['seeds'][0]['value']")" "$seed"
