@@ -97,15 +97,30 @@ static bool may_begin(const struct job *j, const char *at)
 	return !j->pairs || j->pairs[pair >> 3] >> (pair & 7) & 1;
 }
 
-static bool stays(const struct job *j, const struct hps_span *span)
+/* In a script: between single quotes, where the shell replaces nothing. */
+static bool is_quoted(const char *text, const char *at)
+{
+	bool quoted = false;
+
+	for (const char *c = at; c > text && c[-1] != '\n'; c--)
+		quoted ^= c[-1] == '\'';
+	return quoted;
+}
+
+static bool is_made_there(const char *text, const struct hps_span *span)
 {
 	size_t scheme = hps_scheme_length(span->s, span->len);
 
+	return !is_quoted(text, span->s) && hps_rule_expansion(span->s + scheme, span->len - scheme);
+}
+
+static bool stays(const struct job *j, const char *text, const struct hps_span *span)
+{
 	if (hps_rule_tag(span->s, span->len))
 		return true;
 	if (!j->content)
 		return false;
-	return hps_is_digits(span->s, span->len) || hps_rule_filled_in(span->s, span->len) || (j->look == HPS_LOOK_SHELL && span->s[-1] != '\'' && hps_rule_expansion(span->s + scheme, span->len - scheme));
+	return hps_is_digits(span->s, span->len) || hps_rule_filled_in(span->s, span->len) || (j->look == HPS_LOOK_SHELL && is_made_there(text, span));
 }
 
 /* What begins at `at`, if anything, and its length; `plain` is where the text begins that is not written yet. A form of a known secret
@@ -121,7 +136,7 @@ static size_t put_secret(struct job *j, const char *text, const char *at, size_t
 		one = *word;
 	else if (!hps_text_span(text, at, may, &one) && !(j->name && hps_text_named(text, at, &one)))
 		one.len = 0;
-	if (one.len && stays(j, &one))
+	if (one.len && stays(j, text, &one))
 		one.len = 0;
 	if (one.len > n) {
 		n = one.len;
