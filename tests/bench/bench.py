@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """make bench: speed and memory as ratios against named peers in the same run; writes docs/benchmarks.md anew.
 
-usage: bench.py FOLDER-OF-THE-PROGRAMS [--rounds N] [--peer-rounds N] [--only NAME,NAME] [--no-write]
+usage: bench.py FOLDER-OF-THE-PROGRAMS [--rounds N] [--peer-rounds N] [--only NAME,NAME] [--without NAME,NAME] [--no-write]
 
 A section is a file section_<noun>.py with TITLE and section(bench, say) -> Markdown (None: nothing of it was asked for). --only takes
-names of single measurements (W1, …); docs/benchmarks.md is written only by a run of everything.
+and --without take names of single measurements (W1, …); docs/benchmarks.md is written only by a run of everything, and says what was left out of it.
 """
 import argparse
 import glob
@@ -28,15 +28,16 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peer-rounds", type=int, default=2)
     parser.add_argument("--only", default="")
+    parser.add_argument("--without", default="")
     parser.add_argument("--no-write", action="store_true")
     args = parser.parse_args()
     os.environ["LC_ALL"] = "C.UTF-8"
-    only = set(filter(None, args.only.split(",")))
+    only, without = (set(filter(None, names.split(","))) for names in (args.only, args.without))
     parts, missed, load = [], [], os.getloadavg()[0]
     for path in sorted(glob.glob(os.path.join(HERE, "section_*.py"))):
         module = importlib.import_module(os.path.basename(path)[:-3])
         folder = tempfile.mkdtemp(prefix="bench.", dir=os.path.join(SOURCE, "build"))
-        bench = Bench(os.path.abspath(args.programs), folder, args.rounds, args.peer_rounds, only)
+        bench = Bench(os.path.abspath(args.programs), folder, args.rounds, args.peer_rounds, only, without)
         try:
             text = module.section(bench, say)
             if text:
@@ -45,6 +46,8 @@ def main():
             sync_ms = fdatasync_ms(folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+    if without:
+        missed.append("not measured in this run: " + ", ".join(sorted(without)))
     verdict = "\n".join("- " + m for m in missed) or "All goals of this page are met."
     page = PAGE % (time.strftime("%Y-%m-%d", time.gmtime()), machine(), sync_ms, load, "\n\n".join(parts), verdict)
     print(page)

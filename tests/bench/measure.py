@@ -18,8 +18,8 @@ QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 class Bench:
     """One run of the benchmark: where the programs are, a folder to work in, how many pairs, and which goals were missed."""
 
-    def __init__(self, programs, folder, rounds, peer_rounds, only):
-        self.programs, self.folder, self.rounds, self.peer_rounds, self.only = programs, folder, rounds, peer_rounds, only
+    def __init__(self, programs, folder, rounds, peer_rounds, only, without=()):
+        self.programs, self.folder, self.rounds, self.peer_rounds, self.only, self.without = programs, folder, rounds, peer_rounds, only, without
         self.missed = []
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # for wait_for_orphans()
 
@@ -27,7 +27,7 @@ class Bench:
         return os.path.join(self.programs, name)
 
     def wants(self, name):
-        return not self.only or name in self.only
+        return name not in self.without and (not self.only or name in self.only)
 
     def goal(self, name, value, at_most):
         """Notes a missed goal; returns the goal as a cell of a table."""
