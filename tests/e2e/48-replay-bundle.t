@@ -19,7 +19,7 @@ like "packed without the seed: said" "$(cat "$T/err")" "without the seed of its 
 rm "$T/ledger/objects/$(sum data | cut -c1-2)/$(sum data | cut -c3-)"
 mv data "$T/data"
 status "not packed when a content is missing" 4 hps-replay pack "$id" "$T/never.hps"
-like "not packed: said" "$(cat "$T/err")" "1 contents cannot be had, first '$T/w/data' \(missing: it was not stored"
+like "not packed: said" "$(cat "$T/err")" "1 contents cannot be had, first '$T/w/data' \(missing: the stored copy is gone"
 not_ok "not packed: no file" test -e "$T/never.hps"
 status "packed in part" 0 hps-replay pack --partial "$id" "$T/partial.hps"
 like "packed in part: said" "$(cat "$T/err")" "left out: '$T/w/data'"
