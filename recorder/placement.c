@@ -2,7 +2,7 @@
  * a call, which cost several times more when they cross to another processor that idles (in a virtual machine most of all). So a
  * program that runs alone is kept on our processor, by waking it there (SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, Linux 6.6) and, in
  * bursts, by holding it there while it gets its descriptor. Programs that run at the same time would have to share that one
- * processor: as long as several ask by turns, each is left where it is. */
+ * processor: as long as several ask by turns, each is left where it is; unless they do little else than ask, for then all wait for us. */
 #include "recorder/recorder.h"
 
 #include <sched.h>
@@ -12,6 +12,7 @@
 
 #define BURST 200  /* descriptors a second: from then on holding pays */
 #define WINDOW 256 /* notices without turns: then a program counts as alone again */
+#define DENSE_NS (WINDOW * 42000ll) /* 24,000 notices a second */
 
 static void set_apart(struct hps_supervisor *s, bool apart)
 {
@@ -33,23 +34,32 @@ static bool move_to_front(struct hps_placement *p, pid_t tid)
 	return found;
 }
 
+static void end_window(struct hps_supervisor *s)
+{
+	struct hps_placement *p = &s->placement;
+	int64_t now = hps_time_monotonic_ns();
+
+	p->dense = p->window_ns && now - p->window_ns < DENSE_NS;
+	if (p->apart && (p->dense || !p->turns))
+		set_apart(s, false);
+	p->window_ns = now;
+	p->notices = p->turns = 0;
+}
+
 /* By turns is A, B, A, B: two in a row that come back. A shell that waits for each of its commands is A, B, A, C. */
 void hps_placement_note(struct hps_supervisor *s, pid_t tid)
 {
 	struct hps_placement *p = &s->placement;
 	bool again;
 
-	if (++p->notices > WINDOW) {
-		if (p->apart && !p->turns)
-			set_apart(s, false);
-		p->notices = p->turns = 0;
-	}
+	if (++p->notices > WINDOW)
+		end_window(s);
 	if (tid == p->askers[0])
 		return;
 	again = move_to_front(p, tid);
 	if (again && p->came_back) {
 		p->turns++;
-		if (!p->apart)
+		if (!p->apart && !p->dense)
 			set_apart(s, true);
 	}
 	p->came_back = again;

@@ -59,6 +59,8 @@ struct hps_placement {
 	bool came_back;	 /* the latest was among them already */
 	bool apart;	 /* several run at once: each stays on its own processor */
 	unsigned notices, turns;
+	int64_t window_ns; /* when the current window of notices began */
+	bool dense;	   /* the last one was short */
 };
 struct hps_supervisor {
 	int listener, proc_fd;

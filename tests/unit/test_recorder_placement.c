@@ -1,6 +1,8 @@
 /* Who runs at the same time: told from the order in which threads ask. */
 #include "tests/unit/unit.h"
 
+#include <unistd.h>
+
 #include "recorder/recorder.h"
 
 /* One letter a thread. True when in the end they count as running at the same time. */
@@ -54,9 +56,26 @@ static void test_alone_again(void **state)
 	assert_true(hps_placement_hold(&s));
 }
 
+/* Threads that do nothing but ask wait for the supervisor anyway: one processor serves them best. */
+static void test_dense(void **state)
+{
+	struct hps_supervisor s = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) /* some microseconds each at the most */
+		apart_after(&s, "ABAB");
+	assert_false(s.placement.apart);
+	for (int i = 0; i < 300; i++) { /* 256 notices in 26 ms */
+		apart_after(&s, i % 2 ? "B" : "A");
+		usleep(100);
+	}
+	apart_after(&s, "ABAB");
+	assert_true(s.placement.apart);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_turns), cmocka_unit_test(test_alone_again) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_turns), cmocka_unit_test(test_alone_again), cmocka_unit_test(test_dense) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
