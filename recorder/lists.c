@@ -208,7 +208,11 @@ static int write_materials(struct hps_record *r, struct hps_file **list, size_t 
 				hps_gap_note(r->gaps, HPS_GAP_CHANGED);
 			r->n_read++;
 		}
-		hps_manifest_add(&m, material_json(r, file, owner));
+		/* A name from a package's list is nobody's secret, and most names are. */
+		if (S_ISREG(file->mode) && restorable(owner) && !file->listing && !file->attributes)
+			hps_manifest_add_plain(&m, material_json(r, file, owner));
+		else
+			hps_manifest_add(&m, material_json(r, file, owner));
 	}
 	return hps_manifest_end(&m, r, ret, err);
 }
