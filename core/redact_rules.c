@@ -244,7 +244,7 @@ static bool is_trivial(const char *value, size_t len)
 	return !len || hps_rule_tag(value, len) || is_reference(value, len) || hps_rule_placeholder(value, len);
 }
 
-/* /work/data: singularity's --pwd, and what a shell calls so. */
+/* /data/set: what singularity calls --pwd, and what a shell does. */
 static bool is_path(const char *value, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
