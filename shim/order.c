@@ -150,7 +150,7 @@ static void await_turn(void)
 
 		looks = turn == seen ? looks : 0;
 		seen = turn;
-		/* FUTEX_WAIT_BITSET takes a point in time: FUTEX_WAIT wakes with any bit */
+		/* FUTEX_WAIT takes a duration (FUTEX_WAIT_BITSET a point in time): each wait is one look long. */
 		if (CALL(SYS_futex, &h->turn, FUTEX_WAIT, turn, &limit, 0, 0) == -ETIMEDOUT && turn)
 			look_after(turn, ++looks);
 	}
