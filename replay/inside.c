@@ -45,6 +45,7 @@ static void report(const struct hps_inside *in, const struct hps_view *v, const 
 	hps_json_set_int(j, "system", (int64_t)v->n_system);
 	hps_json_set_int(j, "ghosts", (int64_t)v->n_ghosts);
 	hps_json_set_int(j, "bytes", (int64_t)v->bytes);
+	hps_json_set_int(j, "blank", (int64_t)v->n_blank);
 	hps_json_set_text(j, "kind", hps_view_kind_name(v->kind));
 	if (v->why)
 		hps_json_set(j, "why", hps_path_json(v->why));

@@ -146,6 +146,8 @@ static bool layer_name(const struct hps_layout *l, const struct hps_plan_node *n
 {
 	char hex[HPS_DIGEST_HEX];
 
+	if (s->fd < 0)
+		return false;
 	if (s->kind == HPS_SOURCE_STORE) {
 		for (size_t i = 0; i < s->store; i++)
 			if (hps_objects_has(l->sources->stores[i].objects, &n->digest))

@@ -121,7 +121,7 @@ static bool may_open(const struct hps_output *o)
 {
 	const struct hps_comparison *c = &o->comparison;
 
-	return o->original && o->rerun && strcmp(o->original, o->rerun) != 0 && (c->verdict == HPS_OUTPUT_OPAQUE || (c->place && (!strcmp(c->place, "mode") || !strcmp(c->place, "link"))));
+	return !o->undecided && o->original && o->rerun && strcmp(o->original, o->rerun) != 0 && (c->verdict == HPS_OUTPUT_OPAQUE || (c->place && (!strcmp(c->place, "mode") || !strcmp(c->place, "link"))));
 }
 
 /* Where the rerun's is at another path, that is the same but for stamps: a run named by its time. */

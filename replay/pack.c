@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -136,8 +137,16 @@ static int add_content(struct pack *p, const struct hps_plan_node *n, struct hps
 {
 	_cleanup_source_ struct hps_source s = HPS_SOURCE_INIT;
 	_cleanup_error_ struct hps_error why = HPS_ERROR_INIT;
-	int r = hps_source_open(p->sources, n, false, &s, &why);
 	struct item *item;
+	int r;
+
+	if (n->secret && n->unread)
+		return 0;
+	if (n->secret) {
+		hps_hole_add(missing, n->path, "it holds a secret");
+		return 0;
+	}
+	r = hps_source_open(p->sources, n, false, &s, &why);
 
 	if (r == HPS_E_NOTFOUND) {
 		hps_hole_add(missing, n->path, why.message);
@@ -195,6 +204,18 @@ static int write_head(struct archive *a, const char *name, uint64_t size)
 	return r == ARCHIVE_OK ? 0 : -EIO;
 }
 
+/* A content that is no file of its own. */
+static int memory_fd(const struct hps_buf *content, int *ret, struct hps_error *err)
+{
+	_cleanup_fd_ int fd = memfd_create("content", MFD_CLOEXEC);
+	int r = fd < 0 ? -errno : hps_write_all(fd, content->data, content->len);
+
+	if (r || lseek(fd, 0, SEEK_SET))
+		return hps_error_set(err, r ? r : -errno, "packing a content: %s", strerror(r ? -r : errno));
+	*ret = hps_take_fd(&fd);
+	return 0;
+}
+
 static int open_item(struct pack *p, const struct item *item, int *ret, struct hps_error *err)
 {
 	struct hps_source s = HPS_SOURCE_INIT;
@@ -207,7 +228,10 @@ static int open_item(struct pack *p, const struct item *item, int *ret, struct h
 	if (!item->node)
 		return hps_objects_open_fd(p->objects, &item->digest, ret, err);
 	r = hps_source_open(p->sources, item->node, false, &s, err);
-	*ret = r ? -1 : hps_take_fd(&s.fd);
+	if (!r && s.fd < 0)
+		r = memory_fd(&s.content, ret, err);
+	else
+		*ret = r ? -1 : hps_take_fd(&s.fd);
 	hps_source_release(&s);
 	return r;
 }

@@ -62,7 +62,7 @@ const struct hps_plan_node *hps_plan_find(const struct hps_plan *p, const char *
 static size_t append(struct hps_plan *plan, const char *path, size_t parent, enum hps_plan_kind kind)
 {
 	plan->nodes = hps_grow(plan->nodes, plan->n, sizeof *plan->nodes);
-	plan->nodes[plan->n] = (struct hps_plan_node){ .kind = kind, .path = hps_strdup(path), .parent = parent, .size = -1, .mtime_ns = -1, .rank = SIZE_MAX };
+	plan->nodes[plan->n] = (struct hps_plan_node){ .kind = kind, .path = hps_strdup(path), .parent = parent, .size = -1, .mtime_ns = -1, .beginning = -1, .rank = SIZE_MAX };
 	*hps_map_slot(&plan->index, path) = (void *)(plan->n + 1);
 	return plan->n++;
 }
@@ -180,7 +180,8 @@ static bool is_new(const struct planner *p, const char *path)
 {
 	const json_t *product = hps_map_get(&p->products, path);
 
-	return product && !hps_json_at(product, "before", NULL) && !hps_map_get(&p->others, path) && !is_deleted(product);
+	return product && !hps_json_at(product, "before", NULL) && !hps_json_at(product, "beforeTag", NULL) && !hps_map_get(&p->others, path) &&
+	       !is_deleted(product);
 }
 
 /* True when the trial itself made what is at path, or a directory above it, so that it must not be there when the trial starts. */
@@ -211,12 +212,52 @@ static const char *before_of(const json_t *product)
 	return json_is_string(before) ? json_string_value(before) : hps_json_text(before, "sha256");
 }
 
+/* A file that was opened for writing only, or for both: that is one in the record. What was changed and read then is the trial's own there. */
+static bool is_unread(const json_t *item)
+{
+	const json_t *use;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)hps_json_at(item, "uses", NULL), i, use)
+		if (!json_is_string(use) || strcmp(json_string_value(use), "write") != 0)
+			return false;
+	return true;
+}
+
+static int64_t beginning_of(const json_t *item, const char *hex)
+{
+	const char *whole = hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
+
+	return whole && !strcmp(whole, hex) ? hps_json_int(item, "size", -1) : -1;
+}
+
+/* Nobody has what it held. It is no input, as far as is known, and the verdict is told. */
+static int add_blank(struct planner *p, const char *path, const json_t *item)
+{
+	struct hps_plan_node *node;
+	int r = add_node(p, path, HPS_PLAN_FILE, &node);
+
+	if (r)
+		return r;
+	p->plan->n_files++;
+	hps_digest_of("", 0, &node->digest);
+	node->size = 0;
+	node->writable = node->unread = node->blank = true;
+	node->mode = read_mode(item);
+	node->mtime_ns = read_ns(item, "mtime");
+	hps_hole_add(&p->plan->holes, path, HPS_BLANK);
+	return 0;
+}
+
 static int add_file(struct planner *p, const char *path, const char *hex, const json_t *item, bool writable)
 {
+	bool unread = writable && is_unread(item);
 	struct hps_plan_node *node;
 	struct hps_digest digest;
 	int r;
 
+	if (!hex && unread && hps_json_text(item, "withheld"))
+		return add_blank(p, path, item);
 	if (!hex) {
 		hps_hole_add(&p->plan->problems, path, hps_json_text(item, "withheld") ? "missing: it holds secrets, and is not kept" : "missing: its content was not recorded");
 		return 0;
@@ -234,6 +275,8 @@ static int add_file(struct planner *p, const char *path, const char *hex, const 
 	node->mode = read_mode(item);
 	node->mtime_ns = read_ns(item, "mtime");
 	node->size = writable ? -1 : hps_json_int(item, "size", -1);
+	node->beginning = writable ? beginning_of(item, hex) : -1;
+	node->unread = unread;
 	if (json_is_true(hps_json_at(item, "changed", NULL)))
 		hps_hole_add(&p->plan->holes, path, "somebody else changed it while the trial used it; the rerun has what was there first");
 	return 0;
@@ -611,7 +654,8 @@ int hps_plan_substitute(struct hps_plan *p, const char *path, const struct hps_d
 	if (!i || p->nodes[i - 1].kind != HPS_PLAN_FILE)
 		return -ENOENT;
 	p->nodes[i - 1].digest = *digest;
-	p->nodes[i - 1].size = -1;
+	p->nodes[i - 1].size = p->nodes[i - 1].beginning = -1;
+	p->nodes[i - 1].blank = false;
 	return 0;
 }
 

@@ -117,6 +117,21 @@ static void compare_withheld(const char *was, const char *is, struct hps_output 
 		undecided(o, "its content is withheld as a secret, and its tag is another");
 }
 
+/* What was there when the trial first opened it; NULL: nothing. */
+static const char *before(const json_t *product)
+{
+	const char *tag = hps_json_text(product, "beforeTag");
+
+	return tag ? tag : hps_json_text(hps_json_at(product, "before", NULL), "sha256");
+}
+
+static bool began_alike(const json_t *product, const json_t *rerun)
+{
+	const char *was = before(product), *is = before(rerun);
+
+	return !was || !is || !strcmp(was, is);
+}
+
 static void compare_content(const json_t *product, const json_t *rerun, struct hps_output *o)
 {
 	const char *is = type(product) ? type(product) : "", *tag = hps_json_text(product, "digestTag"), *its = hps_json_text(rerun, "digestTag");
@@ -125,6 +140,8 @@ static void compare_content(const json_t *product, const json_t *rerun, struct h
 		compare_withheld(tag, its, o);
 	else if (!strcmp(is, "file") && (!o->original || !o->rerun))
 		undecided(o, "its content was not recorded");
+	else if (!strcmp(is, "file") && strcmp(o->original, o->rerun) && !began_alike(product, rerun))
+		undecided(o, "what it held before the trial is not what it held before the rerun");
 	else if (!strcmp(is, "file"))
 		o->comparison.verdict = strcmp(o->original, o->rerun) ? HPS_OUTPUT_OPAQUE : HPS_OUTPUT_IDENTICAL;
 	else if (strcmp(is, "directory") != 0 && strcmp(is, "symlink") != 0)

@@ -22,6 +22,12 @@ static const char head[] = "set -u\n"
 			   "\tfi\n"
 			   "\tif [ -f \"$4\" ]; then chmod \"$2\" \"$4\" && touch -d \"@$3\" \"$4\"; else say \"not to be had: $1 $4\"; fi\n"
 			   "}\n"
+			   "if [ -n \"$BUNDLE\" ] && [ -z \"$STORE\" ]; then\n"
+			   "\tunpacked=$(mktemp -d) || exit 2\n"
+			   "\ttrap 'rm -rf -- \"$unpacked\"' EXIT\n"
+			   "\tzstd -dcq -- \"$BUNDLE\" | tar -xf - -C \"$unpacked\" || exit 2\n"
+			   "\tSTORE=$unpacked/objects\n"
+			   "fi\n"
 			   "link() { if [ ! -e \"$2\" ] && [ ! -L \"$2\" ]; then mkdir -p -- \"${2%/*}/\" && ln -s -- \"$1\" \"$2\"; fi; }\n"
 			   "# what the trial made itself\n"
 			   "absent() { if [ -e \"$1\" ] || [ -L \"$1\" ]; then say \"'$1' is there already: move it away\"; wrong=1; fi; }\n"
@@ -102,6 +108,9 @@ static void add_node(struct hps_buf *b, const struct hps_plan_node *n, struct hp
 	if (n->kind == HPS_PLAN_SYMLINK) {
 		hps_buf_adds(b, "link ");
 		add_quoted(b, n->target);
+	} else if (n->kind == HPS_PLAN_FILE && n->secret && n->unread) {
+		add_comment(b, n->path, HPS_BLANK);
+		return;
 	} else if (n->kind == HPS_PLAN_FILE && (hps_objects_has(objects, &n->digest) || n->writable)) {
 		hps_digest_hex(&n->digest, hex);
 		hps_buf_addf(b, "fetch %s %03o %lld.%09lld", hex, n->mode ? n->mode : 0644u, n->mtime_ns < 0 ? 0ll : (long long)(n->mtime_ns / 1000000000),
@@ -128,7 +137,7 @@ static void add_inputs(struct hps_buf *b, const struct hps_original *o, const st
 	for (size_t i = 0; i < p->n; i++) {
 		char hex[HPS_DIGEST_HEX];
 
-		if (p->nodes[i].kind != HPS_PLAN_FILE)
+		if (p->nodes[i].kind != HPS_PLAN_FILE || (p->nodes[i].secret && p->nodes[i].unread))
 			continue;
 		hps_digest_hex(&p->nodes[i].digest, hex);
 		add_sum(b, hex, p->nodes[i].path);
@@ -255,13 +264,14 @@ static void add_holes(struct hps_buf *b, const struct hps_holes *h)
 		add_comment(b, h->v[i].what, h->v[i].why);
 }
 
-void hps_recipe_write(const struct hps_original *o, const struct hps_plan *p, const char *store, struct hps_buf *b)
+void hps_recipe_write(const struct hps_original *o, const struct hps_plan *p, const char *store, const char *bundle, struct hps_buf *b)
 {
 	hps_buf_addf(b, "#!/bin/sh\n"
 			"# Trial %s\n"
 			"# as a recipe for a plain shell. It fetches what the trial read by hash, runs the command, compares what it left by hash.\n"
 			"# Exit status: 0 every output has the recorded bytes; 1 one has others; 2 nothing was run.\n"
-			"# STORE=DIR: a content store (DIR/ab/cdef...) to fetch from; MIRROR=URL: the same from a web server, by curl.\n"
+			"# STORE=DIR: a content store (DIR/ab/cdef...) to fetch from; MIRROR=URL: the same from a web server, by curl;\n"
+			"# BUNDLE=FILE: one in a bundle, by tar and zstd.\n"
 			"#\n"
 			"# It runs where it stands, at the recorded paths, and overwrites nothing that is there: use a container or a machine that has\n"
 			"# them free. There is no sandbox. Clocks, process ids and random numbers are those of the day: an output that depends on them\n"
@@ -272,8 +282,10 @@ void hps_recipe_write(const struct hps_original *o, const struct hps_plan *p, co
 	add_holes(b, &o->holes);
 	add_holes(b, &p->holes);
 	hps_buf_adds(b, "STORE=${STORE-");
-	add_quoted(b, store);
-	hps_buf_adds(b, "}\nMIRROR=${MIRROR-}\n");
+	add_quoted(b, store ? store : "");
+	hps_buf_adds(b, "}\nMIRROR=${MIRROR-}\nBUNDLE=${BUNDLE-");
+	add_quoted(b, bundle ? bundle : "");
+	hps_buf_adds(b, "}\n");
 	hps_buf_adds(b, head);
 	add_inputs(b, o, p);
 	add_command(b, o, p);

@@ -71,6 +71,7 @@ enum hps_plan_kind {
 	HPS_PLAN_SYMLINK,
 	HPS_PLAN_GHOST,	  /* a name that was listed and never opened: it exists, its content is not known */
 };
+#define HPS_BLANK "it held a secret before the trial, which is not kept: in the rerun it starts empty"
 /* A tree: nodes[0] is "/". Parents come before their children. */
 struct hps_plan_node {
 	enum hps_plan_kind kind;
@@ -83,6 +84,9 @@ struct hps_plan_node {
 	bool writable;		    /* FILE: the trial changed it, so it gets a copy of its own */
 	bool stored;		    /* FILE: the recorder put its content into the store */
 	bool secret;		    /* FILE: not stored, because it holds one */
+	bool unread;		    /* FILE: the trial wrote to it, and is not known to have read what was there */
+	bool blank;		    /* FILE: unread, and what was there is withheld: it starts empty */
+	int64_t beginning;	    /* FILE: writable: bytes that it had before the trial, -1 unknown: a log that grew since still begins with them */
 	char *target;		    /* SYMLINK */
 	size_t rank;		    /* place in the listing of its parent; SIZE_MAX when it was not listed */
 	bool listed;		    /* DIRECTORY: its names were recorded, all of them */
@@ -224,6 +228,7 @@ struct hps_view_source { /* what a .pyc wants its source to be */
 };
 struct hps_view {
 	uint64_t n_files, n_store, n_system, n_ghosts, bytes; /* bytes: copied */
+	uint64_t n_blank; /* files that the trial wrote to, and whose former content is a secret: they are empty */
 	struct hps_holes problems; /* what = path, why = "missing: …" or "changed: …": nothing may be run */
 	struct hps_holes holes;
 	enum hps_view_kind kind; /* what was built */
@@ -504,8 +509,8 @@ extern const struct hps_command hps_command_verdicts;
 
 /* ---- recipe.c, recipe_command.c: a trial as a shell script ------------------------------------------------------------------------------- */
 
-/* store: where its contents are fetched from, unless whoever runs it says otherwise. */
-void hps_recipe_write(const struct hps_original *o, const struct hps_plan *p, const char *store, struct hps_buf *out);
+/* store, bundle: where its contents are fetched from, unless whoever runs it says otherwise; one of them is NULL. */
+void hps_recipe_write(const struct hps_original *o, const struct hps_plan *p, const char *store, const char *bundle, struct hps_buf *out);
 extern const struct hps_command hps_command_recipe;
 
 /* ---- bundle.c: the list of one ------------------------------------------------------------------------------------------------------------ */

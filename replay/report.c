@@ -96,6 +96,7 @@ void hps_report_plan(const struct hps_original *o, const struct hps_plan *p, con
 		print_holes(out, "sources that did not help:", &f->notes, false);
 	print_holes(out, "not as it was:", &o->holes, true);
 	print_holes(out, "not rebuilt:", &p->holes, true);
+	print_holes(out, "empty in a rerun:", &v->holes, true);
 }
 
 static json_t *pairs_json(const struct hps_holes *h, const char *what, const char *why)
@@ -114,7 +115,8 @@ static json_t *pairs_json(const struct hps_holes *h, const char *what, const cha
 
 json_t *hps_report_plan_json(const struct hps_original *o, const struct hps_plan *p, const struct hps_view *v, const struct hps_fetched *f)
 {
-	json_t *j = json_object(), *holes = pairs_json(&o->holes, "what", "why"), *more = pairs_json(&p->holes, "what", "why");
+	json_t *j = json_object(), *holes = pairs_json(&o->holes, "what", "why"), *more = pairs_json(&p->holes, "what", "why"),
+	       *empty = pairs_json(&v->holes, "what", "why");
 
 	hps_json_set_text(j, "schema", "hps.plan/1");
 	hps_json_set_text(j, "trial", o->trial.id);
@@ -126,7 +128,9 @@ json_t *hps_report_plan_json(const struct hps_original *o, const struct hps_plan
 	hps_json_set(j, "missing", pairs_json(&v->problems, "path", "why"));
 	hps_json_set(j, "notes", pairs_json(&f->notes, "what", "why"));
 	json_array_extend(holes, more);
+	json_array_extend(holes, empty);
 	json_decref(more);
+	json_decref(empty);
 	hps_json_set(j, "holes", holes);
 	return j;
 }

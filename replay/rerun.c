@@ -165,6 +165,7 @@ static int read_report(struct hps_rerun *run, struct hps_error *err)
 	run->view.n_system = (uint64_t)hps_json_int(j, "system", 0);
 	run->view.n_ghosts = (uint64_t)hps_json_int(j, "ghosts", 0);
 	run->view.bytes = (uint64_t)hps_json_int(j, "bytes", 0);
+	run->view.n_blank = (uint64_t)hps_json_int(j, "blank", 0);
 	if (hps_view_kind_parse(hps_json_text(j, "kind"), &run->view.kind))
 		run->view.kind = HPS_VIEW_BEST;
 	if (hps_json_text(j, "why"))

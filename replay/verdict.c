@@ -57,7 +57,7 @@ static void check_materials(struct hps_judgement *j, const struct hps_plan *plan
 
 		if (n && n->kind == HPS_PLAN_GHOST && (hex || json_object_get(item, "listing")))
 			decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("the rerun read '%s', which the trial never had: its content is not known", n->path));
-		if (!n || n->kind != HPS_PLAN_FILE || !hex || hps_digest_parse(hex, &d) || hps_digest_equal(&d, &n->digest))
+		if (!n || n->kind != HPS_PLAN_FILE || (n->secret && n->unread) || !hex || hps_digest_parse(hex, &d) || hps_digest_equal(&d, &n->digest))
 			continue;
 		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("'%s' was changed while the rerun used it", n->path));
 	}
@@ -108,6 +108,15 @@ static void apply_refusals(struct hps_judgement *j, const struct hps_entry *reru
 	if (calls && (j->verdict == HPS_VERDICT_DIVERGED || j->verdict == HPS_VERDICT_FAILED))
 		decide(j, HPS_VERDICT_INCONCLUSIVE,
 		       hps_format("the sandbox refused the rerun what the trial may have been granted (%s); %s", calls, j->reason ? j->reason : ""));
+}
+
+/* Nor does one that lacked what the trial may have read. */
+static void apply_blanks(struct hps_judgement *j)
+{
+	unsigned long long n = j->rerun->view.n_blank;
+
+	if (n && (j->verdict == HPS_VERDICT_DIVERGED || j->verdict == HPS_VERDICT_FAILED))
+		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("%llu files held secrets and started empty; %s", n, j->reason ? j->reason : ""));
 }
 
 static void apply_coverage(struct hps_judgement *j)
@@ -203,6 +212,7 @@ static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const stru
 		check_coverage(j, &rerun, "not seen in the rerun");
 		apply_coverage(j);
 		apply_refusals(j, &rerun);
+		apply_blanks(j);
 		j->level = hps_level_reached(j->original, &rerun, j->blindness, &j->holes);
 	}
 	hps_entry_release(&rerun);
@@ -231,6 +241,8 @@ int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_pl
 	copy_holes(&j->rerun->view.holes, &j->holes);
 	j->level = 1;
 	check_fetched(j);
+	if (j->rerun->view.n_blank && j->blindness < HPS_BLIND_INPUTS)
+		j->blindness = HPS_BLIND_INPUTS;
 	check_coverage(j, &j->original->trial, "not seen when it was recorded");
 	if (rerun_error)
 		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_strdup(rerun_error->message));

@@ -97,6 +97,12 @@ static int make_file(struct builder *w, int dir_fd, const struct hps_plan_node *
 	struct build *b = w->b;
 	int r = hps_source_open(b->layout->sources, n, b->layout->whole, &s, &why);
 
+	if (r == HPS_E_NOTFOUND && n->secret && n->unread) {
+		hps_hole_add(&w->view.holes, n->path, HPS_BLANK);
+		w->view.n_blank++;
+		s.kind = HPS_SOURCE_EMPTY;
+		r = 0;
+	}
 	if (r == HPS_E_NOTFOUND) {
 		hps_hole_add(&w->view.problems, n->path, why.message);
 		b->open = false; /* nothing will be run: only look at the others */
@@ -105,6 +111,7 @@ static int make_file(struct builder *w, int dir_fd, const struct hps_plan_node *
 	if (r)
 		return hps_error_set(&w->err, r, "%s", why.message);
 	w->view.n_files++;
+	w->view.n_blank += n->blank;
 	w->view.n_store += s.kind != HPS_SOURCE_SYSTEM;
 	w->view.n_system += s.kind == HPS_SOURCE_SYSTEM;
 	atomic_fetch_add(&b->n_done, 1);
@@ -297,6 +304,7 @@ static void take_share(struct build *b, struct builder *w)
 	to->n_store += w->view.n_store;
 	to->n_system += w->view.n_system;
 	to->n_ghosts += w->view.n_ghosts;
+	to->n_blank += w->view.n_blank;
 	to->bytes += w->view.bytes;
 	take_holes(&w->view.problems, &to->problems);
 	take_holes(&w->view.holes, &to->holes);

@@ -68,8 +68,33 @@ status "another store" 0 plain STORE="$T/store" API_TOKEN=hunter2hunter2
 rm -rf w
 status "a mirror" 0 plain STORE= MIRROR="file://$T/store" API_TOKEN=hunter2hunter2
 
+rm -rf w
+
+# of a bundle, where no ledger is
+mv elsewhere ledger
+ok "bundle: packed" hps-replay pack "$id" trial.hps
+mv ledger elsewhere
+ok "bundle: written" sh -c "hps-replay emit-script trial.hps >'$T/recipe'"
+mkdir tmp
+status "bundle: the same bytes" 0 plain TMPDIR="$T/tmp" API_TOKEN=hunter2hunter2
+is "bundle: nothing is left" "$(ls tmp)" ""
+rm -rf w
+mv trial.hps moved.hps
+status "bundle: not where it was" 2 plain
+rm -rf w
+status "bundle: elsewhere" 0 plain BUNDLE=moved.hps API_TOKEN=hunter2hunter2
+rm -rf w
+ok "bundle: unpacked" hps-replay unpack moved.hps "$T/unpacked"
+ok "bundle: written from the folder" sh -c "hps-replay emit-script '$T/unpacked' >'$T/recipe'"
+rm moved.hps
+status "bundle: the same bytes from the folder" 0 plain API_TOKEN=hunter2hunter2
+rm -rf w
+echo "no bundle" >bad.hps
+status "bundle: a damaged one" 3 hps-replay emit-script bad.hps
+
 # a deviation shows; a failure is one to reproduce
 mv elsewhere ledger
+mkdir w
 cd "$T/w" || exit 99
 status "chance: recorded" 3 hps-record -q --id-file "$T/id" -- sh -c 'od -An -N4 -tx1 /dev/urandom >drawn; exit 3'
 ok "chance: written" sh -c "hps-replay emit-script '$(cat "$T/id")' >'$T/recipe'"
