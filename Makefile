@@ -111,9 +111,11 @@ $(SHIM): $(wildcard shim/*.[ch]) core/shim.h $B/flags
 	$Q$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -fvisibility=hidden -fno-common -ffile-prefix-map=$(CURDIR)/= -pthread -I. -O2 -g \
 		-Wl,-z,relro,-z,now -o $@ $(filter %.c,$^)
 
-# A unit test may call the inside of one tool; which one its name says (test_recorder_elf.c: recorder/).
+# A unit test may call the inside of one tool; which one its name says (test_recorder_elf.c: recorder/). Not those files of shim/ that stand
+# before functions of the C library: the test itself would call them.
+NOT_IN_UNIT_TESTS := %/main.c ledger/cmd_% shim/attach.c shim/clock.c shim/wait.c shim/random.c
 define unit_test
-$(1): $B/tests/unit/$(notdir $(1)).o $(patsubst %.c,$B/%.o,$(filter-out %/main.c ledger/cmd_%,$(call files,$(word 2,$(subst _, ,$(notdir $(1))))))) $B/libhps.a
+$(1): $B/tests/unit/$(notdir $(1)).o $(patsubst %.c,$B/%.o,$(filter-out $(NOT_IN_UNIT_TESTS),$(call files,$(word 2,$(subst _, ,$(notdir $(1))))))) $B/libhps.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$$Q$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $B/libhps.a $$(LDLIBS) -lcmocka
@@ -153,7 +155,7 @@ $B/peers/tlog: tests/peers/tlog.go
 	$QGO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= GOCACHE=$(CURDIR)/$B/peers/cache go build -o $@ $<
 $B/tests/test_ledger_kills: $B/peers/tlog
 
--include $(wildcard $B/tests/fuzz/*.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:$B/tests/%=$B/tests/unit/%.d)
+-include $(wildcard $B/tests/fuzz/*.d $B/shim/*.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:$B/tests/%=$B/tests/unit/%.d)
 
 libs: # what is linked, for tests that link again
 	@echo $(LDLIBS)

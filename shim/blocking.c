@@ -1,0 +1,128 @@
+/* Calls that block for something else than a descriptor: words of memory, time, locks. */
+#include "shim/order.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+
+static int64_t futex_limit(const struct hps_stop *s)
+{
+	const struct timespec *t = (const void *)s->a[3];
+
+	if (((int)s->a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT)
+		return hps_waiting_duration(t);
+	return hps_waiting_until((int)s->a[1] & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC, t);
+}
+
+/* Whoever waits for a word looks at it again when it is woken, for it may be woken for nothing: so it is, each time that its turn comes. */
+long hps_on_futex(const struct hps_stop *s)
+{
+	int operation = (int)s->a[1] & FUTEX_CMD_MASK;
+	uint64_t word = (uint64_t)s->a[0];
+	uint32_t value = (uint32_t)s->a[2];
+	struct shim_thread *me = &hps_shim_thread;
+	struct hps_waiting w;
+	bool again;
+
+	if ((operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET) || me->joining)
+		return CALL(SYS_futex, s->a[0], s->a[1], s->a[2], s->a[3], s->a[4], s->a[5]);
+	if (atomic_load((_Atomic uint32_t *)word) != value) {
+		me->waits_for = 0;
+		return -EAGAIN;
+	}
+	again = me->waits_for == word && me->waits_while == value;
+	if (!again) {
+		hps_shim.head->idle = 0;
+		me->waits_for = word;
+		me->waits_while = value;
+	}
+	if (!again || me->limit.limit == HPS_NEVER || !s->a[3]) { /* a limit of the same wait goes on */
+		hps_waiting_begin(&w, futex_limit(s));
+		me->limit.limit = w.limit;
+		me->limit.real_limit = w.real_limit;
+	} else {
+		w = (struct hps_waiting){ me->limit.limit, me->limit.real_limit };
+	}
+	if (!hps_waiting_round(&w))
+		return 0;
+	me->waits_for = 0;
+	return -ETIMEDOUT;
+}
+
+static long sleep_for(int64_t ns)
+{
+	struct hps_waiting w;
+
+	hps_shim.head->idle = 0;
+	hps_waiting_begin(&w, ns);
+	while (!hps_waiting_round(&w))
+		;
+	return 0;
+}
+
+long hps_on_sleep(const struct hps_stop *s)
+{
+	return sleep_for(hps_waiting_duration((const void *)s->a[0]));
+}
+
+long hps_on_clock_sleep(const struct hps_stop *s)
+{
+	const struct timespec *t = (const void *)s->a[2];
+
+	return sleep_for((int)s->a[1] & TIMER_ABSTIME ? hps_waiting_until((clockid_t)s->a[0], t) : hps_waiting_duration(t));
+}
+
+/* A thread that spins for another one. */
+long hps_on_yield(const struct hps_stop *s)
+{
+	struct hps_waiting w;
+
+	(void)s;
+	hps_waiting_begin(&w, HPS_NEVER);
+	hps_waiting_round(&w);
+	return 0;
+}
+
+static long lock(long nr, long fd, long command, long arg)
+{
+	struct hps_waiting w;
+	long r;
+
+	hps_waiting_begin(&w, HPS_NEVER);
+	do
+		r = CALL(nr, fd, command, arg, 0, 0, 0);
+	while ((r == -EAGAIN || r == -EACCES) && !hps_waiting_round(&w));
+	hps_waiting_end();
+	return r;
+}
+
+long hps_on_flock(const struct hps_stop *s)
+{
+	if (s->a[1] & LOCK_NB)
+		return CALL(SYS_flock, s->a[0], s->a[1], 0, 0, 0, 0);
+	return lock(SYS_flock, s->a[0], s->a[1] | LOCK_NB, 0);
+}
+
+long hps_on_fcntl(const struct hps_stop *s)
+{
+	if (s->a[1] != F_SETLKW && s->a[1] != F_OFD_SETLKW)
+		return CALL(SYS_fcntl, s->a[0], s->a[1], s->a[2], 0, 0, 0);
+	return lock(SYS_fcntl, s->a[0], s->a[1] == F_SETLKW ? F_SETLK : F_OFD_SETLK, s->a[2]);
+}
+
+/* Waits for what only others can say: without the turn, and in the order in which they say it. */
+long hps_on_open_wait(const struct hps_stop *s)
+{
+	long r;
+
+	atomic_fetch_add(&hps_shim.head->n_open, 1);
+	atomic_store(&hps_slot_mine()->state, HPS_SHIM_STRANGER);
+	hps_turn_pass();
+	r = CALL(s->nr, s->a[0], s->a[1], s->a[2], s->a[3], s->a[4], s->a[5]);
+	atomic_store(&hps_slot_mine()->state, HPS_SHIM_LIVE);
+	hps_turn_await();
+	hps_waiting_end();
+	return r;
+}

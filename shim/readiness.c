@@ -1,0 +1,134 @@
+/* Calls that block until a descriptor has something, or takes something. */
+#include "shim/order.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define PIPE_PART 4096 /* what a pipe takes whole when it says that it takes anything */
+
+static long ready(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	struct timespec none = { 0 };
+
+	return CALL(SYS_ppoll, &p, 1, &none, 0, 0, 0);
+}
+
+/* What is no such file always is ready. */
+static void await_ready(int fd, short events)
+{
+	struct hps_waiting w;
+
+	hps_waiting_begin(&w, HPS_NEVER);
+	while (ready(fd, events) == 0)
+		if (hps_waiting_round(&w))
+			break;
+	hps_waiting_end();
+}
+
+static long as_asked(const struct hps_stop *s)
+{
+	return CALL(s->nr, s->a[0], s->a[1], s->a[2], s->a[3], s->a[4], s->a[5]);
+}
+
+long hps_on_read(const struct hps_stop *s)
+{
+	await_ready((int)s->a[0], POLLIN);
+	return as_asked(s);
+}
+
+long hps_on_send(const struct hps_stop *s)
+{
+	await_ready((int)s->a[0], POLLOUT);
+	return as_asked(s);
+}
+
+long hps_on_write(const struct hps_stop *s)
+{
+	struct stat st;
+	long len = s->a[2];
+
+	await_ready((int)s->a[0], POLLOUT);
+	if (len > PIPE_PART && !CALL(SYS_fstat, s->a[0], &st, 0, 0, 0, 0) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+		len = PIPE_PART;
+	return CALL(SYS_write, s->a[0], s->a[1], len, 0, 0, 0);
+}
+
+long hps_on_poll(const struct hps_stop *s)
+{
+	struct timespec none = { 0 };
+	bool old = s->nr == SYS_poll;
+	uint64_t own;
+	const uint64_t *mask = hps_signals_without_ours(old ? NULL : (const void *)s->a[3], &own);
+	struct hps_waiting w;
+	long r;
+
+	hps_waiting_begin(&w, !old ? hps_waiting_duration((const void *)s->a[2]) : (int)s->a[2] < 0 ? HPS_NEVER : (int)s->a[2] * (NS / 1000));
+	do
+		r = CALL(SYS_ppoll, s->a[0], s->a[1], &none, mask, sizeof own, 0);
+	while (!r && !hps_waiting_over(&w) && !hps_waiting_round(&w));
+	hps_waiting_end();
+	hps_turn_be_fair();
+	return r;
+}
+
+static int64_t select_limit(const struct hps_stop *s)
+{
+	const struct timeval *val = (const void *)s->a[4];
+
+	if (s->nr == SYS_pselect6)
+		return hps_waiting_duration((const void *)s->a[4]);
+	return !val ? HPS_NEVER : val->tv_sec * NS + val->tv_usec * 1000;
+}
+
+long hps_on_select(const struct hps_stop *s)
+{
+	fd_set sets[3];
+	struct timespec none = { 0 };
+	struct {
+		const uint64_t *mask;
+		size_t size;
+	} given = { NULL, sizeof(uint64_t) };
+	uint64_t own;
+	struct hps_waiting w;
+	long r;
+
+	if (s->a[0] > FD_SETSIZE || s->a[0] < 0)
+		return as_asked(s);
+	hps_waiting_begin(&w, select_limit(s));
+	if (s->nr == SYS_pselect6 && s->a[5])
+		given.mask = hps_signals_without_ours(*(const uint64_t *const *)s->a[5], &own);
+	for (size_t i = 0; i < 3; i++)
+		if (s->a[i + 1])
+			sets[i] = *(const fd_set *)s->a[i + 1];
+	for (;;) {
+		r = CALL(SYS_pselect6, s->a[0], s->a[1], s->a[2], s->a[3], &none, &given);
+		if (r || hps_waiting_over(&w) || hps_waiting_round(&w))
+			break;
+		for (size_t i = 0; i < 3; i++)
+			if (s->a[i + 1])
+				*(fd_set *)s->a[i + 1] = sets[i];
+	}
+	hps_waiting_end();
+	hps_turn_be_fair();
+	return r;
+}
+
+long hps_on_epoll(const struct hps_stop *s)
+{
+	uint64_t own;
+	const uint64_t *mask = hps_signals_without_ours(s->nr == SYS_epoll_pwait ? (const void *)s->a[4] : NULL, &own);
+	struct hps_waiting w;
+	long r;
+
+	hps_waiting_begin(&w, (int)s->a[3] < 0 ? HPS_NEVER : (int)s->a[3] * (NS / 1000));
+	do
+		r = CALL(SYS_epoll_pwait, s->a[0], s->a[1], s->a[2], 0, mask, sizeof own);
+	while (!r && !hps_waiting_over(&w) && !hps_waiting_round(&w));
+	hps_waiting_end();
+	hps_turn_be_fair();
+	return r;
+}
