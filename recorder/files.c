@@ -346,6 +346,8 @@ void hps_file_use(struct hps_files *f, struct hps_file *file, int fd, const stru
 
 	hps_identity_of(s, &id);
 	set_now(file, &id);
+	if (S_ISDIR(s->st_mode) && uses & HPS_USE_READ)
+		hps_listing_note(f, file, fd, s);
 	if (file->product) { /* what the trial made itself is no input */
 		struct hps_file *moved = moved_directory(f, file, s);
 
@@ -401,6 +403,7 @@ void hps_file_change(struct hps_files *f, struct hps_file *file, int fd, const s
 	if (!file->uses)
 		note_parents(f, file->path);
 	file->product = true;
+	hps_listing_expect(f, file->path);
 	if (!before)
 		return;
 	input = origin_of(f, file);
@@ -480,6 +483,7 @@ static void move_products(struct hps_files *f, const char *from, const char *to)
 		path = hps_format("%s%s", to, file->path + n);
 		moved = hps_files_get(f, path);
 		moved->product = true;
+		hps_listing_expect(f, path);
 		free(moved->from);
 		moved->from = file->from ? hps_take(file->from) : hps_strdup(file->path);
 	}
@@ -765,6 +769,7 @@ void hps_files_release(struct hps_files *f)
 	hps_map_release(&f->by_path);
 	hps_map_release(&f->by_name);
 	hps_map_release(&f->misses);
+	hps_listings_release(&f->listings);
 	hps_map_release(&f->plain);
 	hps_strv_release(&f->moved);
 }

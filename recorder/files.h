@@ -113,6 +113,7 @@ struct hps_files {
 	struct hps_map misses;	/* errno as a pointer; absolute paths */
 	struct hps_map plain;	/* directories known to be no symlink; emptied when the trial makes or moves names */
 	struct hps_strv moved;	/* pairs: directory renamed from, to */
+	struct hps_map listings; /* struct hps_listing *: of directories in which the trial had made names (listing.c) */
 	struct hps_hasher *hasher;
 	struct hps_gaps *gaps;
 	bool capture; /* contents are stored */
@@ -153,6 +154,13 @@ void hps_files_settle(struct hps_files *f);
 void hps_files_release(struct hps_files *f);
 bool hps_file_changed(const struct hps_file *file); /* did not keep its content while it was an input? */
 bool hps_path_unpackaged(const char *path); /* where no Debian package puts files: store at once */
+
+/* ---- listing.c: in which order directories gave their names ---------------------------------------------------------------- */
+
+void hps_listing_expect(struct hps_files *f, const char *made); /* a name that the trial makes or moves: its directory may be listed */
+/* fd is open on a directory that the trial opens to read: noted when it made names in it. */
+void hps_listing_note(struct hps_files *f, const struct hps_file *file, int fd, const struct stat *s);
+void hps_listings_release(struct hps_map *listings);
 
 /* ---- links.c: which names are one file ------------------------------------------------------------------------------------- */
 

@@ -46,7 +46,7 @@ static int add_refused(scmp_filter_ctx context)
 }
 
 /* Calls of another ABI are answered, too: a filter that let them pass would be no filter. */
-static int fill(scmp_filter_ctx context, bool sandboxed, bool looks)
+static int fill(scmp_filter_ctx context, bool sandboxed, bool looks, bool listings)
 {
 	int r = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_NOTIFY);
 
@@ -56,6 +56,8 @@ static int fill(scmp_filter_ctx context, bool sandboxed, bool looks)
 		r = add_row(context, &hps_syscalls[i]);
 	for (size_t i = 0; !r && looks && i < ARRAY_SIZE(hps_look_syscalls); i++)
 		r = add_row(context, &hps_look_syscalls[i]);
+	if (!r && listings)
+		r = add_row(context, &hps_listing_syscall);
 	return r || !sandboxed ? r : add_refused(context);
 }
 
@@ -72,10 +74,10 @@ static int export(scmp_filter_ctx context, struct hps_buf *ret, struct hps_error
 	return hps_file_read_fd(fd, BPF_MAXINSNS * sizeof(struct sock_filter), ret, err);
 }
 
-static int generate(bool sandboxed, bool looks, struct hps_buf *ret, struct hps_error *err)
+static int generate(bool sandboxed, bool looks, bool listings, struct hps_buf *ret, struct hps_error *err)
 {
 	scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
-	int r = context ? fill(context, sandboxed, looks) : -ENOMEM;
+	int r = context ? fill(context, sandboxed, looks, listings) : -ENOMEM;
 
 	if (r)
 		hps_error_set(err, r, "making the system call filter: libseccomp refused it (%d)", r);
@@ -85,14 +87,14 @@ static int generate(bool sandboxed, bool looks, struct hps_buf *ret, struct hps_
 	return r;
 }
 
-int hps_filter_install(struct hps_gaps *gaps, bool sandboxed, bool looks, int *ret_listener, struct hps_error *err)
+int hps_filter_install(struct hps_gaps *gaps, bool sandboxed, bool looks, bool listings, int *ret_listener, struct hps_error *err)
 {
 	unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 	_cleanup_buf_ struct hps_buf code = HPS_BUF_INIT;
 	struct sock_fprog program;
 	uint64_t wake = HPS_NOTIF_SYNC_WAKE_UP;
 	long fd;
-	int r = generate(sandboxed, looks, &code, err);
+	int r = generate(sandboxed, looks, listings, &code, err);
 
 	if (r)
 		return r;

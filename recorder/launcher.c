@@ -139,7 +139,7 @@ static void *launcher_main(void *arg)
 		return NULL;
 	}
 	l->fence = hps_fence_new();
-	if (hps_filter_install(l->gaps, l->launch->root != NULL, l->launch->looks, &l->listener, &l->err)) {
+	if (hps_filter_install(l->gaps, l->launch->root != NULL, l->launch->looks, l->launch->listings, &l->listener, &l->err)) {
 		set_state(l, FAILED);
 		return NULL;
 	}

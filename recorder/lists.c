@@ -520,7 +520,7 @@ int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies,
 	size_t n;
 	_cleanup_free_ struct hps_file **list = sorted(r->files, &n);
 	_cleanup_json_ json_t *answer = ask_about_files(r, list, n);
-	json_t *d[7] = { NULL };
+	json_t *d[8] = { NULL };
 	int error = write_products(r, list, n, subject, err);
 
 	find_drawing(r, list, n);
@@ -538,6 +538,8 @@ int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies,
 		error = hps_network_write(r, &d[5], err);
 	if (!error)
 		error = hps_clocks_write(r, &d[6], err);
+	if (!error)
+		error = hps_listings_write(r, &d[7], err);
 	hps_datasets_found(list, n, json_object_get(answer, "packages"), dependencies);
 	json_array_extend(rows, json_object_get(answer, "identities"));
 	for (size_t i = 0; i < ARRAY_SIZE(d); i++)

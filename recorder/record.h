@@ -76,6 +76,7 @@ void hps_marks_end(struct hps_marks *m); /* marks that are open are abandoned */
 /* Asks the facts process about the files, stores what no package can restore, writes the manifests. The products go to `subject`, the
  * descriptors of the others to `dependencies`, identities that follow from the files to `rows`. */
 int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies, json_t *rows, struct hps_error *err) HPS_MUST;
+int hps_listings_write(struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST; /* listing.c: the manifest `listings`; *ret stays NULL when there is none */
 
 /* ---- dataset_found.c: data sets that nobody declared ---- */
 /* list: in path order. Adds a descriptor for each directory of data that the trial read; owners: the answer's "packages". */

@@ -372,6 +372,8 @@ int hps_supervisor_init(struct hps_supervisor *s, struct hps_error *err)
 		return hps_error_errno(err, "making the table of processes");
 	for (size_t i = 0; i < hps_n_syscalls; i++)
 		s->rows[hps_syscalls[i].nr] = &hps_syscalls[i];
+	if (s->listings.n)
+		s->rows[hps_listing_syscall.nr] = &hps_listing_syscall;
 	for (size_t i = 0; s->looks && i < ARRAY_SIZE(hps_look_syscalls); i++)
 		s->rows[hps_look_syscalls[i].nr] = &hps_look_syscalls[i];
 	return 0;
@@ -397,6 +399,7 @@ void hps_supervisor_release(struct hps_supervisor *s)
 	free(s->early);
 	free(s->rights);
 	hps_looks_free(s->looks);
+	hps_listings_release(&s->listings);
 	hps_executables_release(&s->programs);
 	hps_map_release(&s->sockets);
 	hps_connections_release(&s->connections);

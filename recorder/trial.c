@@ -680,6 +680,8 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 	t->supervisor.no_network = o->no_network;
 	if (!r && o->looks_from)
 		r = hps_looks_load(o->looks_from, &t->supervisor.looks, err);
+	if (!r && o->listings_from)
+		r = hps_listings_load(o->listings_from, &t->supervisor.listings, err);
 	if (!r)
 		r = hps_entropy_init(&t->entropy, entropy_mode(o), o->entropy_from, o->entropy_full || hps_trial_level(o) > 2, err);
 	if (!r)
@@ -707,6 +709,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 			.root = o->root,
 			.cwd = o->cwd,
 			.looks = t->supervisor.looks != NULL,
+			.listings = t->supervisor.listings.n != 0,
 			.umask = t->record.umask,
 			.inherited = &t->inherited,
 			.fixed_places = t->entropy.full,

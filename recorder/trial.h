@@ -17,7 +17,7 @@ struct hps_launch {
 	char *const *argv;
 	char *const *envp;
 	const char *root, *cwd; /* NULL: ours */
-	bool looks; /* are answered */
+	bool looks, listings; /* are answered */
 	mode_t umask; /* of the command */
 	const struct hps_inherited *inherited;
 	bool fixed_places; /* of memory: no address space layout randomisation */
@@ -105,7 +105,7 @@ void hps_inherited_restore(const struct hps_inherited *i);
 /* ---- trial.c: from the options to the exit status ---------------------------------------------------------------------------------------------- */
 
 struct hps_trial_options {
-	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from, *engine, *looks_from, *clocks_from, *shim;
+	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from, *engine, *looks_from, *listings_from, *clocks_from, *shim;
 	struct hps_strv params, metrics, datasets, allow_env;
 	uint64_t number, passphrase_fd, lock_fd, level, pid;
 	bool portable, has_level, has_number, has_passphrase_fd, has_lock_fd, quiet, wait, entropy_full, no_network, dry_run;

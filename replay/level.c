@@ -19,7 +19,7 @@ static const struct {
 	{ N_ALWAYS, "the random key that the kernel gives each program (AT_RANDOM)" },
 	{ N_ALWAYS, "random numbers and clocks that a program takes from the processor itself (RDRAND, RDSEED, RDTSC)" },
 	{ N_ALWAYS, "process ids but the first" },
-	{ N_ALWAYS, "numbers that a file system chooses for what the trial made (inodes, free space), and the place of its names in a listing" },
+	{ N_ALWAYS, "numbers that a file system chooses for what the trial made (inodes, free space)" },
 	{ N_ALWAYS, "what a GPU computes in parallel" },
 };
 

@@ -42,7 +42,7 @@ const json_t *hps_identity_find(const struct hps_entry *trial, const char *name)
 	return NULL;
 }
 
-static const char *find_manifest(const struct hps_entry *trial, const char *name)
+const char *hps_manifest_named(const struct hps_entry *trial, const char *name)
 {
 	const json_t *lists[] = { hps_json_at(trial->statement, "subject", NULL),
 				  hps_json_at(predicate(trial), "buildDefinition", "resolvedDependencies", NULL) };
@@ -81,7 +81,7 @@ void hps_manifest_digests(const json_t *statement, struct hps_strv *ret)
 int hps_manifest_load(struct hps_objects *objects, const struct hps_entry *trial, const char *name, json_t **ret, struct hps_error *err)
 {
 	_cleanup_json_ json_t *whole = NULL;
-	const char *hex = find_manifest(trial, name);
+	const char *hex = hps_manifest_named(trial, name);
 	struct hps_digest digest;
 	json_t *items;
 	int r;
@@ -225,7 +225,7 @@ static void read_entropy(char *seed, const json_t *p, struct hps_original *o)
 static int read_clocks(const json_t *p, struct hps_original *o, struct hps_error *err)
 {
 	const json_t *clocks = hps_json_at(p, "clocks", NULL);
-	const char *mode = hps_json_text(clocks, "mode"), *hex = find_manifest(&o->trial, "clocks");
+	const char *mode = hps_json_text(clocks, "mode"), *hex = hps_manifest_named(&o->trial, "clocks");
 	struct hps_digest d;
 
 	o->recorded_level = (unsigned)hps_json_int(hps_json_at(p, "buildDefinition", "internalParameters", "options", NULL), "level", 2);

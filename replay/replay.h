@@ -57,6 +57,7 @@ const json_t *hps_identity_find(const struct hps_entry *trial, const char *name)
 int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err) HPS_MUST;
 /* The items of one manifest of a trial ("materials", "products"); HPS_E_NOTFOUND when it is not in the content store. */
 int hps_manifest_load(struct hps_objects *objects, const struct hps_entry *trial, const char *name, json_t **ret, struct hps_error *err) HPS_MUST;
+const char *hps_manifest_named(const struct hps_entry *trial, const char *name); /* its digest in hex; NULL: the record has none */
 void hps_manifest_digests(const json_t *statement, struct hps_strv *ret); /* hex, of all that it names */
 /* From a folder that hps_bundle_unpack() made. Its keys are those of `trust`, or else its own. */
 int hps_original_unpacked(const char *dir, const char *trust, struct hps_original *ret, struct hps_error *err) HPS_MUST;
