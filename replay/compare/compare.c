@@ -381,11 +381,12 @@ static void compare_nodes(const struct hps_pair *pair, const struct hps_node *a,
 static bool skip_stamp_node(const struct hps_pair *p, const struct hps_node *a, const struct hps_node *b, struct hps_comparison *c)
 {
 	_cleanup_comparison_ struct hps_comparison aside = { .verdict = HPS_OUTPUT_SAME_VALUES };
+	const struct hps_pair whole = { p->a, p->b, p->place, ~0u };
 
 	if (!a->stamp || (b && b->stamp != a->stamp) || p->unmasked & HPS_MASK_BIT(a->stamp))
 		return false;
 	if (b)
-		compare_nodes(p, a, b, &exact, &aside);
+		compare_nodes(&whole, a, b, &exact, &aside);
 	if (!b || aside.verdict > HPS_OUTPUT_SAME_VALUES)
 		note_masked(c, a->stamp, p->place);
 	return true;
@@ -428,7 +429,7 @@ void hps_compare_trees(const struct hps_tree *a, const struct hps_tree *b, const
 static const struct hps_format *const formats[] = {
 	&hps_format_npy,	 &hps_format_torch,  &hps_format_zip,	   &hps_format_sqlite, &hps_format_hdf5,     &hps_format_png,
 	&hps_format_parquet, &hps_format_events, &hps_format_onnx,   &hps_format_ubj,    &hps_format_rds,	   &hps_format_pickle,
-	&hps_format_safetensors, &hps_format_lightgbm, &hps_format_json, &hps_format_csv,    &hps_format_text,
+	&hps_format_pyc,	 &hps_format_safetensors, &hps_format_lightgbm, &hps_format_json, &hps_format_csv,    &hps_format_text,
 };
 
 const struct hps_format *hps_format_at(size_t i)

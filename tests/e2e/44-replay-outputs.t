@@ -138,6 +138,18 @@ replay "a module edited since" 0 REPRODUCED-BITS
 rm mod/helper.py
 replay "a module deleted since" 0 REPRODUCED-BITS
 
+pyc=own.$(/usr/bin/python3 -c 'import sys; print(sys.implementation.cache_tag)').pyc
+# of a source that was there the time is as it was; of one that the trial wrote it is a stamp
+ok "bytecode: recorded" record -- sh -c 'mkdir pkg; echo "x = 1" >pkg/own.py; /usr/bin/python3 -m compileall -q pkg'
+ok "bytecode: of another, recorded" sh -c 'mkdir mod2; echo "x = 1" >mod2/there.py; hps-record -q --id-file "$1" -- /usr/bin/python3 -m compileall -q mod2' - "$T/other"
+sleep 1.1
+replay "bytecode of its own source" 0 REPRODUCED-VALUES
+is "bytecode: the stamp is listed" "$(of "$pyc" verdict) $(of "$pyc" format) $(of "$pyc" masked)" "SAME-VALUES pyc [{'count': 1, 'first': 'source time', 'kind': 'time'}]"
+replay "bytecode: times count" 1 DIVERGED --no-mask time
+is "bytecode: the place" "$(of "$pyc" place)" "source time"
+cp "$T/other" "$T/id"
+replay "bytecode of a source that was there" 0 REPRODUCED-BITS
+
 ln -s old link
 ln -s link/log2 link2
 ok "links: recorded" record -- sh -c 'cat link2 >l.out; readlink link2 >>l.out'

@@ -669,12 +669,58 @@ static struct hps_buf write_bytes(const double *v)
 	return bytes_of(v, N_VALUES * sizeof *v);
 }
 
+/* flags 1: a hash where the time of the source would be, which is no stamp. */
+static struct hps_buf pyc(unsigned magic, unsigned flags, uint32_t time, uint32_t size, const void *code, size_t len)
+{
+	const uint32_t head[] = { magic | 0x0a0d0000u, flags, time, size };
+	struct hps_buf b = bytes_of(head, sizeof head);
+
+	hps_buf_add(&b, code, len);
+	return b;
+}
+
+static struct hps_buf write_pyc(const double *v)
+{
+	return pyc(3495, 1, 7, 8, v, N_VALUES * sizeof *v);
+}
+
+static void test_pyc(void **state)
+{
+	enum { THEN = 1795698000 };
+	static const struct {
+		unsigned magic, flags;
+		uint32_t time, size;
+		const char *code, *place;
+		enum hps_output_verdict verdict;
+	} cases[] = {
+		{ 3495, 0, THEN + 9, 12, "code", NULL, HPS_OUTPUT_SAME_VALUES }, { 3495, 0, THEN, 13, "code", "source size", HPS_OUTPUT_DIVERGED },
+		{ 3495, 0, THEN + 9, 12, "c0de", "code", HPS_OUTPUT_DIVERGED },	 { 3495, 0, 9, 12, "code", "source time", HPS_OUTPUT_DIVERGED },
+		{ 3531, 0, THEN, 12, "code", "magic", HPS_OUTPUT_DIVERGED },	 { 3495, 1, THEN, 12, "code", "flags", HPS_OUTPUT_STRUCTURE },
+		{ 62211, 0, THEN + 9, 12, "code", "pyc", HPS_OUTPUT_STRUCTURE }, { 3495, 4, THEN + 9, 12, "code", "pyc", HPS_OUTPUT_STRUCTURE },
+	};
+	const struct hps_tolerance unmasked = { .unmasked = HPS_MASK_BIT(HPS_MASK_TIME) };
+	_cleanup_buf_ struct hps_buf a = pyc(3495, 0, THEN, 12, "code", 4);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_buf_ struct hps_buf b = pyc(cases[i].magic, cases[i].flags, cases[i].time, cases[i].size, cases[i].code, strlen(cases[i].code));
+		_cleanup_comparison_ struct hps_comparison c = compare("__pycache__/m.pyc", &a, &b, &bits), strict = compare("m.pyc", &a, &b, &unmasked);
+
+		assert_int_equal(c.verdict, cases[i].verdict);
+		assert_int_equal(c.masked[HPS_MASK_TIME], !cases[i].place || !strcmp(cases[i].place, "code") || !strcmp(cases[i].place, "flags"));
+		if (cases[i].place)
+			assert_string_equal(c.place, cases[i].place);
+		assert_true(strict.verdict >= HPS_OUTPUT_DIVERGED);
+	}
+}
+
 static const struct {
 	const char *path;
 	struct hps_buf (*write)(const double *v);
 } writers[] = {
 	{ "m.json", write_json }, { "m.csv", write_csv }, { "log.txt", write_csv }, { "w.npy", write_npy },
 	{ "w.npz", write_stored }, { "z.npz", write_deflated }, { "x.bin", write_bytes },
+	{ "m.pyc", write_pyc },
 };
 
 static void test_no_false_reproduction(void **state)
@@ -687,7 +733,7 @@ static void test_no_false_reproduction(void **state)
 
 	(void)state;
 	print_message("seed %llu (HPS_TEST_SEED)\n", (unsigned long long)seed);
-	while (n_pairs < 7000) {
+	while (n_pairs < 1000 * ARRAY_SIZE(writers)) {
 		double v[N_VALUES], w[N_VALUES];
 		size_t k = n_pairs % ARRAY_SIZE(writers);
 		_cleanup_buf_ struct hps_buf a = HPS_BUF_INIT, b = HPS_BUF_INIT;
@@ -699,7 +745,7 @@ static void test_no_false_reproduction(void **state)
 		a = writers[k].write(v);
 		b = writers[k].write(w);
 		{
-			_cleanup_comparison_ struct hps_comparison c = compare(writers[k].path, &a, &b, n_pairs / 7 % 2 ? &tight : &bits);
+			_cleanup_comparison_ struct hps_comparison c = compare(writers[k].path, &a, &b, n_pairs / ARRAY_SIZE(writers) % 2 ? &tight : &bits);
 
 			n_pairs++;
 			if (c.verdict < HPS_OUTPUT_DIVERGED || !c.place) {
@@ -759,6 +805,7 @@ int main(void)
 		cmocka_unit_test(test_npy_hostile),
 		cmocka_unit_test(test_npz),
 		cmocka_unit_test(test_zip_hostile),
+		cmocka_unit_test(test_pyc),
 		cmocka_unit_test(test_confined_says_the_same),
 		cmocka_unit_test(test_no_false_reproduction),
 		cmocka_unit_test(test_flipped_bits),
