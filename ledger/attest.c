@@ -139,18 +139,20 @@ static int keep_evidence(struct attesting *t, const struct hps_cosigner *a, stru
 	_cleanup_(hps_checkpoint_release) struct hps_checkpoint theirs = { NULL, 0, { { 0 } } };
 	_cleanup_free_ char *name = hps_format("%s-%llu.json", kind, (unsigned long long)t->c.size);
 	struct hps_tiles tiles = { .tilesfd = t->l->tilesfd, .size = t->c.size };
+	struct hps_misbehaviour m = { .kind = kind, .what = a->error.message, .log = &t->l->trust.log, .first = &a->theirs, .second = &t->note };
 	_cleanup_fd_ int fd = -1;
 	struct hps_proof proof;
-	bool has_proof;
+	bool beyond;
 	int r = t->o->evidence ? hps_dir_make(AT_FDCWD, t->o->evidence, 0755, err) : hps_dir_make(t->l->dirfd, "evidence", 0700, err);
 
 	if (!r)
 		r = t->o->evidence ? hps_dir_open(AT_FDCWD, t->o->evidence, &fd, err) : hps_dir_open(t->l->dirfd, "evidence", &fd, err);
 	if (r)
 		return r;
-	has_proof = a->theirs.len && !hps_checkpoint_open(a->theirs.data, a->theirs.len, &t->l->trust.log, &theirs, NULL) && theirs.size &&
-		    theirs.size < t->c.size && !hps_misbehaviour_proof(&tiles, theirs.size, &proof, NULL);
-	r = hps_misbehaviour_write(fd, name, kind, a->error.message, &t->l->trust.log, a->theirs.len ? &a->theirs : NULL, &t->note, has_proof ? &proof : NULL, err);
+	if (a->theirs.len && !hps_checkpoint_open_any(a->theirs.data, a->theirs.len, &t->l->trust.log, &theirs, &beyond, NULL) && theirs.size &&
+	    theirs.size < t->c.size && !hps_misbehaviour_proof(&tiles, theirs.size, &proof, NULL))
+		m.proof = &proof;
+	r = hps_misbehaviour_write(fd, name, &m, err);
 	if (r)
 		return r;
 	return hps_error_set(err, HPS_E_FALSE, "the witness '%s' says: %s; the evidence is in '%s/%s'", witness, a->error.message,

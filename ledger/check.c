@@ -26,6 +26,20 @@ static void problem(struct checking *c, int code, const char *file, const char *
 	hps_strv_addf(&c->out->problems, "%s: %s", file, what);
 }
 
+/* The folder is of the newest key that the log had then; the trust file may name one before it. */
+static int follow(struct checking *c, struct hps_trust *trust)
+{
+	_cleanup_strv_ struct hps_strv notes = HPS_STRV_INIT;
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+	int r = hps_handovers_read(c->dirfd, HPS_HANDOVERS_FILE, &notes, &error);
+
+	if (!r)
+		r = hps_trust_follow(trust, &notes, &error);
+	if (r)
+		problem(c, r, HPS_HANDOVERS_FILE, error.message);
+	return r;
+}
+
 /* Statement, signer, place in the log: in this order, each only when the one before holds. */
 static int check_bundle(struct checking *c, const char *name, const struct hps_sigstore *s, struct hps_error *err)
 {
@@ -145,17 +159,17 @@ static void compare_files(struct checking *c)
 	}
 }
 
-int hps_evidence_check(int dirfd, const struct hps_trust *trust, uint64_t now, uint64_t max_age, struct hps_checked *ret, struct hps_error *err)
+int hps_evidence_check(int dirfd, struct hps_trust *trust, uint64_t now, uint64_t max_age, struct hps_checked *ret, struct hps_error *err)
 {
 	struct checking c = { .dirfd = dirfd, .trust = trust, .now = now, .max_age = max_age ? max_age : trust->max_age, .out = ret };
 	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+	int r;
 
 	(void)err;
 	hps_buf_init(&c.note, HPS_NOTE_MAX + 1);
-	if (!check_entry(&c, "entry")) {
+	if (!follow(&c, trust) && !check_entry(&c, "entry")) {
 		check_begin(&c);
-		int r = hps_evidence_ledger(&c.derived, trust, &c.note, &error);
-
+		r = hps_evidence_ledger(&c.derived, trust, &c.note, &error);
 		if (r)
 			problem(&c, r, "checkpoint", error.message);
 		check_timestamp(&c);

@@ -74,22 +74,34 @@ static int open_by(const char *note, size_t len, const struct hps_vkey *log, str
 	return r;
 }
 
-int hps_checkpoint_open(const char *note, size_t len, const struct hps_vkey *log, struct hps_checkpoint *ret, struct hps_error *err)
+int hps_checkpoint_open_any(const char *note, size_t len, const struct hps_vkey *log, struct hps_checkpoint *ret, bool *ret_beyond, struct hps_error *err)
 {
 	int r = open_by(note, len, log, ret, err);
 
+	*ret_beyond = false;
 	for (; r == HPS_E_SIGNATURE && log->former; log = log->former) {
-		struct hps_checkpoint c = { NULL, 0, { { 0 } } };
-
-		if (open_by(note, len, log->former, &c, NULL))
+		if (open_by(note, len, log->former, ret, NULL))
 			continue;
-		if (c.size <= log->former_until) {
-			if (err)
-				hps_error_release(err);
-			*ret = c;
-			return 0;
-		}
+		if (err)
+			hps_error_release(err);
+		*ret_beyond = ret->size > log->former_until;
+		return 0;
+	}
+	return r;
+}
+
+int hps_checkpoint_open(const char *note, size_t len, const struct hps_vkey *log, struct hps_checkpoint *ret, struct hps_error *err)
+{
+	struct hps_checkpoint c = { NULL, 0, { { 0 } } };
+	bool beyond;
+	int r = hps_checkpoint_open_any(note, len, log, &c, &beyond, err);
+
+	if (!r && beyond) {
+		r = hps_error_set(err, HPS_E_SIGNATURE, "reading a checkpoint: a former key of '%s' has signed it, which had been replaced at fewer than %llu entries", log->name,
+				  (unsigned long long)c.size);
 		hps_checkpoint_release(&c);
 	}
+	if (!r)
+		*ret = c;
 	return r;
 }

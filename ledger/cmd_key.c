@@ -15,7 +15,6 @@ struct options {
 };
 
 #define DRAFT_MAX ((size_t)1 << 20)
-#define NEXT_KEY "keys/statement.next.pem"
 
 struct work {
 	const struct options *o;
@@ -30,32 +29,13 @@ static int open_ledger(struct work *w, unsigned flags, struct hps_error *err)
 	return hps_ledger_open(w->dir, flags, w->passphrase, &w->l, err);
 }
 
-/* ---- changes ---- */
-
-static struct hps_key_change change_of(const struct work *w, const struct hps_keyring *ring)
+static void print_changes(const struct hps_key_changes *c)
 {
-	return (struct hps_key_change){ hps_ledger_origin(w->l), ring->changes, w->o->reason };
-}
+	for (size_t i = 0; i < c->n; i++) {
+		const json_t *change = json_object_get(c->drafts[i], "change");
 
-/* What would not count is not appended. */
-static int append_drafts(struct work *w, struct hps_keyring *ring, json_t *const *drafts, size_t n, struct hps_error *err)
-{
-	json_t *statements[2] = { NULL, NULL };
-	uint64_t indexes[2];
-	int r = 0;
-
-	for (size_t i = 0; !r && i < n; i++) {
-		statements[i] = hps_key_change_statement(drafts[i]);
-		r = hps_keyring_apply(ring, hps_ledger_size(w->l) + i, statements[i], err);
+		hps_print_line("@%llu %s %s", (unsigned long long)c->indexes[i], hps_json_text(change, "action"), hps_json_text(change, "keyid"));
 	}
-	if (!r)
-		r = hps_ledger_append_all(w->l, (const json_t *const *)statements, n, NULL, indexes, err);
-	for (size_t i = 0; !r && i < n; i++)
-		hps_print_line("@%llu %s %s", (unsigned long long)indexes[i], hps_json_text(json_object_get(drafts[i], "change"), "action"),
-			       hps_json_text(json_object_get(drafts[i], "change"), "keyid"));
-	for (size_t i = 0; i < n; i++)
-		json_decref(statements[i]);
-	return r;
 }
 
 /* FILE.pem (private), agent:PUBLIC.pem, or pkcs11:MODULE:TOKEN:LABEL:PUBLIC.pem; ret_where says the last. */
@@ -87,8 +67,8 @@ static int load_key(struct work *w, char *text, struct hps_key **ret, struct hps
 
 static int list_keys(struct work *w, struct hps_error *err)
 {
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
 	struct hps_table table = { .columns = 4 };
-	struct hps_keyring ring;
 	int r = open_ledger(w, HPS_LEDGER_READ, err);
 
 	if (!r)
@@ -111,17 +91,32 @@ static int list_keys(struct work *w, struct hps_error *err)
 		hps_table_cell(&table, kinds.len ? kinds.data : "all");
 	}
 	hps_table_print(&table, stdout);
-	hps_keyring_release(&ring);
 	return 0;
+}
+
+/* Of an own or another's making: appended, or shown for others to approve. */
+static int put(struct work *w, struct hps_keyring *ring, json_t *draft, bool only_draft, struct hps_error *err)
+{
+	struct hps_key_changes c = { .drafts = { draft }, .n = 1 };
+	int r;
+
+	if (only_draft) {
+		hps_print_json(draft);
+		return 0;
+	}
+	r = hps_key_changes_append(w->l, ring, &c, err);
+	if (!r)
+		print_changes(&c);
+	return r;
 }
 
 static int add_key(struct work *w, bool only_draft, struct hps_error *err)
 {
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
 	_cleanup_key_ struct hps_key *key = NULL;
 	_cleanup_json_ json_t *draft = NULL;
 	struct hps_pkcs11 where;
 	struct hps_key_change change;
-	struct hps_keyring ring;
 	int r = open_ledger(w, only_draft ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, err);
 
 	if (!r)
@@ -130,35 +125,25 @@ static int add_key(struct work *w, bool only_draft, struct hps_error *err)
 		r = hps_keyring_load(&ring, w->l, err);
 	if (r)
 		return r;
-	change = change_of(w, &ring);
+	change = hps_key_change_next(w->l, &ring, w->o->reason);
 	r = hps_key_change_add(&change, key, &w->o->kinds, &draft, err);
-	if (!r && only_draft)
-		hps_print_json(draft);
-	else if (!r)
-		r = append_drafts(w, &ring, &draft, 1, err);
-	hps_keyring_release(&ring);
-	return r;
+	return r ? r : put(w, &ring, draft, only_draft, err);
 }
 
 static int revoke_key(struct work *w, bool only_draft, struct hps_error *err)
 {
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
 	_cleanup_json_ json_t *draft = NULL;
 	struct hps_key_change change;
-	struct hps_keyring ring;
 	int r = open_ledger(w, only_draft ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, err);
 
 	if (!r)
 		r = hps_keyring_load(&ring, w->l, err);
 	if (r)
 		return r;
-	change = change_of(w, &ring);
+	change = hps_key_change_next(w->l, &ring, w->o->reason);
 	draft = hps_key_change_revoke(&change, w->args[0]);
-	if (only_draft)
-		hps_print_json(draft);
-	else
-		r = append_drafts(w, &ring, &draft, 1, err);
-	hps_keyring_release(&ring);
-	return r;
+	return put(w, &ring, draft, only_draft, err);
 }
 
 static int add_now(struct work *w, struct hps_error *err)
@@ -221,142 +206,59 @@ static int approve(struct work *w, struct hps_error *err)
 
 static int apply(struct work *w, struct hps_error *err)
 {
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
 	_cleanup_json_ json_t *draft = NULL;
-	struct hps_keyring ring;
 	int r = read_draft(w->args[0], &draft, err);
 
 	if (!r)
 		r = open_ledger(w, HPS_LEDGER_APPEND, err);
 	if (!r)
 		r = hps_keyring_load(&ring, w->l, err);
-	if (r)
-		return r;
-	r = append_drafts(w, &ring, &draft, 1, err);
-	hps_keyring_release(&ring);
-	return r;
+	return r ? r : put(w, &ring, draft, false, err);
 }
 
-static int use_next(struct work *w, struct hps_error *err)
-{
-	if (renameat(w->l->dirfd, NEXT_KEY, w->l->dirfd, "keys/statement.pem"))
-		return hps_error_errno(err, "taking the new statement key");
-	return hps_dir_sync(w->l->dirfd, err);
-}
-
-/* Killed after the old key was revoked and before the new one had its place: put it there. */
-static int finish_rotation(struct work *w, struct hps_error *err)
-{
-	_cleanup_key_ struct hps_key *next = NULL;
-	struct hps_keyring ring;
-	char keyid[HPS_DIGEST_HEX];
-	int r = open_ledger(w, HPS_LEDGER_READ, err);
-
-	if (!r)
-		r = hps_key_load(w->l->dirfd, NEXT_KEY, w->passphrase, &next, NULL);
-	if (r)
-		return r;
-	r = hps_keyring_load(&ring, w->l, err);
-	if (r)
-		return r;
-	hps_key_id(next, keyid);
-	r = hps_keyring_check(&ring, UINT64_MAX - 1, keyid, "key", NULL) ? 0 : 1;
-	hps_keyring_release(&ring);
-	if (r == 1)
-		r = use_next(w, err) ? -EIO : 1;
-	hps_ledger_close(hps_take(w->l));
-	return r;
-}
-
-/* The next log key is announced by an entry that the former signs, then takes over. */
 static int rotate_log(struct work *w, struct hps_error *err)
 {
-	_cleanup_key_ struct hps_key *next = NULL;
-	_cleanup_json_ json_t *draft = NULL;
+	_cleanup_(hps_key_changes_release) struct hps_key_changes changes = { .n = 0 };
 	_cleanup_free_ char *vkey = NULL;
-	struct hps_key_change change;
-	struct hps_keyring ring;
-	int r = open_ledger(w, HPS_LEDGER_READ, err);
-
-	if (!r && !faccessat(w->l->dirfd, "keys/log.json", F_OK, 0))
-		r = hps_error_set(err, HPS_E_USAGE, "the log key of '%s' is held by an agent or a token; only one in keys/log.pem can be replaced", w->dir);
-	if (!r)
-		r = hps_handover_finish(w->l, w->passphrase, err);
-	if (r == 1)
-		hps_print_line("the rotation that was cut off is finished");
-	hps_ledger_close(hps_take(w->l));
-	if (r)
-		return r < 0 ? r : 0;
-	r = open_ledger(w, HPS_LEDGER_APPEND, err);
-	if (!r)
-		r = hps_key_generate(HPS_KEY_ED25519, &next, err);
-	if (!r)
-		r = hps_key_save(next, w->l->dirfd, HPS_NEXT_LOG_KEY, w->passphrase, err);
-	if (!r)
-		r = hps_keyring_load(&ring, w->l, err);
+	int r = hps_rotate_log(w->l, w->passphrase, w->o->reason, &changes, &vkey, err);
 	if (r)
 		return r;
-	change = change_of(w, &ring);
-	r = hps_key_change_log(&change, next, &draft, err);
-	if (!r)
-		r = append_drafts(w, &ring, &draft, 1, err);
-	hps_keyring_release(&ring);
-	if (r) {
-		unlinkat(w->l->dirfd, HPS_NEXT_LOG_KEY, 0);
-		return r;
-	}
-	r = hps_handover(w->l, next, err);
-	if (r)
-		return r;
-	vkey = hps_vkey_format(hps_ledger_origin(w->l), next);
+	print_changes(&changes);
 	hps_print_line("the log's key is now %s", vkey);
 	hps_note("give '%s/trust.json' out again, and '%s/tiles/" HPS_HANDOVER_DIR "/%llu' to witnesses ('hps-ledger witness --handover')", w->dir, w->dir,
 		 (unsigned long long)w->l->n_handovers);
 	return 0;
 }
 
-/* Old and new key change places in one batch: there is no moment with none, or two. The new one may sign what the old one might. */
+static int rotate_statement(struct work *w, struct hps_error *err)
+{
+	_cleanup_(hps_key_changes_release) struct hps_key_changes changes = { .n = 0 };
+	int r = hps_rotate_statement(w->l, w->passphrase, w->o->reason, &changes, err);
+
+	if (!r)
+		print_changes(&changes);
+	return r;
+}
+
 static int rotate(struct work *w, struct hps_error *err)
 {
-	_cleanup_key_ struct hps_key *next = NULL;
-	json_t *drafts[2] = { NULL, NULL };
-	struct hps_key_change change;
-	struct hps_keyring ring;
-	int r;
+	bool log = w->o->role && !strcmp(w->o->role, "log");
+	int r = open_ledger(w, HPS_LEDGER_READ, err);
 
-	if (w->o->role && !strcmp(w->o->role, "log"))
-		return rotate_log(w, err);
-	r = finish_rotation(w, NULL);
+	if (!r && log && !faccessat(w->l->dirfd, "keys/log.json", F_OK, 0))
+		r = hps_error_set(err, HPS_E_USAGE, "the log key of '%s' is held by an agent or a token; only one in keys/log.pem can be replaced", w->dir);
+	if (!r)
+		r = log ? hps_rotate_log_finish(w->l, w->passphrase, err) : hps_rotate_statement_finish(w->l, w->passphrase, err);
 	hps_ledger_close(hps_take(w->l));
-	if (r == 1) {
+	if (r == 1)
 		hps_print_line("the rotation that was cut off is finished");
-		return 0;
-	}
+	if (r)
+		return r < 0 ? r : 0;
 	r = open_ledger(w, HPS_LEDGER_APPEND, err);
-	if (!r)
-		r = hps_key_generate(hps_key_type_of(w->l->statement_key), &next, err);
-	if (!r)
-		r = hps_key_save(next, w->l->dirfd, NEXT_KEY, w->passphrase, err);
-	if (!r)
-		r = hps_keyring_load(&ring, w->l, err);
 	if (r)
 		return r;
-	change = change_of(w, &ring);
-	for (size_t i = 0; i < ring.n; i++)
-		if (!strcmp(ring.keys[i].keyid, w->l->keyid) && !drafts[0])
-			r = hps_key_change_add(&change, next, &ring.keys[i].kinds, &drafts[0], err);
-	if (!r && drafts[0]) {
-		change.number++;
-		drafts[1] = hps_key_change_revoke(&change, w->l->keyid);
-		r = append_drafts(w, &ring, drafts, 2, err);
-	}
-	if (r)
-		unlinkat(w->l->dirfd, NEXT_KEY, 0);
-	else
-		r = use_next(w, err);
-	json_decref(drafts[0]);
-	json_decref(drafts[1]);
-	hps_keyring_release(&ring);
-	return r;
+	return log ? rotate_log(w, err) : rotate_statement(w, err);
 }
 
 static int use(struct work *w, struct hps_error *err)

@@ -23,12 +23,12 @@ static int run_serve(void *arg, int argc, char **argv, struct hps_error *err)
 		r = hps_passphrase_read((int)o->passphrase_fd, &passphrase, err);
 	if (!r)
 		r = hps_ledger_open(dir, HPS_LEDGER_APPEND, passphrase, &l, err);
-	hps_wipe_free(passphrase);
 	if (!r) {
-		serve.arg = hps_service_new(l);
+		serve.arg = hps_service_new(l, passphrase);
 		r = hps_serve_until_signal(&serve, err);
 		hps_service_free(serve.arg);
 	}
+	hps_wipe_free(passphrase);
 	return r;
 }
 

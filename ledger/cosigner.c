@@ -47,11 +47,12 @@ static void fetch_theirs(struct hps_cosigner *a)
 	_cleanup_free_ char *url = NULL;
 	char hex[HPS_DIGEST_HEX];
 	struct hps_digest d;
+	bool beyond;
 
 	hps_digest_of(a->c->origin, strlen(a->c->origin), &d);
 	hps_digest_hex(&d, hex);
 	url = hps_format("%s/%s/checkpoint", a->policy->urls[a->key], hex);
-	if (hps_http(&request, url, &a->theirs, &reply, NULL) || hps_checkpoint_open(a->theirs.data ? a->theirs.data : "", a->theirs.len, a->log, &c, NULL))
+	if (hps_http(&request, url, &a->theirs, &reply, NULL) || hps_checkpoint_open_any(a->theirs.data ? a->theirs.data : "", a->theirs.len, a->log, &c, &beyond, NULL))
 		hps_buf_reset(&a->theirs);
 }
 

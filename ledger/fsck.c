@@ -76,7 +76,7 @@ static int look(const char *dir, struct hps_verifier *v, struct signed_head *s, 
 	if (!r)
 		r = hps_ledger_check_owner(v->dirfd, dir, err);
 	if (!r && !hps_dir_open(v->dirfd, "tiles", &v->tilesfd, NULL) && !hps_trust_read(v->dirfd, HPS_TRUST_FILE, &trust, NULL) &&
-	    !hps_trust_follow(&trust, &(const struct hps_tiles){ .tilesfd = v->tilesfd }, NULL, NULL))
+	    !hps_trust_follow_tiles(&trust, &(const struct hps_tiles){ .tilesfd = v->tilesfd }, NULL, NULL))
 		s->known = hps_memory_recall(trust.log.key, &s->size, &s->root);
 	return r;
 }

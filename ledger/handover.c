@@ -1,5 +1,5 @@
-/* The log's key, replaced: a note that the former and the next key have signed says up to which tree the former signs. Whoever trusts the
- * former follows to the newest. docs/FORMATS.md ("The log's key") has the bytes. */
+/* Handovers: the log's key was replaced, and a note that the former and the next key have signed says up to which tree the former signs.
+ * Whoever trusts one of these keys follows to the newest. docs/FORMATS.md ("The log's key") has the bytes; who makes them is rotation.c. */
 #include "ledger/ledger.h"
 
 #include <errno.h>
@@ -20,14 +20,14 @@ static void release(struct handover *h)
 	hps_vkey_release(&h->next);
 }
 
-static char *path_of(uint64_t n)
+char *hps_handover_path(uint64_t n)
 {
 	return hps_format(HPS_HANDOVER_DIR "/%llu", (unsigned long long)n);
 }
 
 bool hps_handover_exists(int tilesfd, uint64_t n)
 {
-	_cleanup_free_ char *path = path_of(n);
+	_cleanup_free_ char *path = hps_handover_path(n);
 
 	return faccessat(tilesfd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
@@ -39,12 +39,17 @@ static char *vkey_of(const struct hps_vkey *v)
 	return hps_vkey_format(v->name, v->key);
 }
 
-static void write_text(const struct handover *h, struct hps_buf *out)
+static bool same_key(const struct hps_vkey *a, const struct hps_vkey *b)
 {
-	_cleanup_free_ char *former = vkey_of(&h->former), *next = vkey_of(&h->next);
+	_cleanup_free_ char *one = vkey_of(a), *other = vkey_of(b);
 
-	hps_buf_addf(out, "%s\nformer %s\nnext %s\n%llu\n", h->former.name, former, next, (unsigned long long)h->size);
-	hps_base64(out, h->root.b, sizeof h->root.b);
+	return !strcmp(one, other);
+}
+
+static void write_text(const char *origin, const char *former, const char *next, uint64_t size, const struct hps_digest *root, struct hps_buf *out)
+{
+	hps_buf_addf(out, "%s\nformer %s\nnext %s\n%llu\n", origin, former, next, (unsigned long long)size);
+	hps_base64(out, root->b, sizeof root->b);
 	hps_buf_addc(out, '\n');
 }
 
@@ -85,7 +90,7 @@ static int read_lines(char *text, struct handover *ret, struct hps_error *err)
 static int read_note(const char *note, size_t len, struct handover *ret, struct hps_error *err)
 {
 	const char *end = len ? memmem(note, len, "\n\n", 2) : NULL;
-	_cleanup_free_ char *text = end ? hps_strndup(note, (size_t)(end - note) + 1) : NULL;
+	_cleanup_free_ char *text = end ? hps_strndup(note, (size_t)(end - note) + 1) : NULL, *former = NULL, *next = NULL;
 	_cleanup_buf_ struct hps_buf again = HPS_BUF_INIT;
 	struct hps_vkey known[2];
 	uint64_t times[2];
@@ -99,78 +104,12 @@ static int read_note(const char *note, size_t len, struct handover *ret, struct 
 	r = hps_note_signers(note, len, known, 2, times, &text_len, err);
 	if (r)
 		return r;
-	write_text(ret, &again);
+	former = vkey_of(&ret->former);
+	next = vkey_of(&ret->next);
+	write_text(ret->former.name, former, next, ret->size, &ret->root, &again);
 	if (again.len != text_len || memcmp(again.data, note, text_len) != 0)
 		return hps_error_set(err, HPS_E_FORMAT, "its text is not spelled as it has to be");
 	return times[0] && times[1] ? 0 : hps_error_set(err, HPS_E_SIGNATURE, "not both keys have signed it");
-}
-
-static int write_note(struct hps_ledger *l, const struct hps_key *next, struct hps_error *err)
-{
-	_cleanup_(release) struct handover h = { .size = l->size, .root = l->root };
-	_cleanup_free_ char *former = hps_vkey_format(l->trust.origin, l->log_key), *following = hps_vkey_format(l->trust.origin, next), *path = path_of(l->n_handovers);
-	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT, note = HPS_BUF_INIT, sig = HPS_BUF_INIT;
-	int r = hps_vkey_parse(former, &h.former, err);
-
-	if (!r)
-		r = hps_vkey_parse(following, &h.next, err);
-	if (!r && l->n_handovers >= HPS_HANDOVERS_MAX)
-		r = hps_error_set(err, HPS_E_LIMIT, "replacing the log's key: it has been replaced %d times", HPS_HANDOVERS_MAX);
-	if (r)
-		return r;
-	write_text(&h, &text);
-	r = hps_note_sign(text.data, l->trust.origin, l->log_key, &note, err);
-	if (!r)
-		r = hps_key_sign(next, text.data, text.len, &sig, err);
-	if (!r)
-		hps_note_add(&note, &h.next, &sig);
-	if (!r)
-		r = hps_dir_make(l->tilesfd, HPS_HANDOVER_DIR, 0755, err);
-	return r ? r : hps_file_write(l->tilesfd, path, 0644, note.data, note.len, err);
-}
-
-/* What is done again when it was cut off. */
-static int take_key(struct hps_ledger *l, const char *former, const char *next, struct hps_error *err)
-{
-	if (renameat(l->dirfd, HPS_NEXT_LOG_KEY, l->dirfd, "keys/log.pem"))
-		return hps_error_errno(err, "taking the new log key");
-	return hps_trust_replace(l->dirfd, former, next, err);
-}
-
-int hps_handover(struct hps_ledger *l, const struct hps_key *next, struct hps_error *err)
-{
-	_cleanup_free_ char *former = vkey_of(&l->trust.log), *vkey = hps_vkey_format(l->trust.origin, next);
-	int r = hps_ledger_lock(l, err);
-
-	if (r)
-		return r;
-	r = hps_ledger_settle(l, err); /* what the former key has signed is published before the next one signs */
-	if (!r)
-		r = write_note(l, next, err);
-	if (!r)
-		r = take_key(l, former, vkey, err);
-	if (!r)
-		hps_memory_close(l);
-	hps_ledger_unlock(l);
-	return r;
-}
-
-int hps_handover_finish(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
-{
-	_cleanup_free_ char *former = l->trust.log.former ? vkey_of(l->trust.log.former) : NULL, *next = vkey_of(&l->trust.log), *vkey = NULL;
-	_cleanup_key_ struct hps_key *key = NULL;
-	int r;
-
-	if (faccessat(l->dirfd, HPS_NEXT_LOG_KEY, F_OK, 0))
-		return 0;
-	r = hps_key_load(l->dirfd, HPS_NEXT_LOG_KEY, passphrase, &key, err);
-	if (r)
-		return r;
-	vkey = hps_vkey_format(l->trust.origin, key);
-	if (!former || strcmp(vkey, next) != 0)
-		return unlinkat(l->dirfd, HPS_NEXT_LOG_KEY, 0) ? hps_error_errno(err, "removing '" HPS_NEXT_LOG_KEY "'") : 0;
-	r = take_key(l, former, next, err);
-	return r ? r : 1;
 }
 
 int hps_handover_read(const char *note, size_t len, char **ret_former, char **ret_next, struct hps_error *err)
@@ -185,7 +124,115 @@ int hps_handover_read(const char *note, size_t len, char **ret_former, char **re
 	return 0;
 }
 
-/* ---- all of them ---- */
+int hps_handover_sign(const struct hps_checkpoint *c, const struct hps_key *former, const struct hps_key *next, struct hps_buf *out, struct hps_error *err)
+{
+	_cleanup_free_ char *from = hps_vkey_format(c->origin, former), *to = hps_vkey_format(c->origin, next);
+	_cleanup_(hps_vkey_release) struct hps_vkey v = { 0 };
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT, sig = HPS_BUF_INIT;
+	int r = hps_vkey_parse(to, &v, err);
+
+	write_text(c->origin, from, to, c->size, &c->root, &text);
+	if (!r)
+		r = hps_note_sign(text.data, c->origin, former, out, err);
+	if (!r)
+		r = hps_key_sign(next, text.data, text.len, &sig, err);
+	if (!r)
+		hps_note_add(out, &v, &sig);
+	return r;
+}
+
+/* ---- all of a log, from the first on ---- */
+
+int hps_handovers_load(const struct hps_tiles *tiles, struct hps_strv *ret, struct hps_error *err)
+{
+	int r = 0;
+
+	while (!r && ret->n < HPS_HANDOVERS_MAX) {
+		_cleanup_free_ char *path = hps_handover_path(ret->n);
+		_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
+		_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
+
+		r = hps_tiles_file(tiles, path, HPS_NOTE_MAX, &note, &e);
+		if (r == HPS_E_NOTFOUND || r == -ENOENT)
+			return 0;
+		if (!r && (!note.len || memchr(note.data, '\0', note.len)))
+			r = hps_error_set(&e, HPS_E_FORMAT, "it is not a signed note");
+		if (!r)
+			hps_strv_add(ret, note.data);
+		else
+			hps_error_set(err, r, "%s: %s", path, e.message);
+	}
+	return r;
+}
+
+json_t *hps_handovers_json(const struct hps_strv *notes)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < notes->n; i++)
+		hps_json_add(list, json_string(notes->v[i]));
+	return list;
+}
+
+int hps_handovers_from_json(const json_t *list, struct hps_strv *ret, struct hps_error *err)
+{
+	const json_t *item;
+	size_t i;
+
+	if (list && (!json_is_array(list) || json_array_size(list) > HPS_HANDOVERS_MAX))
+		return hps_error_set(err, HPS_E_FORMAT, "handovers of a log's key: it is not a list of at most %d notes", HPS_HANDOVERS_MAX);
+	json_array_foreach(list, i, item) {
+		if (!json_is_string(item) || strlen(json_string_value(item)) != json_string_length(item))
+			return hps_error_set(err, HPS_E_FORMAT, "handovers of a log's key: one is not a note");
+		hps_strv_add(ret, json_string_value(item));
+	}
+	return 0;
+}
+
+int hps_handovers_read(int dirfd, const char *path, struct hps_strv *ret, struct hps_error *err)
+{
+	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_json_ json_t *list = NULL;
+	int r = hps_file_read(dirfd, path, HPS_NOTE_MAX, &text, &e);
+
+	if (r == -ENOENT)
+		return 0;
+	if (!r)
+		r = hps_json_parse(text.data ? text.data : "", text.len, &list, &e);
+	if (!r)
+		r = hps_handovers_from_json(list, ret, &e);
+	return r ? hps_error_set(err, r, "'%s': %s", path, e.message) : 0;
+}
+
+int hps_handovers_write(int dirfd, const char *path, mode_t mode, const struct hps_strv *notes, struct hps_error *err)
+{
+	_cleanup_json_ json_t *list = hps_handovers_json(notes);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	int r = hps_json_canonical(list, &text, err);
+
+	return r ? r : hps_file_write(dirfd, path, mode, text.data, text.len, err);
+}
+
+/* Of the same former key, but to another next one or at another tree. */
+static bool contradict(const char *one, const char *other)
+{
+	_cleanup_(release) struct handover x = { .size = 0 }, y = { .size = 0 };
+
+	return strcmp(one, other) != 0 && !read_note(one, strlen(one), &x, NULL) && !read_note(other, strlen(other), &y, NULL) && same_key(&x.former, &y.former) &&
+	       (!same_key(&x.next, &y.next) || x.size != y.size || !hps_digest_equal(&x.root, &y.root));
+}
+
+bool hps_handovers_conflict(const struct hps_strv *a, const struct hps_strv *b)
+{
+	for (size_t i = 0; i < a->n; i++)
+		for (size_t k = 0; k < b->n; k++)
+			if (contradict(a->v[i], b->v[k]))
+				return true;
+	return false;
+}
+
+/* ---- following them ---- */
 
 struct handovers {
 	struct handover *v;
@@ -199,51 +246,47 @@ static void release_all(struct handovers *all)
 	free(all->v);
 }
 
-static bool same_key(const struct hps_vkey *a, const struct hps_vkey *b)
-{
-	_cleanup_free_ char *one = vkey_of(a), *other = vkey_of(b);
-
-	return !strcmp(one, other);
-}
-
-static int check_order(const struct handovers *all, const struct hps_trust *t, struct hps_error *err)
+static int check_order(const struct handovers *all, const char *origin, struct hps_error *err)
 {
 	const struct handover *h = &all->v[all->n - 1], *before = all->n > 1 ? h - 1 : NULL;
 
-	if (strcmp(h->former.name, t->origin) != 0)
+	if (strcmp(h->former.name, origin) != 0)
 		return hps_error_set(err, HPS_E_SIGNATURE, "it is of another log");
 	if (before && (!same_key(&before->next, &h->former) || h->size < before->size))
 		return hps_error_set(err, HPS_E_SIGNATURE, "it does not continue the one before");
 	return 0;
 }
 
-static int read_all(const struct hps_tiles *tiles, const struct hps_trust *t, struct handovers *ret, struct hps_error *err)
+static int read_all(const struct hps_strv *notes, const char *origin, struct handovers *ret, struct hps_error *err)
 {
 	int r = 0;
 
-	while (!r && ret->n < HPS_HANDOVERS_MAX) {
-		_cleanup_free_ char *path = path_of(ret->n);
+	for (size_t i = 0; !r && i < notes->n; i++) {
 		_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
-		_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
 
-		r = hps_tiles_file(tiles, path, HPS_NOTE_MAX, &note, &e);
-		if (r == HPS_E_NOTFOUND || r == -ENOENT)
-			return 0;
-		if (!r) {
-			ret->v = hps_grow(ret->v, ret->n, sizeof *ret->v);
-			ret->v[ret->n++] = (struct handover){ .size = 0 };
-			r = read_note(note.data, note.len, &ret->v[ret->n - 1], &e);
-		}
+		ret->v = hps_grow(ret->v, ret->n, sizeof *ret->v);
+		ret->v[ret->n++] = (struct handover){ .size = 0 };
+		r = read_note(notes->v[i], strlen(notes->v[i]), &ret->v[i], &e);
 		if (!r)
-			r = check_order(ret, t, &e);
+			r = check_order(ret, origin, &e);
 		if (r)
-			hps_error_set(err, r, "tiles/%s: %s", path, e.message);
+			hps_error_set(err, r, HPS_HANDOVER_DIR "/%zu: %s", i, e.message);
 	}
 	return r;
 }
 
+/* Not those of another's making, of which nothing is to be trusted. */
+static bool are_about(const struct handovers *all, const struct hps_vkey *v)
+{
+	bool known = all->n && same_key(v, &all->v[0].former);
+
+	for (size_t i = 0; i < all->n; i++)
+		known |= same_key(v, &all->v[i].next);
+	return known;
+}
+
 /* The newest key with all that came before it. */
-static int chain(const struct handovers *all, struct hps_vkey *ret, struct hps_error *err)
+static int chain(const struct handovers *all, const struct hps_strv *notes, struct hps_vkey *ret, struct hps_error *err)
 {
 	_cleanup_free_ char *first = vkey_of(&all->v[0].former);
 	int r = hps_vkey_parse(first, ret, err);
@@ -253,16 +296,33 @@ static int chain(const struct handovers *all, struct hps_vkey *ret, struct hps_e
 		struct hps_vkey *former = hps_alloc(sizeof *former);
 
 		*former = *ret;
+		*ret = (struct hps_vkey){ .former = former, .former_until = all->v[i].size, .former_root = all->v[i].root, .handover = hps_strdup(notes->v[i]) };
 		r = hps_vkey_parse(text, ret, err);
-		ret->former = former;
-		ret->former_until = all->v[i].size;
-		ret->former_root = all->v[i].root;
 	}
 	return r;
 }
 
+int hps_vkey_follow(struct hps_vkey *v, const struct hps_strv *notes, struct hps_error *err)
+{
+	_cleanup_(release_all) struct handovers all = { NULL, 0 };
+	int r = read_all(notes, v->name, &all, err);
+
+	if (r || !are_about(&all, v))
+		return r;
+	hps_vkey_release(v);
+	return chain(&all, notes, v, err);
+}
+
+void hps_vkey_handovers(const struct hps_vkey *v, struct hps_strv *ret)
+{
+	if (!v->former)
+		return;
+	hps_vkey_handovers(v->former, ret);
+	hps_strv_add(ret, v->handover);
+}
+
 /* The policy is about the log, whichever key it has now. */
-static int use_in_policy(struct hps_trust *t, const struct handovers *all, const char *old, const char *new, struct hps_error *err)
+static int use_in_policy(struct hps_trust *t, const struct hps_strv *notes, const char *old, const char *new, struct hps_error *err)
 {
 	char *text = hps_text_replace(t->policy_text, old, new);
 	int r;
@@ -272,35 +332,33 @@ static int use_in_policy(struct hps_trust *t, const struct handovers *all, const
 	hps_policy_release(&t->policy);
 	r = hps_policy_read(text, strlen(text), &t->policy, err);
 	for (size_t i = 0; !r && i < t->policy.n_keys; i++)
-		if (t->policy.is_log[i] && same_key(&t->policy.keys[i], &t->log)) {
-			hps_vkey_release(&t->policy.keys[i]);
-			r = chain(all, &t->policy.keys[i], err);
-		}
+		if (t->policy.is_log[i] && same_key(&t->policy.keys[i], &t->log))
+			r = hps_vkey_follow(&t->policy.keys[i], notes, err);
 	return r;
 }
 
-int hps_trust_follow(struct hps_trust *t, const struct hps_tiles *tiles, uint64_t *ret_n, struct hps_error *err)
+int hps_trust_follow(struct hps_trust *t, const struct hps_strv *notes, struct hps_error *err)
 {
-	_cleanup_(release_all) struct handovers all = { NULL, 0 };
 	_cleanup_free_ char *old = vkey_of(&t->log), *new = NULL;
-	bool known;
-	int r = read_all(tiles, t, &all, err);
+	int r = hps_vkey_follow(&t->log, notes, err);
 
-	if (ret_n)
-		*ret_n = all.n;
-	if (r || !all.n)
-		return r;
-	known = same_key(&t->log, &all.v[0].former);
-	for (size_t i = 0; i < all.n; i++)
-		known |= same_key(&t->log, &all.v[i].next);
-	if (!known)
-		return 0; /* of another's making: nothing of it is to be trusted */
-	hps_vkey_release(&t->log);
-	r = chain(&all, &t->log, err);
-	if (r)
+	if (r || !t->log.former)
 		return r;
 	new = vkey_of(&t->log);
-	return use_in_policy(t, &all, old, new, err);
+	return use_in_policy(t, notes, old, new, err);
+}
+
+int hps_trust_follow_tiles(struct hps_trust *t, const struct hps_tiles *tiles, uint64_t *ret_n, struct hps_error *err)
+{
+	_cleanup_strv_ struct hps_strv notes = HPS_STRV_INIT;
+	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
+	int r = hps_handovers_load(tiles, &notes, &e);
+
+	if (!r)
+		r = hps_trust_follow(t, &notes, &e);
+	if (ret_n)
+		*ret_n = notes.n;
+	return r ? hps_error_set(err, r, "tiles/%s", e.message) : 0;
 }
 
 /* ---- verifying ---- */

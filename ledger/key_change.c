@@ -1,5 +1,7 @@
-/* A change of keys before it is an entry: drafted, signed by a new key and by root keys, and made a statement. */
+/* A change of keys until it is an entry: drafted, signed by a new key and by root keys, made a statement, and appended. */
 #include "ledger/ledger.h"
+
+#include <string.h>
 
 #define CHANGE_TYPE "application/vnd.hps.key-change+json"
 
@@ -99,4 +101,34 @@ json_t *hps_key_change_statement(const json_t *draft)
 	hps_json_set(subject, "digest", digest);
 	hps_json_add(json_object_get(statement, "subject"), subject);
 	return statement;
+}
+
+/* ---- appending ---- */
+
+struct hps_key_change hps_key_change_next(struct hps_ledger *l, const struct hps_keyring *ring, const char *reason)
+{
+	return (struct hps_key_change){ l->trust.origin, ring->changes, reason };
+}
+
+void hps_key_changes_release(struct hps_key_changes *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(c->drafts); i++)
+		json_decref(c->drafts[i]);
+	memset(c, 0, sizeof *c);
+}
+
+int hps_key_changes_append(struct hps_ledger *l, struct hps_keyring *ring, struct hps_key_changes *c, struct hps_error *err)
+{
+	json_t *statements[ARRAY_SIZE(c->drafts)] = { NULL };
+	int r = 0;
+
+	for (size_t i = 0; !r && i < c->n; i++) {
+		statements[i] = hps_key_change_statement(c->drafts[i]);
+		r = hps_keyring_apply(ring, hps_ledger_size(l) + i, statements[i], err);
+	}
+	if (!r)
+		r = hps_ledger_append_all(l, (const json_t *const *)statements, c->n, NULL, c->indexes, err);
+	for (size_t i = 0; i < c->n; i++)
+		json_decref(statements[i]);
+	return r;
 }

@@ -70,6 +70,7 @@ struct hps_vkey {
 	struct hps_vkey *former;
 	uint64_t former_until;
 	struct hps_digest former_root;
+	char *handover; /* the note that says so */
 };
 void hps_vkey_release(struct hps_vkey *v);
 int hps_vkey_parse(const char *text, struct hps_vkey *ret, struct hps_error *err) HPS_MUST;
@@ -113,6 +114,8 @@ int hps_checkpoint_parse(const char *text, size_t len, struct hps_checkpoint *re
 int hps_checkpoint_sign(const struct hps_checkpoint *c, const struct hps_key *key, struct hps_buf *out, struct hps_error *err) HPS_MUST;
 /* Signature by `log`, whose name is the origin, or by a former key of it over a tree that was its to sign. */
 int hps_checkpoint_open(const char *note, size_t len, const struct hps_vkey *log, struct hps_checkpoint *ret, struct hps_error *err) HPS_MUST;
+/* The same for any tree that a former key has signed; *ret_beyond: it was not that key's to sign any more. Only evidence may be read so. */
+int hps_checkpoint_open_any(const char *note, size_t len, const struct hps_vkey *log, struct hps_checkpoint *ret, bool *ret_beyond, struct hps_error *err) HPS_MUST;
 
 /* ---- tile.c: static files of the tree (C2SP tlog-tiles) -------------------------------------------------------------------- */
 
@@ -301,19 +304,33 @@ int hps_trust_write(int dirfd, const char *origin, const struct hps_key *log, co
 const struct hps_key *hps_trust_key(const struct hps_trust *t, const char *keyid); /* NULL: not trusted */
 bool hps_trust_kind(const struct hps_trust *t, const char *keyid, const char *kind); /* whether that key may sign statements of that kind */
 
-/* ---- handover.c: the log's key, replaced ---------------------------------------------------------------------------------------- */
+/* ---- handover.c: the log's key was replaced ---------------------------------------------------------------------------------------- */
 
 #define HPS_HANDOVER_DIR "log-keys" /* in tiles/: <n>, a note that the former and the next key have signed */
+char *hps_handover_path(uint64_t n); /* heap */
 bool hps_handover_exists(int tilesfd, uint64_t n);
-#define HPS_NEXT_LOG_KEY "keys/log.next.pem"
-/* All of it: `next` lies in HPS_NEXT_LOG_KEY. Killed anywhere behind the note it is finished by hps_handover_finish(), which opens that
- * file and says (1) whether there was anything to finish; before it, nothing has happened. */
-int hps_handover(struct hps_ledger *l, const struct hps_key *next, struct hps_error *err) HPS_MUST;
-int hps_handover_finish(struct hps_ledger *l, const char *passphrase, struct hps_error *err) HPS_MUST;
+/* `former` signs up to that tree and no further. */
+int hps_handover_sign(const struct hps_checkpoint *c, const struct hps_key *former, const struct hps_key *next, struct hps_buf *out, struct hps_error *err) HPS_MUST;
 /* Such a note alone, both of whose signatures hold; the keys are heap. */
 int hps_handover_read(const char *note, size_t len, char **ret_former, char **ret_next, struct hps_error *err) HPS_MUST;
-/* Makes t->log (and the policy) the newest key, if the trusted one leads to it; *ret_n (may be NULL) counts the handovers that are there. */
-int hps_trust_follow(struct hps_trust *t, const struct hps_tiles *tiles, uint64_t *ret_n, struct hps_error *err) HPS_MUST;
+
+/* All of one log, from the first on: in tiles/, in evidence, or (a JSON list of notes) beside what an observer remembers. None is no error.
+ * Nothing is checked before somebody follows them. */
+#define HPS_HANDOVERS_FILE "log-keys.json"
+int hps_handovers_load(const struct hps_tiles *tiles, struct hps_strv *ret, struct hps_error *err) HPS_MUST;
+int hps_handovers_read(int dirfd, const char *path, struct hps_strv *ret, struct hps_error *err) HPS_MUST;
+int hps_handovers_write(int dirfd, const char *path, mode_t mode, const struct hps_strv *notes, struct hps_error *err) HPS_MUST;
+json_t *hps_handovers_json(const struct hps_strv *notes);
+int hps_handovers_from_json(const json_t *list, struct hps_strv *ret, struct hps_error *err) HPS_MUST;
+/* One key was handed over in two ways, which no honest owner does. */
+bool hps_handovers_conflict(const struct hps_strv *a, const struct hps_strv *b);
+
+/* Makes v (t->log, and the same log in the policy) the newest key, with all that came before, if v is one of those that the notes are about; if
+ * they are not, nothing changes. HPS_E_FORMAT, HPS_E_SIGNATURE. */
+int hps_vkey_follow(struct hps_vkey *v, const struct hps_strv *notes, struct hps_error *err) HPS_MUST;
+void hps_vkey_handovers(const struct hps_vkey *v, struct hps_strv *ret); /* the notes that v was made by */
+int hps_trust_follow(struct hps_trust *t, const struct hps_strv *notes, struct hps_error *err) HPS_MUST;
+int hps_trust_follow_tiles(struct hps_trust *t, const struct hps_tiles *tiles, uint64_t *ret_n /* how many are there; may be NULL */, struct hps_error *err) HPS_MUST;
 
 /* ---- prove.c, check.c: one entry as a folder that verifies without hps ---------------------------------------------------------- */
 
@@ -324,6 +341,7 @@ struct hps_evidence {
 		struct hps_buf bytes;
 	} *files;
 	size_t n;
+	bool unwitnessed; /* its checkpoint lacks the quorum that the policy asks for, which the trust file leaves open */
 };
 void hps_evidence_release(struct hps_evidence *e);
 const struct hps_buf *hps_evidence_file(const struct hps_evidence *e, const char *name); /* or NULL */
@@ -341,8 +359,8 @@ struct hps_checked {
 	int code; /* of the first problem, 0: none */
 };
 void hps_checked_release(struct hps_checked *c);
-/* A folder of evidence against a trust file. Negative only when it cannot be checked at all. */
-int hps_evidence_check(int dirfd, const struct hps_trust *trust, uint64_t now, uint64_t max_age, struct hps_checked *ret, struct hps_error *err) HPS_MUST;
+/* A folder of evidence against a trust file, which is led to the log's key of that folder. Negative only when it cannot be checked at all. */
+int hps_evidence_check(int dirfd, struct hps_trust *trust, uint64_t now, uint64_t max_age, struct hps_checked *ret, struct hps_error *err) HPS_MUST;
 
 /* ---- witness.c: a witness of logs (C2SP tlog-witness v1) ------------------------------------------------------------------------- */
 
@@ -362,13 +380,20 @@ void hps_witness_handle(void *witness, const struct hps_serve_request *request, 
 
 /* ---- evidence of misbehaviour (misbehaviour.c) -------------------------------------------------------------------------------------- */
 
-/* Two checkpoints that one honest log cannot both have signed, or a claim about them. `kind`: rollback, fork, freeze, mix, forward.
- * `proof` may be NULL: of a consistency between sizes, whose old root is then not the one that was signed. */
-int hps_misbehaviour_write(int dirfd, const char *name, const char *kind, const char *what, const struct hps_vkey *log, const struct hps_buf *first,
-			   const struct hps_buf *second, const struct hps_proof *proof, struct hps_error *err) HPS_MUST;
+/* Two checkpoints that one honest log cannot both have signed, or a claim about them. */
+struct hps_misbehaviour {
+	const char *kind; /* rollback, fork, freeze, mix-and-match, fast-forward */
+	const char *what; /* in words */
+	const struct hps_vkey *log; /* with the keys that it had before */
+	const struct hps_buf *first, *second; /* NULL: there is none */
+	const struct hps_proof *proof; /* or NULL: of a consistency between the sizes, whose old root is then not the one that was signed */
+	const struct hps_strv *handovers; /* or NULL: others than those of `log`, which were seen before */
+};
+int hps_misbehaviour_write(int dirfd, const char *name, const struct hps_misbehaviour *m, struct hps_error *err) HPS_MUST;
 /* The consistency proof for such a file: with the first subtree in front where RFC 9162 leaves it out. */
 int hps_misbehaviour_proof(const struct hps_tiles *tiles, uint64_t old, struct hps_proof *ret, struct hps_error *err) HPS_MUST;
-/* HPS_E_FALSE with the message that names the log and what it did, when the file alone proves it; 0 when it proves nothing. */
+/* HPS_E_FALSE with the message that names the log and what it did, when the file alone proves it to whoever trusts one of the log's keys; 0
+ * when it proves nothing. */
 int hps_misbehaviour_check(const char *text, size_t len, const struct hps_vkey *log, struct hps_error *err) HPS_MUST;
 
 /* ---- monitor.c: following somebody's ledger ---------------------------------------------------------------------------------------- */
@@ -486,6 +511,29 @@ json_t *hps_key_change_revoke(const struct hps_key_change *c, const char *keyid)
 json_t *hps_key_change_statement(const json_t *draft);
 void hps_key_change_pae(const json_t *change, struct hps_buf *out); /* what root keys and a new key sign */
 int hps_key_change_sign(const struct hps_key *key, const json_t *change, struct hps_buf *out, struct hps_error *err) HPS_MUST; /* base64 of it */
+struct hps_key_change hps_key_change_next(struct hps_ledger *l, const struct hps_keyring *ring, const char *reason);
+
+struct hps_key_changes { /* that belong together */
+	json_t *drafts[2];
+	uint64_t indexes[2]; /* when they are entries */
+	size_t n;
+};
+void hps_key_changes_release(struct hps_key_changes *c);
+/* What would not count is not appended. */
+int hps_key_changes_append(struct hps_ledger *l, struct hps_keyring *ring, struct hps_key_changes *c, struct hps_error *err) HPS_MUST;
+
+/* ---- rotation.c: this ledger's own keys, replaced by new ones ---------------------------------------------------------------------- */
+
+#define HPS_NEXT_LOG_KEY "keys/log.next.pem"
+#define HPS_NEXT_STATEMENT_KEY "keys/statement.next.pem"
+/* The new key may sign what the former might; both change places in one batch. Returns the changes, which have been appended. */
+int hps_rotate_statement(struct hps_ledger *l, const char *passphrase, const char *reason, struct hps_key_changes *ret, struct hps_error *err) HPS_MUST;
+/* An entry announces the new key, then a handover makes it the log's. *ret_vkey is heap. Afterwards the handle is to be closed. */
+int hps_rotate_log(struct hps_ledger *l, const char *passphrase, const char *reason, struct hps_key_changes *ret, char **ret_vkey, struct hps_error *err) HPS_MUST;
+/* What was cut off behind the point from which on it has happened: 1 when there was something to finish. Before that nothing has happened.
+ * The handle was opened for reading. */
+int hps_rotate_statement_finish(struct hps_ledger *l, const char *passphrase, struct hps_error *err) HPS_MUST;
+int hps_rotate_log_finish(struct hps_ledger *l, const char *passphrase, struct hps_error *err) HPS_MUST;
 
 /* ---- store.c, store_*.c: ledger.db; nothing else knows SQLite ------------------------------------------------------------------------ */
 
@@ -636,6 +684,7 @@ struct hps_ledger {
 	struct hps_objects *objects;
 	struct hps_trust trust;
 	uint64_t n_handovers; /* of the log's key, when the handle last looked */
+	bool log_key_replaced; /* log_key is a former one: nothing is signed with it any more */
 	uint64_t size;	     /* of the newest published checkpoint seen, with its root; what the journal holds is beyond it */
 	struct hps_digest root;
 	/* with HPS_LEDGER_APPEND */
@@ -658,6 +707,8 @@ struct hps_ledger {
 int hps_ledger_read_checkpoint(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
 /* The same after settling: then everything that was acknowledged before the call can be read. Not with the lock held. */
 int hps_ledger_refresh(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+/* For a handle that stays open while another process replaces the log's key or the statement key: it goes on with those that are there now. */
+int hps_ledger_renew_keys(struct hps_ledger *l, const char *passphrase, struct hps_error *err) HPS_MUST;
 /* HPS_E_DENIED unless the directory belongs to the current user. */
 int hps_ledger_check_owner(int dirfd, const char *dir, struct hps_error *err) HPS_MUST;
 /* HPS_E_NOTFOUND with the next step when dir holds no ledger. */
@@ -713,6 +764,7 @@ int hps_ledger_rebuild(const char *dir, uint64_t *ret_size, struct hps_error *er
 
 /* Blocks until this process alone may write. What a killed writer left is finished then, and the journal is known to its end. */
 int hps_ledger_lock(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+int hps_ledger_lock_alone(struct hps_ledger *l, struct hps_error *err) HPS_MUST; /* without that: nothing may be written */
 /* In two steps: the lock if it is free, and (unlocking on failure) what goes with it. */
 int hps_ledger_try_lock(struct hps_ledger *l, bool *ret_got, struct hps_error *err) HPS_MUST;
 int hps_ledger_lock_load(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
@@ -910,7 +962,8 @@ int hps_ledger_submit(struct hps_ledger *l, const char *text, size_t len, char r
 
 /* The HTTP interface (docs/FORMATS.md, "Shared ledger"): reading for everybody, writing for enrolled keys. */
 struct hps_service;
-struct hps_service *hps_service_new(struct hps_ledger *l); /* opened for appending; must outlive it */
+/* l: opened for appending; must outlive it, as the passphrase of its keys (or NULL): the owner may replace them meanwhile. */
+struct hps_service *hps_service_new(struct hps_ledger *l, const char *passphrase);
 void hps_service_free(struct hps_service *s);
 void hps_service_handle(void *service, const struct hps_serve_request *request, struct hps_serve_reply *reply);
 #define HPS_OBJECT_UPLOAD_MAX ((size_t)64 << 20)
@@ -982,6 +1035,7 @@ int hps_study_tree(struct hps_ledger *l, const char *study, uint64_t *ret_n, cha
 
 struct hps_completeness {
 	uint64_t n_numbers, n_entries, n_holes;
+	uint64_t last_index; /* of its entries */
 	uint64_t counts[4]; /* results: complete, failed, killed, lost */
 	char registered[HPS_DIGEST_HEX];
 	struct hps_strv holes; /* what is missing or too much, in words; the first 1,000 */

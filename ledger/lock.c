@@ -55,7 +55,7 @@ static int check_database(struct hps_ledger *l, struct hps_error *err)
 /* What the former key would sign now nobody takes. */
 static int check_log_key(struct hps_ledger *l, struct hps_error *err)
 {
-	if (!l->log_key || !hps_handover_exists(l->tilesfd, l->n_handovers))
+	if (!l->log_key_replaced && (!l->log_key || !hps_handover_exists(l->tilesfd, l->n_handovers)))
 		return 0;
 	return hps_error_set(err, HPS_E_DENIED, "the ledger '%s': its log key was replaced meanwhile; open the ledger again", l->dir);
 }
@@ -87,7 +87,7 @@ int hps_ledger_try_lock(struct hps_ledger *l, bool *ret_got, struct hps_error *e
 	return r && errno != EWOULDBLOCK ? hps_error_errno(err, "locking the ledger '%s'", l->dir) : 0;
 }
 
-int hps_ledger_lock(struct hps_ledger *l, struct hps_error *err)
+int hps_ledger_lock_alone(struct hps_ledger *l, struct hps_error *err)
 {
 	int r = open_files(l, err);
 
@@ -96,7 +96,14 @@ int hps_ledger_lock(struct hps_ledger *l, struct hps_error *err)
 	while (flock(l->lockfd, LOCK_EX))
 		if (errno != EINTR)
 			return hps_error_errno(err, "locking the ledger '%s'", l->dir);
-	return hps_ledger_lock_load(l, err);
+	return 0;
+}
+
+int hps_ledger_lock(struct hps_ledger *l, struct hps_error *err)
+{
+	int r = hps_ledger_lock_alone(l, err);
+
+	return r ? r : hps_ledger_lock_load(l, err);
 }
 
 void hps_ledger_unlock(struct hps_ledger *l)

@@ -18,10 +18,20 @@ static json_t *hashes_of(const struct hps_proof *p)
 	return list;
 }
 
-int hps_misbehaviour_write(int dirfd, const char *name, const char *kind, const char *what, const struct hps_vkey *log, const struct hps_buf *first,
-			   const struct hps_buf *second, const struct hps_proof *proof, struct hps_error *err)
+static void add_handovers(const struct hps_misbehaviour *m, json_t *j)
 {
-	_cleanup_free_ char *vkey = hps_vkey_format(log->name, log->key);
+	_cleanup_strv_ struct hps_strv notes = HPS_STRV_INIT;
+
+	hps_vkey_handovers(m->log, &notes);
+	if (notes.n)
+		hps_json_set(j, "handovers", hps_handovers_json(&notes));
+	if (m->handovers)
+		hps_json_set(j, "handoversBefore", hps_handovers_json(m->handovers));
+}
+
+int hps_misbehaviour_write(int dirfd, const char *name, const struct hps_misbehaviour *m, struct hps_error *err)
+{
+	_cleanup_free_ char *vkey = hps_vkey_format(m->log->name, m->log->key);
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	_cleanup_json_ json_t *j = json_object();
 	char time[HPS_TIME_LEN];
@@ -29,14 +39,15 @@ int hps_misbehaviour_write(int dirfd, const char *name, const char *kind, const 
 
 	hps_time_format(hps_time_now_ns(), time);
 	hps_json_set_text(j, "schema", SCHEMA);
-	hps_json_set_text(j, "kind", kind);
-	hps_json_set_text(j, "what", what);
+	hps_json_set_text(j, "kind", m->kind);
+	hps_json_set_text(j, "what", m->what);
 	hps_json_set_text(j, "log", vkey);
 	hps_json_set_text(j, "seen", time);
-	hps_json_set_text(j, "first", first ? first->data : NULL);
-	hps_json_set_text(j, "second", second ? second->data : NULL);
-	if (proof)
-		hps_json_set(j, "consistency", hashes_of(proof));
+	hps_json_set_text(j, "first", m->first && m->first->len ? m->first->data : NULL);
+	hps_json_set_text(j, "second", m->second && m->second->len ? m->second->data : NULL);
+	if (m->proof)
+		hps_json_set(j, "consistency", hashes_of(m->proof));
+	add_handovers(m, j);
 	r = hps_json_canonical(j, &text, err);
 	return r ? r : hps_file_write(dirfd, name, 0644, text.data, text.len, err);
 }
@@ -75,13 +86,18 @@ static int read_proof(const json_t *list, struct hps_proof *ret, struct hps_erro
 	return 0;
 }
 
-static int read_note(const json_t *j, const char *name, const struct hps_vkey *log, struct hps_checkpoint *ret, struct hps_error *err)
+struct shown {
+	struct hps_checkpoint c;
+	bool beyond; /* a former key has signed it, though it had been replaced at a smaller tree */
+};
+
+static int read_note(const json_t *j, const char *name, const struct hps_vkey *log, struct shown *ret, struct hps_error *err)
 {
 	const char *note = hps_json_text(j, name);
 
 	if (!note)
 		return hps_error_set(err, HPS_E_FORMAT, "reading evidence: '%s' is missing", name);
-	return hps_checkpoint_open(note, strlen(note), log, ret, err);
+	return hps_checkpoint_open_any(note, strlen(note), log, &ret->c, &ret->beyond, err);
 }
 
 /* The proof leads from some old root to the second checkpoint: when that old root is not the first checkpoint's, the second tree does
@@ -116,14 +132,29 @@ static int old_root(const struct hps_checkpoint *first, const struct hps_checkpo
 	return 0;
 }
 
-static int judge(const json_t *j, const struct hps_vkey *log, const struct hps_checkpoint *first, const struct hps_checkpoint *second, struct hps_error *err)
+/* A handover is signed as a checkpoint is: it says which tree of its size is the log's. */
+static bool contradicts_handover(const struct hps_vkey *log, const struct hps_checkpoint *c)
 {
+	for (; log->former; log = log->former)
+		if (c->size == log->former_until && !hps_digest_equal(&c->root, &log->former_root))
+			return true;
+	return false;
+}
+
+static int judge(const json_t *j, const struct hps_vkey *log, const struct shown *a, const struct shown *b, struct hps_error *err)
+{
+	const struct hps_checkpoint *first = &a->c, *second = &b->c;
 	struct hps_proof proof;
 	struct hps_digest root;
 	int r;
 
 	if (first->size == second->size && !hps_digest_equal(&first->root, &second->root))
 		return hps_error_set(err, HPS_E_FALSE, "fork: '%s' signed two trees of %llu entries", log->name, (unsigned long long)first->size);
+	if (a->beyond || b->beyond)
+		return hps_error_set(err, HPS_E_FALSE, "fork: a former key of '%s' signed a tree of %llu entries, and had been replaced at a smaller one", log->name,
+				     (unsigned long long)(a->beyond ? first : second)->size);
+	if (contradicts_handover(log, first) || contradicts_handover(log, second))
+		return hps_error_set(err, HPS_E_FALSE, "fork: '%s' signed another tree than the one that its key was handed over at", log->name);
 	r = read_proof(json_object_get(j, "consistency"), &proof, err);
 	if (r)
 		return r;
@@ -133,9 +164,41 @@ static int judge(const json_t *j, const struct hps_vkey *log, const struct hps_c
 	return 0;
 }
 
+static int judge_checkpoints(const json_t *j, const struct hps_vkey *log, struct hps_error *err)
+{
+	struct shown first = { .beyond = false }, second = { .beyond = false };
+	int r = read_note(j, "first", log, &first, err);
+
+	if (!r)
+		r = read_note(j, "second", log, &second, err);
+	if (!r)
+		r = judge(j, log, &first, &second, err);
+	hps_checkpoint_release(&first.c);
+	hps_checkpoint_release(&second.c);
+	return r;
+}
+
+/* Either list may be the one that leads from the key that is trusted. */
+static int judge_handovers(const json_t *j, struct hps_vkey *log, struct hps_error *err)
+{
+	_cleanup_strv_ struct hps_strv now = HPS_STRV_INIT, before = HPS_STRV_INIT;
+	int r = hps_handovers_from_json(json_object_get(j, "handovers"), &now, err);
+
+	if (!r)
+		r = hps_handovers_from_json(json_object_get(j, "handoversBefore"), &before, err);
+	if (!r)
+		r = hps_vkey_follow(log, &now, err);
+	if (!r && !log->former)
+		r = hps_vkey_follow(log, &before, err);
+	if (r || !log->former || !hps_handovers_conflict(&now, &before))
+		return r;
+	return hps_error_set(err, HPS_E_FALSE, "fork: a key of '%s' was handed over in two ways", log->name);
+}
+
 int hps_misbehaviour_check(const char *text, size_t len, const struct hps_vkey *log, struct hps_error *err)
 {
-	_cleanup_(hps_checkpoint_release) struct hps_checkpoint first = { NULL, 0, { { 0 } } }, second = { NULL, 0, { { 0 } } };
+	_cleanup_free_ char *vkey = hps_vkey_format(log->name, log->key);
+	_cleanup_(hps_vkey_release) struct hps_vkey newest = { 0 };
 	_cleanup_json_ json_t *j = NULL;
 	const char *schema;
 	int r = hps_json_parse(text, len, &j, err);
@@ -145,8 +208,8 @@ int hps_misbehaviour_check(const char *text, size_t len, const struct hps_vkey *
 	schema = hps_json_text(j, "schema");
 	if (!schema || strcmp(schema, SCHEMA) != 0)
 		return hps_error_set(err, HPS_E_FORMAT, "reading evidence: 'schema' is not '" SCHEMA "'");
-	r = read_note(j, "first", log, &first, err);
+	r = hps_vkey_parse(vkey, &newest, err);
 	if (!r)
-		r = read_note(j, "second", log, &second, err);
-	return r ? r : judge(j, log, &first, &second, err);
+		r = judge_handovers(j, &newest, err);
+	return r ? r : judge_checkpoints(j, &newest, err);
 }

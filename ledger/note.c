@@ -15,6 +15,7 @@ void hps_vkey_release(struct hps_vkey *v)
 	if (v->former)
 		hps_vkey_release(v->former);
 	free(v->former);
+	free(v->handover);
 	free(v->name);
 	hps_key_free(v->key);
 	memset(v, 0, sizeof *v);

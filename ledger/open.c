@@ -64,7 +64,7 @@ static int follow(struct hps_ledger *l, struct hps_error *err)
 {
 	const struct hps_tiles tiles = { .tilesfd = l->tilesfd };
 
-	return hps_trust_follow(&l->trust, &tiles, &l->n_handovers, err);
+	return hps_trust_follow_tiles(&l->trust, &tiles, &l->n_handovers, err);
 }
 
 /* The log's key may have been replaced since the ledger was opened. */
@@ -74,6 +74,7 @@ static int open_checkpoint(struct hps_ledger *l, const struct hps_buf *note, str
 
 	if (r != HPS_E_SIGNATURE || !hps_handover_exists(l->tilesfd, l->n_handovers) || follow(l, NULL))
 		return r;
+	l->log_key_replaced = l->log_key != NULL;
 	if (err)
 		hps_error_release(err);
 	return hps_checkpoint_open(note->data, note->len, &l->trust.log, ret, err);
@@ -222,6 +223,39 @@ static int load_keys(struct hps_ledger *l, const char *passphrase, struct hps_er
 		return hps_error_set(err, HPS_E_DENIED, "keys/log.pem: it is not the log key that " HPS_TRUST_FILE " names%s",
 				     faccessat(l->dirfd, HPS_NEXT_LOG_KEY, F_OK, 0) ? "" : "; its replacement was cut off: 'hps-ledger key --role log rotate' ends it");
 	return 0;
+}
+
+static void swap_keys(struct hps_ledger *l, struct hps_key **log, struct hps_key **statement)
+{
+	struct hps_key *log_now = l->log_key, *statement_now = l->statement_key;
+
+	l->log_key = *log;
+	l->statement_key = *statement;
+	*log = log_now;
+	*statement = statement_now;
+}
+
+int hps_ledger_renew_keys(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
+{
+	_cleanup_key_ struct hps_key *log = NULL, *statement = NULL;
+	int r = hps_ledger_lock_alone(l, err);
+
+	if (r)
+		return r;
+	swap_keys(l, &log, &statement);
+	r = follow(l, err);
+	if (!r)
+		r = load_keys(l, passphrase, err);
+	if (r) {
+		swap_keys(l, &log, &statement);
+		hps_key_id(l->statement_key, l->keyid);
+	}
+	l->log_key_replaced = r != 0;
+	hps_keyring_release(&l->keyring);
+	hps_cleanup_fd(&l->memoryfd); /* it is of the former log key */
+	l->memory_checked = false;
+	hps_ledger_unlock(l);
+	return r;
 }
 
 /* A ledger of an earlier version has none yet. */

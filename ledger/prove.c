@@ -76,6 +76,18 @@ int hps_evidence_entry(struct hps_evidence *e, const char *name, const struct hp
 	return hps_sigstore_write(s, log, add(e, name, ".sigstore.json"), err);
 }
 
+static int add_handovers(struct hps_evidence *e, const struct hps_vkey *log, struct hps_error *err)
+{
+	_cleanup_strv_ struct hps_strv notes = HPS_STRV_INIT;
+	_cleanup_json_ json_t *list = NULL;
+
+	hps_vkey_handovers(log, &notes);
+	if (!notes.n)
+		return 0;
+	list = hps_handovers_json(&notes);
+	return hps_json_canonical(list, add(e, HPS_HANDOVERS_FILE, ""), err);
+}
+
 int hps_evidence_ledger(struct hps_evidence *e, const struct hps_trust *trust, const struct hps_buf *note, struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf spki = HPS_BUF_INIT;
@@ -93,6 +105,8 @@ int hps_evidence_ledger(struct hps_evidence *e, const struct hps_trust *trust, c
 	out = add(e, "checkpoint.txt", "");
 	hps_buf_add(out, note->data, text_len);
 	r = hps_note_signature(note->data, note->len, &trust->log, add(e, "checkpoint.sig", ""), err);
+	if (!r)
+		r = add_handovers(e, &trust->log, err);
 	return r ? r : hps_sigstore_trusted_root(&trust->log, add(e, "trusted_root.json", ""), err);
 }
 
@@ -130,17 +144,20 @@ static void describe_checkpoint(const struct hps_evidence *e, const struct hps_t
 				  "If the authority's certificate has run out since, add `-attime` with that time in seconds.\n"
 				  "```sh\nopenssl ts -verify -data checkpoint.txt -in checkpoint.tsr -CAfile tsa.pem\n```\n");
 	hps_buf_addf(out, "Compare the log's key with one that you got from somewhere else: `%s`.\n", strstr(trust->policy_text, "log ") + 4);
+	if (hps_evidence_file(e, HPS_HANDOVERS_FILE))
+		hps_buf_adds(out, "If you got an earlier key of the log: it was replaced, and `" HPS_HANDOVERS_FILE "` has a note for each time, which the former and the next key have\n"
+				  "both signed. `hps-ledger check` follows them from a trust file with any of these keys; Go's packages (below) show them.\n");
 }
 
-static void describe_tools(const char *names, struct hps_buf *out)
+static void describe_tools(const char *names, bool handovers, struct hps_buf *out)
 {
 	hps_buf_addf(out,
 		     "\n## The same with Go's transparency-log packages\nThey check the log's signature, the witnesses that `policy.tlog` asks for, and the way to the root. On Debian:\n"
 		     "`apt-get install golang-go golang-golang-x-mod-dev`.\n"
-		     "```sh\nGO111MODULE=off GOFLAGS= GOPATH=/usr/share/gocode go run verify.go %s\n```\n"
+		     "```sh\nGO111MODULE=off GOFLAGS= GOPATH=/usr/share/gocode go run verify.go %s%s\n```\n"
 		     "\n## The same with Sigstore's verifier\nIt needs the npm packages `@sigstore/verify` 4.1.3 and those that it names.\n"
 		     "```sh\nnpm install --no-audit --no-fund --ignore-scripts --force @sigstore/verify@4.1.3 @sigstore/bundle@5.0.1 @sigstore/core@4.0.1 @sigstore/protobuf-specs@0.5.2\n"
-		     "node verify.mjs %s\n```\n", names, names);
+		     "node verify.mjs %s\n```\n", handovers ? "-handovers " : "", names, names);
 }
 
 static void add_readme(struct hps_evidence *e, const struct hps_trust *trust, const struct hps_entry *entry, bool has_begin)
@@ -160,7 +177,7 @@ static void add_readme(struct hps_evidence *e, const struct hps_trust *trust, co
 		describe_entry(e, "begin", out);
 	hps_buf_adds(out, "```\n");
 	describe_checkpoint(e, trust, out);
-	describe_tools(has_begin ? "entry begin" : "entry", out);
+	describe_tools(has_begin ? "entry begin" : "entry", hps_evidence_file(e, HPS_HANDOVERS_FILE), out);
 }
 
 static void add_checkers(struct hps_evidence *e)
@@ -176,12 +193,13 @@ static void add_checkers(struct hps_evidence *e)
 /* ---- out of the tiles ---- */
 
 /* The checkpoint that the evidence leads to: one that others have signed, or the newest. */
-static int choose_checkpoint(struct hps_ledger *l, uint64_t index, struct hps_buf *ret_note, struct hps_buf *ret_timestamp, struct hps_error *err)
+static int choose_checkpoint(struct hps_ledger *l, uint64_t index, struct hps_buf *ret_note, struct hps_buf *ret_timestamp, bool *ret_unwitnessed, struct hps_error *err)
 {
 	int r = hps_attested_find(l->tilesfd, &l->trust, index, ret_note, ret_timestamp, err);
 
 	if (r != HPS_E_NOTFOUND)
 		return r;
+	*ret_unwitnessed = !l->trust.policy.no_quorum;
 	if (!l->trust.policy.no_quorum && l->trust.closed)
 		return hps_error_set(err, HPS_E_UNDECIDED, "proving entry %llu: no quorum of witnesses has cosigned a checkpoint that covers it, and the trust file forbids to give it out before; run 'hps-ledger attest'",
 				     (unsigned long long)index);
@@ -241,7 +259,7 @@ static int prove(struct hps_ledger *l, const struct hps_entry *entry, struct hps
 {
 	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT, timestamp = HPS_BUF_INIT;
 	_cleanup_(hps_entry_release) struct hps_entry begin = { .number = -1 };
-	int r = choose_checkpoint(l, entry->index, &note, &timestamp, err);
+	int r = choose_checkpoint(l, entry->index, &note, &timestamp, &e->unwitnessed, err);
 
 	if (!r)
 		r = add_entry(l, "entry", entry->index, &note, e, err);

@@ -55,7 +55,7 @@ static int open_parts(struct rebuild *b, struct hps_error *err)
 	if (!r)
 		r = hps_dir_open(b->dirfd, "tiles", &b->tiles.tilesfd, err);
 	if (!r)
-		r = hps_trust_follow(&b->trust, &b->tiles, NULL, err);
+		r = hps_trust_follow_tiles(&b->trust, &b->tiles, NULL, err);
 	if (!r)
 		r = hps_file_read(b->tiles.tilesfd, "checkpoint", HPS_NOTE_MAX, &b->note, err);
 	if (!r)

@@ -11,14 +11,16 @@
 
 struct hps_service {
 	struct hps_ledger *l;
+	const char *passphrase;
 	pthread_mutex_t mutex;
 };
 
-struct hps_service *hps_service_new(struct hps_ledger *l)
+struct hps_service *hps_service_new(struct hps_ledger *l, const char *passphrase)
 {
 	struct hps_service *s = hps_alloc(sizeof *s);
 
 	s->l = l;
+	s->passphrase = passphrase;
 	pthread_mutex_init(&s->mutex, NULL);
 	return s;
 }
@@ -45,6 +47,32 @@ static void refuse(struct hps_serve_reply *reply, int code, const char *message)
 			reply->status = table[i].status;
 	hps_buf_reset(&reply->body);
 	hps_buf_addf(&reply->body, "%s\n", reply->status == 503 ? "the ledger cannot take it now" : message);
+}
+
+/* ---- the ledger, as it is now; with the mutex ---- */
+
+static bool log_key_replaced(const struct hps_ledger *l)
+{
+	return l->log_key_replaced || hps_handover_exists(l->tilesfd, l->n_handovers);
+}
+
+/* The owner may have replaced our keys since the last time, or revoked somebody's. */
+static int renew(struct hps_service *s, struct hps_error *err)
+{
+	hps_keyring_release(&s->l->keyring);
+	if (!log_key_replaced(s->l) && !hps_ledger_may_sign(s->l, NULL, 0, NULL))
+		return 0;
+	if (hps_ledger_renew_keys(s->l, s->passphrase, NULL)) /* no matter of who asks */
+		return hps_error_set(err, HPS_E_UNDECIDED, "the keys of the ledger cannot be used");
+	return 0;
+}
+
+/* With what has been acknowledged since. */
+static int refresh(struct hps_service *s)
+{
+	if (log_key_replaced(s->l))
+		(void)!renew(s, NULL);
+	return hps_ledger_refresh(s->l, NULL);
 }
 
 /* ---- reading ---- */
@@ -90,7 +118,7 @@ static void read_tiles(struct hps_service *s, const char *path, struct hps_serve
 		return;
 	if (checkpoint) { /* what is acknowledged is to be seen */
 		pthread_mutex_lock(&s->mutex);
-		(void)!hps_ledger_refresh(s->l, NULL);
+		(void)!refresh(s);
 		pthread_mutex_unlock(&s->mutex);
 	}
 	if (hps_file_read(s->l->tilesfd, path, HPS_ENVELOPE_MAX, &reply->body, NULL))
@@ -110,7 +138,7 @@ static void read_counter(struct hps_service *s, const char *keyid, struct hps_se
 	if (hps_digest_parse(keyid, &d))
 		return;
 	pthread_mutex_lock(&s->mutex);
-	r = hps_ledger_refresh(s->l, NULL);
+	r = refresh(s);
 	if (!r)
 		r = hps_store_next_counter(s->l->store, &d, &counter, NULL);
 	pthread_mutex_unlock(&s->mutex);
@@ -149,7 +177,7 @@ static void read_end(struct hps_service *s, const char *begin_id, struct hps_ser
 	if (hps_digest_parse(begin_id, &d))
 		return;
 	pthread_mutex_lock(&s->mutex);
-	r = hps_ledger_refresh(s->l, NULL);
+	r = refresh(s);
 	if (!r)
 		r = hps_store_by_prefix(s->l->store, &d, &d, INT64_MAX, &index, 1, &n, NULL);
 	if (!r)
@@ -176,6 +204,20 @@ static void get(struct hps_service *s, const char *path, struct hps_serve_reply 
 
 /* ---- writing ---- */
 
+/* Again when the log's key was replaced between looking and locking. */
+static int append(struct hps_service *s, const struct hps_serve_request *request, char *ret_id, uint64_t *ret_index, struct hps_error *err)
+{
+	int r = HPS_E_DENIED;
+
+	for (int i = 0; i < 2 && r == HPS_E_DENIED && (!i || log_key_replaced(s->l)); i++) {
+		hps_error_release(err);
+		r = renew(s, err);
+		if (!r)
+			r = hps_ledger_submit(s->l, request->body, request->body_len, ret_id, ret_index, err);
+	}
+	return r;
+}
+
 static void submit(struct hps_service *s, const struct hps_serve_request *request, struct hps_serve_reply *reply)
 {
 	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
@@ -186,8 +228,7 @@ static void submit(struct hps_service *s, const struct hps_serve_request *reques
 	int r;
 
 	pthread_mutex_lock(&s->mutex);
-	hps_keyring_release(&s->l->keyring); /* a key may have been revoked by another process */
-	r = hps_ledger_submit(s->l, request->body, request->body_len, id, &index, &error);
+	r = append(s, request, id, &index, &error);
 	pthread_mutex_unlock(&s->mutex);
 	hps_json_set_text(one, "id", id);
 	hps_json_set_int(one, "index", (int64_t)index);
@@ -219,7 +260,9 @@ static int authorize(struct hps_service *s, const struct hps_serve_request *requ
 	if (when < hps_time_now_ns() - CLOCK_SKEW_NS || when > hps_time_now_ns() + CLOCK_SKEW_NS)
 		return hps_error_set(err, HPS_E_DENIED, "it was signed at another time than now; are the clocks right?");
 	pthread_mutex_lock(&s->mutex);
-	r = hps_ledger_may_sign(s->l, NULL, 0, err);
+	r = hps_ledger_may_sign(s->l, NULL, 0, NULL) ? renew(s, err) : 0;
+	if (!r)
+		r = hps_ledger_may_sign(s->l, NULL, 0, err);
 	spki = hps_keyring_spki(&s->l->keyring, keyid);
 	if (!r && (!spki || (hps_keyring_check(&s->l->keyring, UINT64_MAX - 1, keyid, "trial", NULL) && hps_keyring_check(&s->l->keyring, UINT64_MAX - 1, keyid, "begin", NULL))))
 		r = hps_error_set(err, HPS_E_DENIED, "the key '%.12s' is not enrolled", keyid);

@@ -196,7 +196,7 @@ static int open_trust(struct hps_verifier *v, bool *ret_usable, struct hps_error
 		return hps_error_set(err, r, "%s", e.message);
 	if (r)
 		hps_problem_add(v, -1, NULL, HPS_TRUST_FILE, "%s", e.message);
-	if (!r && hps_trust_follow(&v->trust, &(const struct hps_tiles){ .tilesfd = v->tilesfd }, NULL, &e))
+	if (!r && hps_trust_follow_tiles(&v->trust, &(const struct hps_tiles){ .tilesfd = v->tilesfd }, NULL, &e))
 		hps_problem_add(v, -1, NULL, "tiles/" HPS_HANDOVER_DIR, "%s", e.message);
 	return 0;
 }

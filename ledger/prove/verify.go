@@ -1,6 +1,7 @@
 // Verifies NAME.tlog-proof for NAME.leaf under policy.tlog with Go's own transparency-log packages.
 //
-// usage: go run verify.go NAME...
+// usage: go run verify.go [-handovers] NAME...
+// With -handovers it also shows from which keys the log came to the one in policy.tlog, which of them you may have known before.
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -178,9 +180,48 @@ func verify(p *policy, name string) {
 	fmt.Printf("%s: entry %d is in the tree of %d entries, whose checkpoint the policy takes\n", name, index, tree.N)
 }
 
+// Each note names the former and the next key, both of which have signed it, and continues the one before.
+func handovers(p *policy) {
+	data, err := os.ReadFile("log-keys.json")
+	check(err, "handovers")
+	var notes []string
+	check(json.Unmarshal(data, &notes), "handovers")
+	next := ""
+	for _, text := range notes {
+		lines := strings.Split(text, "\n")
+		if len(lines) < 6 || !strings.HasPrefix(lines[1], "former ") || !strings.HasPrefix(lines[2], "next ") {
+			check(errors.New("not a handover"), "handovers")
+		}
+		former, err := note.NewVerifier(lines[1][7:])
+		check(err, "handovers")
+		if next != "" && next != lines[1][7:] {
+			check(errors.New("one does not continue the one before"), "handovers")
+		}
+		next = lines[2][5:]
+		follower, err := note.NewVerifier(next)
+		check(err, "handovers")
+		opened, err := note.Open([]byte(text), note.VerifierList(former, follower))
+		check(err, "handovers")
+		if len(opened.Sigs) != 2 || former.Name() != lines[0] || follower.Name() != lines[0] {
+			check(errors.New("not both keys have signed it"), "handovers")
+		}
+		fmt.Printf("the key %s signed up to %s entries\n", lines[1][7:], lines[3])
+	}
+	for _, v := range p.verifiers {
+		if own, err := note.NewVerifier(next); err == nil && p.logs[v.Name()] && v.Name() == own.Name() && v.KeyHash() == own.KeyHash() {
+			return
+		}
+	}
+	check(errors.New("they do not lead to the log of the policy"), "handovers")
+}
+
 func main() {
 	p := readPolicy("policy.tlog")
 	for _, name := range os.Args[1:] {
-		verify(p, name)
+		if name == "-handovers" {
+			handovers(p)
+		} else {
+			verify(p, name)
+		}
 	}
 }

@@ -33,7 +33,7 @@ static void start(void)
 	if (hps_witness_create(a, "w.example", NULL, NULL) || hps_witness_add_log(a, "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", NULL) ||
 	    hps_witness_open(a, NULL, &witness, NULL) || hps_ledger_create(b, &init, NULL) || hps_ledger_open(b, HPS_LEDGER_APPEND, NULL, &ledger, NULL))
 		abort();
-	service = hps_service_new(ledger);
+	service = hps_service_new(ledger, NULL);
 	atexit(stop);
 }
 

@@ -137,11 +137,87 @@ static void test_two_roots_for_one_size(void **state)
 	assert_ok(hps_dir_remove(AT_FDCWD, dir, err));
 }
 
+static void judge(const char *dir, const char *name, int wanted, const struct hps_key *trusted, const char *without)
+{
+	_cleanup_free_ char *path = hps_format("%s/evidence/%s", dir, name), *vkey = hps_vkey_format("log.example", trusted);
+	_cleanup_(hps_vkey_release) struct hps_vkey log = { 0 };
+	_cleanup_buf_ struct hps_buf evidence = HPS_BUF_INIT, weaker = HPS_BUF_INIT;
+	_cleanup_json_ json_t *j = NULL;
+
+	assert_ok(hps_vkey_parse(vkey, &log, err));
+	assert_ok(hps_file_read(AT_FDCWD, path, 1 << 20, &evidence, err));
+	assert_ok(hps_json_parse(evidence.data, evidence.len, &j, err));
+	if (without)
+		assert_int_equal(json_object_del(j, without), 0);
+	assert_ok(hps_json_canonical(j, &weaker, err));
+	assert_fails(wanted, hps_misbehaviour_check(weaker.data, weaker.len, &log, err));
+}
+
+static char *handover_of(uint64_t size, uint8_t root, const struct hps_key *former, const struct hps_key *next)
+{
+	const struct hps_checkpoint c = { .origin = (char *)(uintptr_t)"log.example", .size = size, .root = { { root } } };
+	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
+
+	assert_ok(hps_handover_sign(&c, former, next, &note, err));
+	return hps_buf_take(&note);
+}
+
+/* What the witness cosigned under the former key, and what the log signs under the next, are of one log: evidence holds both, and convinces
+ * whoever trusts either key; without the handover it does not. */
+static void test_evidence_across_a_handover(void **state)
+{
+	_cleanup_key_ struct hps_key *former = NULL, *next = NULL, *thief = NULL;
+	_cleanup_free_ char *vkey = NULL, *handover = NULL, *other = NULL, *foreign = NULL;
+	char dir[] = "/tmp/hps-unit.XXXXXX";
+	struct hps_witness *w = NULL;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_ok(hps_key_generate(HPS_KEY_ED25519, &former, err));
+	assert_ok(hps_key_generate(HPS_KEY_ED25519, &next, err));
+	assert_ok(hps_key_generate(HPS_KEY_ED25519, &thief, err));
+	vkey = hps_vkey_format("log.example", former);
+	assert_ok(hps_witness_create(dir, "w.example", NULL, err));
+	assert_ok(hps_witness_add_log(dir, vkey, err));
+	assert_ok(hps_witness_open(dir, NULL, &w, err));
+	expect(w, 200, request_of(0, 5, 1, "log.example", former));
+	hps_witness_free(w);
+
+	handover = handover_of(5, 1, former, next);
+	other = handover_of(5, 1, former, thief);
+	foreign = handover_of(5, 1, thief, next);
+	assert_fails(HPS_E_SIGNATURE, hps_witness_follow(dir, foreign, strlen(foreign), err)); /* of a key that it does not know */
+	assert_ok(hps_witness_follow(dir, handover, strlen(handover), err));
+	assert_ok(hps_witness_follow(dir, handover, strlen(handover), err));
+	assert_fails(HPS_E_FALSE, hps_witness_follow(dir, other, strlen(other), err));
+	judge(dir, "fork-log-keys.json", HPS_E_FALSE, former, NULL);
+	judge(dir, "fork-log-keys.json", HPS_E_FALSE, next, NULL);
+	judge(dir, "fork-log-keys.json", HPS_E_FALSE, thief, NULL);
+	judge(dir, "fork-log-keys.json", HPS_E_FORMAT, former, "handoversBefore");
+
+	assert_ok(hps_witness_open(dir, NULL, &w, err));
+	expect(w, 422, request_of(5, 5, 2, "log.example", next));
+	judge(dir, "fork-5-0200000000000000.json", HPS_E_FALSE, former, NULL);
+	judge(dir, "fork-5-0200000000000000.json", HPS_E_FALSE, next, NULL);
+	judge(dir, "fork-5-0200000000000000.json", HPS_E_SIGNATURE, thief, NULL);
+	judge(dir, "fork-5-0200000000000000.json", HPS_E_SIGNATURE, former, "handovers");
+	judge(dir, "fork-5-0200000000000000.json", HPS_E_SIGNATURE, next, "handovers");
+	expect(w, 403, request_of(5, 7, 3, "log.example", former)); /* it had been replaced at five */
+	judge(dir, "fork-7-0300000000000000.json", HPS_E_FALSE, former, NULL);
+	judge(dir, "fork-7-0300000000000000.json", HPS_E_FALSE, next, NULL);
+	judge(dir, "fork-7-0300000000000000.json", HPS_E_SIGNATURE, next, "handovers");
+	expect(w, 403, request_of(5, 5, 1, "log.example", former)); /* an older one is no crime, but not this log's key now */
+	expect(w, 200, request_of(5, 5, 1, "log.example", next));
+	hps_witness_free(w);
+	assert_ok(hps_dir_remove(AT_FDCWD, dir, err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_transcript),
 		cmocka_unit_test(test_two_roots_for_one_size),
+		cmocka_unit_test(test_evidence_across_a_handover),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

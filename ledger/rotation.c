@@ -1,0 +1,169 @@
+/* This ledger's own keys, replaced by new ones. A new key lies beside the old one until an entry (statement key) or a handover (log key) has
+ * made it the ledger's; what is cut off behind that is finished by the next rotation. */
+#include "ledger/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the statement key ---- */
+
+static int use_next(struct hps_ledger *l, struct hps_error *err)
+{
+	if (renameat(l->dirfd, HPS_NEXT_STATEMENT_KEY, l->dirfd, "keys/statement.pem"))
+		return hps_error_errno(err, "taking the new statement key");
+	return hps_dir_sync(l->dirfd, err);
+}
+
+int hps_rotate_statement_finish(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
+{
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
+	_cleanup_key_ struct hps_key *next = NULL;
+	char keyid[HPS_DIGEST_HEX];
+	int r;
+
+	if (hps_key_load(l->dirfd, HPS_NEXT_STATEMENT_KEY, passphrase, &next, NULL))
+		return 0;
+	r = hps_keyring_load(&ring, l, err);
+	if (r)
+		return r;
+	hps_key_id(next, keyid);
+	if (hps_keyring_check(&ring, UINT64_MAX - 1, keyid, "key", NULL))
+		return 0;
+	r = use_next(l, err);
+	return r ? r : 1;
+}
+
+/* There is no moment with none, or two. */
+static int replace_statement(struct hps_ledger *l, const struct hps_key *next, const char *reason, struct hps_key_changes *ret, struct hps_error *err)
+{
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
+	struct hps_key_change change;
+	int r = hps_keyring_load(&ring, l, err);
+
+	if (r)
+		return r;
+	change = hps_key_change_next(l, &ring, reason);
+	for (size_t i = 0; !r && i < ring.n; i++)
+		if (!strcmp(ring.keys[i].keyid, l->keyid) && !ret->n)
+			r = hps_key_change_add(&change, next, &ring.keys[i].kinds, &ret->drafts[ret->n++], err);
+	if (r || !ret->n)
+		return r;
+	change.number++;
+	ret->drafts[ret->n++] = hps_key_change_revoke(&change, l->keyid);
+	return hps_key_changes_append(l, &ring, ret, err);
+}
+
+int hps_rotate_statement(struct hps_ledger *l, const char *passphrase, const char *reason, struct hps_key_changes *ret, struct hps_error *err)
+{
+	_cleanup_key_ struct hps_key *next = NULL;
+	int r = hps_key_generate(hps_key_type_of(l->statement_key), &next, err);
+
+	if (!r)
+		r = hps_key_save(next, l->dirfd, HPS_NEXT_STATEMENT_KEY, passphrase, err);
+	if (r)
+		return r;
+	r = replace_statement(l, next, reason, ret, err);
+	if (r)
+		unlinkat(l->dirfd, HPS_NEXT_STATEMENT_KEY, 0);
+	return r ? r : use_next(l, err);
+}
+
+/* ---- the log's key ---- */
+
+static int announce(struct hps_ledger *l, const struct hps_key *next, const char *reason, struct hps_key_changes *ret, struct hps_error *err)
+{
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
+	struct hps_key_change change;
+	int r = hps_keyring_load(&ring, l, err);
+
+	if (r)
+		return r;
+	change = hps_key_change_next(l, &ring, reason);
+	r = hps_key_change_log(&change, next, &ret->drafts[0], err);
+	ret->n = !r;
+	return r ? r : hps_key_changes_append(l, &ring, ret, err);
+}
+
+static int write_handover(struct hps_ledger *l, const struct hps_key *next, struct hps_error *err)
+{
+	const struct hps_checkpoint c = { .origin = l->trust.origin, .size = l->size, .root = l->root };
+	_cleanup_free_ char *path = hps_handover_path(l->n_handovers);
+	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
+	int r;
+
+	if (l->n_handovers >= HPS_HANDOVERS_MAX)
+		return hps_error_set(err, HPS_E_LIMIT, "replacing the log's key: it has been replaced %d times", HPS_HANDOVERS_MAX);
+	r = hps_handover_sign(&c, l->log_key, next, &note, err);
+	if (!r)
+		r = hps_dir_make(l->tilesfd, HPS_HANDOVER_DIR, 0755, err);
+	return r ? r : hps_file_write(l->tilesfd, path, 0644, note.data, note.len, err);
+}
+
+/* What is done again when it was cut off. */
+static int take_key(struct hps_ledger *l, const char *former, const char *next, struct hps_error *err)
+{
+	if (renameat(l->dirfd, HPS_NEXT_LOG_KEY, l->dirfd, "keys/log.pem"))
+		return hps_error_errno(err, "taking the new log key");
+	return hps_trust_replace(l->dirfd, former, next, err);
+}
+
+static int hand_over(struct hps_ledger *l, const struct hps_key *next, const char *vkey, struct hps_error *err)
+{
+	_cleanup_free_ char *former = hps_vkey_format(l->trust.origin, l->trust.log.key);
+	int r = hps_ledger_lock(l, err);
+
+	if (r)
+		return r;
+	r = hps_ledger_settle(l, err); /* what the former key has signed is published before the next one signs */
+	if (!r)
+		r = write_handover(l, next, err);
+	if (!r)
+		r = take_key(l, former, vkey, err);
+	if (!r)
+		hps_memory_close(l);
+	hps_ledger_unlock(l);
+	return r;
+}
+
+int hps_rotate_log_finish(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
+{
+	const struct hps_vkey *log = &l->trust.log;
+	_cleanup_free_ char *former = log->former ? hps_vkey_format(log->name, log->former->key) : NULL, *next = hps_vkey_format(log->name, log->key), *vkey = NULL;
+	_cleanup_key_ struct hps_key *key = NULL;
+	int r;
+
+	if (faccessat(l->dirfd, HPS_NEXT_LOG_KEY, F_OK, 0))
+		return 0;
+	r = hps_key_load(l->dirfd, HPS_NEXT_LOG_KEY, passphrase, &key, err);
+	if (r)
+		return r;
+	vkey = hps_vkey_format(l->trust.origin, key);
+	if (!former || strcmp(vkey, next) != 0)
+		return unlinkat(l->dirfd, HPS_NEXT_LOG_KEY, 0) ? hps_error_errno(err, "removing '" HPS_NEXT_LOG_KEY "'") : 0;
+	r = take_key(l, former, next, err);
+	return r ? r : 1;
+}
+
+int hps_rotate_log(struct hps_ledger *l, const char *passphrase, const char *reason, struct hps_key_changes *ret, char **ret_vkey, struct hps_error *err)
+{
+	_cleanup_key_ struct hps_key *next = NULL;
+	_cleanup_free_ char *vkey = NULL;
+	int r = hps_key_generate(HPS_KEY_ED25519, &next, err);
+
+	if (!r)
+		r = hps_key_save(next, l->dirfd, HPS_NEXT_LOG_KEY, passphrase, err);
+	if (r)
+		return r;
+	r = announce(l, next, reason, ret, err);
+	if (r) {
+		unlinkat(l->dirfd, HPS_NEXT_LOG_KEY, 0);
+		return r;
+	}
+	vkey = hps_vkey_format(l->trust.origin, next);
+	r = hand_over(l, next, vkey, err);
+	if (!r)
+		*ret_vkey = hps_take(vkey);
+	return r;
+}
