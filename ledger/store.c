@@ -95,6 +95,15 @@ static int open_database(const char *path, int flags, struct hps_store **ret, st
 	return 0;
 }
 
+/* Of an earlier version: the table that it lacks. */
+static int bring_up(struct hps_store *s, struct hps_error *err)
+{
+	bool has;
+	int r = hps_sql_has_counters(s, &has, err);
+
+	return r || has ? r : hps_sql_add_counters(s, err);
+}
+
 int hps_store_open(const char *path, enum hps_store_mode mode, struct hps_store **ret, struct hps_error *err)
 {
 	bool write = mode == HPS_STORE_WRITE || access(path ? path : "", W_OK) == 0;
@@ -113,6 +122,8 @@ int hps_store_open(const char *path, enum hps_store_mode mode, struct hps_store 
 		r = check_version(s, err);
 	if (!r && mode != HPS_STORE_MEMORY && write)
 		r = set_durable(s, err);
+	if (!r && mode == HPS_STORE_WRITE)
+		r = bring_up(s, err);
 	if (r)
 		hps_store_close(s);
 	else

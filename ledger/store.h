@@ -31,7 +31,8 @@ enum query {
 	SQL_BY_BEGIN,
 	SQL_BY_NOTHING,
 	SQL_OPEN_BEGINS,
-	SQL_LAST_COUNTER,
+	SQL_NEXT_COUNTER,
+	SQL_WRONG_COUNTER,
 	SQL_WRONG_OPEN,
 	SQL_WITHDRAW_ENVELOPE,
 	SQL_WITHDRAW_LOOKUP,
@@ -49,6 +50,10 @@ struct hps_store {
 int hps_sql_fail(struct hps_store *s, int rc, struct hps_error *err, const char *doing); /* SQLite's code and message as ours */
 int hps_sql_damaged(struct hps_error *err, const char *what);
 int hps_sql_schema(struct hps_store *s, struct hps_error *err) HPS_MUST; /* makes the tables */
+/* The table counter, which databases of earlier versions lack until they are opened for writing. */
+int hps_sql_has_counters(struct hps_store *s, bool *ret, struct hps_error *err) HPS_MUST;
+int hps_sql_add_counters(struct hps_store *s, struct hps_error *err) HPS_MUST;
+int hps_sql_drop_counters(struct hps_store *s, struct hps_error *err) HPS_MUST; /* to compare with one of those */
 int hps_sql_prepare(struct hps_store *s, enum query q, sqlite3_stmt **ret, struct hps_error *err) HPS_MUST;
 int hps_sql_run(struct hps_store *s, sqlite3_stmt *st, struct hps_error *err, const char *doing) HPS_MUST; /* a query without a result */
 int hps_sql_row(struct hps_store *s, sqlite3_stmt *st, struct hps_error *err) HPS_MUST; /* 1: there is a row (reset the statement after reading it); 0: none */

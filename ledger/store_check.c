@@ -84,7 +84,7 @@ static int schema_text(struct hps_store *s, struct hps_buf *out, struct hps_erro
 	return r;
 }
 
-static int check_schema(struct hps_store *s, struct hps_error *err)
+static int check_schema(struct hps_store *s, bool has_counters, struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf here = HPS_BUF_INIT, fresh = HPS_BUF_INIT;
 	struct hps_store *memory;
@@ -92,7 +92,10 @@ static int check_schema(struct hps_store *s, struct hps_error *err)
 
 	if (r)
 		return r;
-	r = schema_text(memory, &fresh, err);
+	if (!has_counters)
+		r = hps_sql_drop_counters(memory, err);
+	if (!r)
+		r = schema_text(memory, &fresh, err);
 	hps_store_close(memory);
 	if (!r)
 		r = schema_text(s, &here, err);
@@ -117,20 +120,33 @@ static int check_structure(struct hps_store *s, struct hps_error *err)
 	return r;
 }
 
+/* The first number of the query's answer, which is none when all is right. */
+static int find_wrong(struct hps_store *s, enum query q, uint64_t *ret, size_t *ret_n, struct hps_error *err)
+{
+	sqlite3_stmt *st;
+	int r = hps_sql_prepare(s, q, &st, err);
+
+	return r ? r : hps_sql_collect(s, st, ret, 1, ret_n, err);
+}
+
 int hps_store_check(struct hps_store *s, struct hps_error *err)
 {
 	uint64_t index;
-	sqlite3_stmt *st;
+	bool counters;
 	size_t n = 0;
-	int r = check_schema(s, err);
+	int r = hps_sql_has_counters(s, &counters, err);
 
+	if (!r)
+		r = check_schema(s, counters, err);
 	if (!r)
 		r = check_structure(s, err);
 	if (!r)
-		r = hps_sql_prepare(s, SQL_WRONG_OPEN, &st, err);
-	if (!r)
-		r = hps_sql_collect(s, st, &index, 1, &n, err);
+		r = find_wrong(s, SQL_WRONG_OPEN, &index, &n, err);
 	if (!r && n)
 		r = hps_error_set(err, HPS_E_DAMAGED, "look-up row of entry %llu is wrong about being open", (unsigned long long)index);
+	if (!r && counters)
+		r = find_wrong(s, SQL_WRONG_COUNTER, &index, &n, err);
+	if (!r && n)
+		r = hps_error_set(err, HPS_E_DAMAGED, "a key's counter is not that of its begin entries");
 	return r;
 }

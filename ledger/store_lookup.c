@@ -84,15 +84,13 @@ int hps_store_open_begins(struct hps_store *s, uint64_t from, uint64_t limit, ui
 
 int hps_store_next_counter(struct hps_store *s, const struct hps_digest *keyid, uint64_t *ret, struct hps_error *err)
 {
-	uint64_t last;
 	sqlite3_stmt *st;
 	size_t n;
-	int r = hps_sql_prepare(s, SQL_LAST_COUNTER, &st, err);
+	int r = hps_sql_prepare(s, SQL_NEXT_COUNTER, &st, err);
 
 	if (r)
 		return r;
 	hps_bind_digest(st, 1, keyid);
-	r = hps_sql_collect(s, st, &last, 1, &n, err);
-	*ret = n ? last + 1 : 0;
-	return r;
+	*ret = 0;
+	return hps_sql_collect(s, st, ret, 1, &n, err);
 }

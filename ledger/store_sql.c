@@ -26,6 +26,14 @@ static const char schema[] =
 	"CREATE TRIGGER head_no_shrink BEFORE UPDATE ON head WHEN NEW.size <= OLD.size BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;\n"
 	"CREATE TRIGGER head_no_delete BEFORE DELETE ON head BEGIN SELECT RAISE(ABORT, 'the head is never removed'); END;\n";
 
+/* Of each key the number for its next begin entry, which only grows with the number of keys. SQLite itself keeps it, so that a program of an
+ * earlier version cannot leave it behind. */
+static const char counter_schema[] =
+	"CREATE TABLE counter(keyid BLOB PRIMARY KEY CHECK(length(keyid) = 32), next INTEGER NOT NULL) STRICT, WITHOUT ROWID;\n"
+	"CREATE TRIGGER counter_next AFTER INSERT ON lookup WHEN NEW.kind = 'begin' BEGIN"
+	" INSERT INTO counter SELECT keyid, NEW.counter + 1 FROM entry WHERE idx = NEW.idx ON CONFLICT DO UPDATE SET next = excluded.next; END;\n";
+#define COUNTED "SELECT keyid, counter + 1 AS next FROM (SELECT keyid, counter, max(idx) FROM lookup JOIN entry USING(idx) WHERE kind = 'begin' GROUP BY keyid)"
+
 /* The parameters of the four BY_ queries are the same, so that one function binds them. */
 #define FILTER "idx >= ?1 AND idx < ?2 AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR study = ?4) AND (?5 IS NULL OR event = ?5)" \
 	       " AND (?6 IS NULL OR begin = ?6) AND (?7 < 0 OR number = ?7)"
@@ -54,7 +62,9 @@ static const char *const sql[SQL_N_QUERIES] = {
 	[SQL_BY_BEGIN] = "SELECT idx FROM lookup INDEXED BY lookup_begin WHERE begin = ?6 AND " FILTER ORDER,
 	[SQL_BY_NOTHING] = "SELECT idx FROM lookup WHERE " FILTER ORDER,
 	[SQL_OPEN_BEGINS] = "SELECT idx FROM lookup WHERE open = 1 AND idx >= ?1 AND idx < ?2 ORDER BY idx LIMIT ?3",
-	[SQL_LAST_COUNTER] = "SELECT counter FROM lookup JOIN entry USING(idx) WHERE kind = 'begin' AND keyid = ?1 ORDER BY idx DESC LIMIT 1",
+	[SQL_NEXT_COUNTER] = "SELECT next FROM counter WHERE keyid = ?1",
+	[SQL_WRONG_COUNTER] = "SELECT 1 FROM (" COUNTED " EXCEPT SELECT keyid, next FROM counter) UNION ALL SELECT 1 FROM (SELECT keyid, next FROM counter EXCEPT " COUNTED
+			      ") LIMIT 1",
 	[SQL_WITHDRAW_ENVELOPE] = "UPDATE envelope SET bytes = x'' WHERE idx = ?1",
 	[SQL_WITHDRAW_LOOKUP] = "UPDATE lookup SET study = NULL, event = NULL WHERE idx = ?1",
 	[SQL_WRONG_OPEN] = "SELECT b.idx FROM lookup b JOIN entry USING(idx) WHERE b.open !="
@@ -95,7 +105,49 @@ int hps_sql_schema(struct hps_store *s, struct hps_error *err)
 {
 	int rc = sqlite3_exec(s->db, schema, NULL, NULL, NULL);
 
+	if (!rc)
+		rc = sqlite3_exec(s->db, counter_schema, NULL, NULL, NULL);
 	return rc ? hps_sql_fail(s, rc, err, "creating its tables") : 0;
+}
+
+int hps_sql_has_counters(struct hps_store *s, bool *ret, struct hps_error *err)
+{
+	sqlite3_stmt *st;
+	int rc = sqlite3_prepare_v2(s->db, "SELECT 1 FROM sqlite_schema WHERE name = 'counter'", -1, &st, NULL), r;
+
+	if (rc)
+		return hps_sql_fail(s, rc, err, "reading its tables");
+	r = hps_sql_row(s, st, err);
+	*ret = r > 0;
+	sqlite3_finalize(st);
+	return r < 0 ? r : 0;
+}
+
+int hps_sql_add_counters(struct hps_store *s, struct hps_error *err)
+{
+	bool there = false;
+	int r = hps_store_begin(s, err), rc = 0;
+
+	if (!r)
+		r = hps_sql_has_counters(s, &there, err); /* another process may have been faster */
+	if (!r && !there)
+		rc = sqlite3_exec(s->db, counter_schema, NULL, NULL, NULL);
+	if (!r && !there && !rc)
+		rc = sqlite3_exec(s->db, "INSERT INTO counter " COUNTED, NULL, NULL, NULL);
+	if (rc)
+		r = hps_sql_fail(s, rc, err, "adding a table");
+	if (!r)
+		r = hps_store_commit(s, err);
+	if (r)
+		hps_store_rollback(s);
+	return r;
+}
+
+int hps_sql_drop_counters(struct hps_store *s, struct hps_error *err)
+{
+	int rc = sqlite3_exec(s->db, "DROP TRIGGER counter_next; DROP TABLE counter", NULL, NULL, NULL);
+
+	return rc ? hps_sql_fail(s, rc, err, "removing a table") : 0;
 }
 
 /* ---- statements ---- */
