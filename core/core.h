@@ -235,6 +235,8 @@ int hps_file_read_fd(int fd, size_t max, struct hps_buf *ret, struct hps_error *
 int hps_file_read(int dirfd, const char *path, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
 /* The file appears whole or not at all: temporary name, write, fsync, rename, fsync of the directory. An existing file is replaced. */
 int hps_file_write(int dirfd, const char *path, mode_t mode, const void *data, size_t len, struct hps_error *err) HPS_MUST;
+/* Removes from a directory what that function left there when it was killed: temporary files of ours, last written before then. */
+int hps_file_sweep(int dirfd, const char *path, int64_t before_ns, struct hps_error *err) HPS_MUST;
 /* For what the user named, a result: so written where there is a regular file or none, behind symlinks, which stay; anything else that is
  * there (a device, a pipe) is written into and never replaced. */
 int hps_file_output(const char *path, mode_t mode, const void *data, size_t len, struct hps_error *err) HPS_MUST;

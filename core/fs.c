@@ -127,6 +127,31 @@ int hps_file_write(int dirfd, const char *path, mode_t mode, const void *data, s
 	return r ? hps_error_prefix(err, "writing '%s'", path) : 0;
 }
 
+/* ".NAME.<16 hex digits>" */
+static bool is_temporary(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 18 && *name == '.' && name[len - 17] == '.' && strspn(name + len - 16, "0123456789abcdef") == 16;
+}
+
+int hps_file_sweep(int dirfd, const char *path, int64_t before_ns, struct hps_error *err)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), r = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	struct stat s;
+
+	if (!d)
+		return hps_error_errno(err, "reading the directory '%s'", path);
+	while (!r && (e = hps_dir_next(d, "reading a directory", &r, err)))
+		if (is_temporary(e->d_name) && !fstatat(fd, e->d_name, &s, AT_SYMLINK_NOFOLLOW) && S_ISREG(s.st_mode) && s.st_uid == geteuid() &&
+		    (int64_t)s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec < before_ns)
+			unlinkat(fd, e->d_name, 0);
+	closedir(d);
+	return r;
+}
+
 static int write_into(const char *path, const void *data, size_t len, struct hps_error *err)
 {
 	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);

@@ -13,6 +13,7 @@
 #define STATE_MAX ((size_t)256 << 20)
 #define CREDENTIALS_MAX 4096
 #define DEPTH_MAX 12
+#define LEFTOVER_AGE_S 3600
 
 struct target {
 	const struct hps_publish *o;
@@ -108,7 +109,7 @@ static int copy_name(struct hps_ledger *l, struct target *t, const char *dir, co
 	_cleanup_free_ char *path = *dir ? hps_format("%s/%s", dir, name) : hps_strdup(name);
 	struct stat s;
 
-	if (!strcmp(name, ".") || !strcmp(name, "..") || is_checkpoint(path))
+	if (*name == '.' || is_checkpoint(path)) /* with a dot: directories, and files that somebody is writing */
 		return 0;
 	if (fstatat(l->tilesfd, path, &s, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : hps_error_errno(err, "reading 'tiles/%s'", path);
@@ -130,6 +131,40 @@ static int copy_below(struct hps_ledger *l, struct target *t, const char *dir, u
 		r = copy_name(l, t, dir, e->d_name, depth, err);
 	closedir(d);
 	return r;
+}
+
+/* ---- what publishers left that were killed ---- */
+
+/* Below a directory of the target. */
+static int sweep_below(int dirfd, const char *path, int64_t before_ns, unsigned depth, struct hps_error *err)
+{
+	int r = hps_file_sweep(dirfd, path, before_ns, err), fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	while (!r && d && depth < DEPTH_MAX && (e = hps_dir_next(d, "reading what is published", &r, err))) {
+		struct stat s;
+
+		if (*e->d_name != '.' && (e->d_type == DT_DIR || (e->d_type == DT_UNKNOWN && !fstatat(fd, e->d_name, &s, AT_SYMLINK_NOFOLLOW) && S_ISDIR(s.st_mode))))
+			r = sweep_below(fd, e->d_name, before_ns, depth + 1, err);
+	}
+	if (d)
+		closedir(d);
+	return r;
+}
+
+/* Another publisher may be at work, perhaps on another machine: what is younger than an hour, by the clock that stamps the files, is its. */
+static int sweep(const struct target *t, struct hps_error *err)
+{
+	struct stat s;
+	int64_t before_ns;
+	int r;
+
+	if (fstatat(t->dirfd, "tiles/checkpoint", &s, 0))
+		return hps_error_errno(err, "reading what is published");
+	before_ns = ((int64_t)s.st_mtim.tv_sec - LEFTOVER_AGE_S) * 1000000000;
+	r = hps_file_sweep(t->dirfd, ".", before_ns, err);
+	return r ? r : sweep_below(t->dirfd, "tiles", before_ns, 0, err);
 }
 
 /* ---- where to ---- */
@@ -217,6 +252,8 @@ static int publish(struct hps_ledger *l, struct target *t, struct hps_checkpoint
 	if (!r)
 		r = put(t, "tiles/checkpoint", &note, err);
 	hps_buf_add(&before, t->put.data, t->put.len);
+	if (!r && t->dirfd >= 0)
+		r = sweep(t, err);
 	if (!r)
 		r = hps_dir_make(l->dirfd, "published", 0700, err);
 	return r ? r : hps_file_write(l->dirfd, state, 0600, before.data ? before.data : "", before.len, err);

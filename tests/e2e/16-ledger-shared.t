@@ -146,6 +146,22 @@ hps-ledger append t5.json >/dev/null
 status "publish again" 0 hps-ledger publish --json site
 ok "only what is new is written" test "$(json out 'j["files"]')" -lt 12
 status "the copy verifies again" 0 hps-ledger verify --ledger site --trust led/trust.json
+if strace -o /dev/null -e inject=getppid:error=EIO true 2>/dev/null; then
+	strace -qq -o trace -e trace=renameat -e inject=renameat:signal=KILL:when=3 hps-ledger publish killed >/dev/null 2>&1
+	leftover() { find killed -type f -name '.*' | sed 's/[0-9a-f]*$//' | sort | tr '\n' ' '; }
+	ok "a publisher that is killed leaves a file behind" test -n "$(leftover)"
+	: >killed/.htaccess && : >killed/.x.0123456789abcdef && touch -d '2 hours ago' killed/.htaccess && : >led/tiles/.young.0123456789abcdef
+	one=$(leftover)
+	status "publish after that" 0 hps-ledger publish killed
+	is "what is young stays, for another may be at work" "$(leftover)" "$one"
+	find killed -name '.*' -type f -exec touch -d '2 hours ago' {} +
+	status "publish later" 0 hps-ledger publish killed
+	is "what a killed one left is gone, nothing else" "$(leftover)" "killed/.htaccess "
+	status "the copy verifies" 0 hps-ledger verify --ledger killed --trust led/trust.json
+	rm led/tiles/.young.0123456789abcdef
+else
+	skip "what a killed publisher leaves" "strace cannot trace here"
+fi
 background s3 /usr/bin/python3 "$HPS_SOURCE/tests/peers/s3.py" bucket AKID 's3cr/et+key' eu-test-1
 s3=$(head -n 1 s3.out)
 printf 'AKID:s3cr/et+key\n' >good && printf 'AKID:wrong\n' >bad && chmod 600 good bad
