@@ -310,6 +310,25 @@ static int append_meanwhile(void *arg, unsigned level, uint64_t n, const struct 
 	return 1;
 }
 
+/* The negative control: that reader does stand in the way, and who waits for it waits as long as it is told to, in vain. */
+static int settle_with_patience(void *arg, unsigned level, uint64_t n, const struct hps_digest *hash)
+{
+	struct hps_ledger *l = arg;
+	int64_t start;
+
+	(void)level;
+	(void)n;
+	(void)hash;
+	assert_ok(hps_ledger_lock(l, err));
+	hps_store_patience(l->store, 700);
+	start = hps_time_monotonic_ns();
+	assert_fails(-EBUSY, hps_ledger_settle_some(l, err));
+	assert_true(hps_time_monotonic_ns() - start >= (int64_t)650 * 1000000);
+	hps_store_patience(l->store, HPS_STORE_PATIENCE_MS);
+	hps_ledger_unlock(l);
+	return 1;
+}
+
 static void test_appending_beside_a_long_reader(void **state)
 {
 	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND);
@@ -323,6 +342,7 @@ static void test_appending_beside_a_long_reader(void **state)
 	start = hps_time_monotonic_ns();
 	assert_int_equal(hps_store_each_node(reader, append_meanwhile, l, NULL), 1);
 	assert_true(hps_time_monotonic_ns() - start < (int64_t)20 * 1000000000); /* without patience's end: a minute for the first */
+	assert_int_equal(hps_store_each_node(reader, settle_with_patience, l, NULL), 1);
 	hps_store_close(reader);
 	assert_int_equal(hps_ledger_size(l), 1010);
 	fixture_verify(1010, true);
