@@ -216,6 +216,7 @@ void hps_rule_coverage(const struct hps_model *m, const struct hps_verification 
 void hps_rule_signatures(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 void hps_rule_tree(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 void hps_rule_unaltered(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
+void hps_rule_witnessed(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 void hps_rule_objects(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 void hps_rule_ends(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);
 void hps_rule_container(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f);

@@ -25,6 +25,8 @@ static json_t *ledger(const struct hps_source *s, const struct hps_findings *f)
 	hps_json_set_int(ret, "objects", (int64_t)v->n_objects);
 	hps_json_set_int(ret, "unread", (int64_t)s->model.n_unread);
 	hps_json_set(ret, "holds", json_boolean(!f->damaged));
+	if (v->asks_witnesses)
+		hps_json_set_int(ret, "witnessed", (int64_t)v->witnessed);
 	hps_json_set(ret, "problems", problems);
 	return ret;
 }

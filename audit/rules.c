@@ -11,6 +11,7 @@ const struct hps_rule hps_rules[] = {
 	{ "ID-04", "host, boot and scheduler job recorded or explained", "EU AI Act Art. 12", hps_rule_machine },
 	{ "INT-01", "every entry is signed by a trusted key", "21 CFR 11.70, AU-10", hps_rule_signatures },
 	{ "INT-02", "the tree is whole and no begin counter is missing", "21 CFR 11.10(e), AU-9(3)", hps_rule_tree },
+	{ "INT-03", "the witnesses that the trust file asks for have cosigned", "AU-9(3), AU-10", hps_rule_witnessed },
 	{ "INT-04", "no entry was altered", "21 CFR 11.10(e), original records (ALCOA)", hps_rule_unaltered },
 	{ "INT-05", "every number handed out and every begin has its end", "NeurIPS checklist, complete records", hps_rule_ends },
 	{ "INT-06", "failed, killed and lost trials are kept and counted", "complete records (ALCOA+)", hps_rule_retained },

@@ -92,6 +92,23 @@ void hps_rule_tree(const struct hps_model *m, const struct hps_verification *v, 
 	}
 }
 
+/* ---- INT-03 */
+
+/* What the trust file leaves open nobody vouches for yet: that is unknown, not wrong. */
+void hps_rule_witnessed(const struct hps_model *m, const struct hps_verification *v, struct hps_finding *f)
+{
+	_cleanup_free_ char *lacks = hps_verification_lacks(v);
+
+	(void)m;
+	if (!v->asks_witnesses && !lacks)
+		return;
+	f->n_checked = v->size;
+	if (lacks && (v->closed || v->unwitnessed == HPS_E_FALSE))
+		hps_finding_fail(f, NULL, "%s", lacks);
+	else if (lacks)
+		hps_finding_unknown(f, NULL, "%s", lacks);
+}
+
 /* ---- INT-04, INT-07 */
 
 static bool named_already(const struct hps_finding *f, uint64_t index)

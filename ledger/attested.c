@@ -197,6 +197,8 @@ void hps_verify_witnessed(struct hps_verifier *v)
 	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT, timestamp = HPS_BUF_INIT;
 	uint64_t *witnessed = &v->found->witnessed;
 
+	v->found->asks_witnesses = !v->trust.policy.no_quorum;
+	v->found->closed = v->trust.closed;
 	if (!v->found->size)
 		return;
 	if (v->trust.policy.no_quorum) {
@@ -212,4 +214,14 @@ void hps_verify_witnessed(struct hps_verifier *v)
 		not_witnessed(v, v->found->size);
 	else
 		check_age(v, &note);
+}
+
+char *hps_verification_lacks(const struct hps_verification *v)
+{
+	if (v->unwitnessed)
+		return hps_strdup(v->unwitnessed_why);
+	if (!v->asks_witnesses || v->witnessed >= v->size)
+		return NULL;
+	return hps_format("no quorum of the trust file's witnesses has cosigned a checkpoint of more than the first %llu of the %llu entries yet; run 'hps-ledger attest'",
+			  (unsigned long long)v->witnessed, (unsigned long long)v->size);
 }

@@ -1,19 +1,27 @@
 /* hps-ledger prove --study: whether a study is complete in this ledger, and if not, what is missing or too much. */
 #include "ledger/cmd.h"
 
-/* What is counted is what is signed: a ledger in which something does not hold decides nothing. */
-static int verify_first(const char *dir, const char *trust, struct hps_error *err)
+/* What is counted is what is signed: a ledger in which something does not hold decides nothing, nor does one that lacks witnesses
+ * where the trust file is closed. */
+static int verify_first(const char *dir, const char *trust, struct hps_verification *ret, struct hps_error *err)
 {
 	struct hps_verify_options options = { .trust = trust, .skip_objects = true };
-	_cleanup_(hps_verification_release) struct hps_verification v = { 0 };
-	int r = hps_ledger_verify(dir, &options, &v, err);
+	int r = hps_ledger_verify(dir, &options, ret, err);
 
-	if (r || !v.n_problems)
+	if (r)
 		return r;
-	return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' does not hold (%s); 'hps-ledger verify' names all that is wrong", dir, v.problems[0].what);
+	if (ret->n_problems)
+		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' does not hold (%s); 'hps-ledger verify' names all that is wrong", dir, ret->problems[0].what);
+	return ret->unwitnessed && ret->closed ? hps_error_set(err, ret->unwitnessed, "the ledger '%s' is not witnessed: %s", dir, ret->unwitnessed_why) : 0;
 }
 
-static json_t *completeness_json(const char *study, const struct hps_completeness *c)
+/* What the trust file leaves open, and is missing for this study. */
+static char *lacks(const struct hps_verification *v, const struct hps_completeness *c)
+{
+	return v->unwitnessed || v->witnessed <= c->last_index ? hps_verification_lacks(v) : NULL;
+}
+
+static json_t *completeness_json(const char *study, const struct hps_completeness *c, const char *unwitnessed)
 {
 	json_t *j = json_object(), *holes = json_array(), *counts = json_object();
 
@@ -30,32 +38,42 @@ static json_t *completeness_json(const char *study, const struct hps_completenes
 	hps_json_set_int(j, "entries", (int64_t)c->n_entries);
 	hps_json_set(j, "counts", counts);
 	hps_json_set(j, "holes", holes);
+	hps_json_set_text(j, "unwitnessed", unwitnessed);
 	return j;
+}
+
+static void print_text(const char *study, const struct hps_completeness *c, const char *unwitnessed)
+{
+	for (size_t i = 0; i < c->holes.n; i++)
+		hps_print_line("%s", c->holes.v[i]);
+	if (unwitnessed)
+		hps_print_line("not witnessed: %s", unwitnessed);
+	if (c->n_holes)
+		hps_print_line("NOT COMPLETE: study '%s' has %llu hole%s", study, (unsigned long long)c->n_holes, c->n_holes == 1 ? "" : "s");
+	else
+		hps_print_line("COMPLETE: study '%s', %llu numbers, each with its end, and nothing else; %llu entries", study, (unsigned long long)c->n_numbers,
+			       (unsigned long long)c->n_entries);
 }
 
 int hps_prove_study(const char *dir, const char *study, const char *trust, bool json, struct hps_error *err)
 {
 	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
 	_cleanup_(hps_completeness_release) struct hps_completeness c = { .holes = HPS_STRV_INIT };
+	_cleanup_(hps_verification_release) struct hps_verification v = { 0 };
+	_cleanup_free_ char *unwitnessed = NULL;
 	_cleanup_json_ json_t *j = NULL;
 	int r = hps_ledger_open(dir, HPS_LEDGER_READ, NULL, &l, err);
 
 	if (!r)
-		r = verify_first(dir, trust, err);
+		r = verify_first(dir, trust, &v, err);
 	if (!r)
 		r = hps_study_complete(l, study, &c, err);
 	if (r)
 		return r;
-	if (json) {
-		hps_print_json(j = completeness_json(study, &c));
-		return c.n_holes ? 1 : 0;
-	}
-	for (size_t i = 0; i < c.holes.n; i++)
-		hps_print_line("%s", c.holes.v[i]);
-	if (c.n_holes)
-		hps_print_line("NOT COMPLETE: study '%s' has %llu hole%s", study, (unsigned long long)c.n_holes, c.n_holes == 1 ? "" : "s");
+	unwitnessed = lacks(&v, &c);
+	if (json)
+		hps_print_json(j = completeness_json(study, &c, unwitnessed));
 	else
-		hps_print_line("COMPLETE: study '%s', %llu numbers, each with its end, and nothing else; %llu entries", study, (unsigned long long)c.n_numbers,
-			       (unsigned long long)c.n_entries);
+		print_text(study, &c, unwitnessed);
 	return c.n_holes ? 1 : 0;
 }

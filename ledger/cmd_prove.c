@@ -37,6 +37,7 @@ static void print_json(const char *dir, const struct hps_entry *entry, const str
 	hps_json_set_text(j, "id", entry->id);
 	hps_json_set_int(j, "index", (int64_t)entry->index);
 	hps_json_set(j, "files", files);
+	hps_json_set(j, "unwitnessed", json_boolean(e->unwitnessed));
 	hps_print_json(j);
 }
 
@@ -46,7 +47,7 @@ static int run_prove(void *arg, int argc, char **argv, struct hps_error *err)
 	_cleanup_free_ char *dir = hps_ledger_path(o->ledger), *folder = NULL;
 	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
 	_cleanup_(hps_entry_release) struct hps_entry entry = { .number = -1 };
-	_cleanup_(hps_evidence_release) struct hps_evidence e = { NULL, 0 };
+	_cleanup_(hps_evidence_release) struct hps_evidence e = { NULL, 0, false };
 	int r;
 
 	if (!o->study == !argc)
@@ -64,6 +65,9 @@ static int run_prove(void *arg, int argc, char **argv, struct hps_error *err)
 	r = write_folder(folder, &e, err);
 	if (r)
 		return r;
+	if (e.unwitnessed)
+		hps_note("no quorum of the trust file's witnesses has cosigned a checkpoint that covers entry @%llu: whoever checks this by that trust file refuses it; run 'hps-ledger attest', then prove it again",
+			 (unsigned long long)entry.index);
 	if (o->json)
 		print_json(folder, &entry, &e);
 	else

@@ -58,6 +58,7 @@ struct study {
 	struct hps_map begins;	/* id to its number + 1; NULL: it has ended */
 	uint64_t counts[4];
 	int64_t register_index, stop_index;
+	uint64_t last_index;
 	bool stopped, closed;
 	struct hps_ledger *l;
 };
@@ -238,6 +239,7 @@ static int take_entry(const struct hps_entry *e, void *arg, struct hps_error *er
 	struct study *s = arg;
 
 	(void)err;
+	s->last_index = e->index;
 	if (s->closed)
 		hole(s, "entry @%llu (%s) came after the study was closed", (unsigned long long)e->index, e->kind);
 	else if (!*s->found->registered && (strcmp(e->kind, "search") != 0 || !e->event || strcmp(e->event, "register") != 0))
@@ -331,6 +333,7 @@ int hps_study_complete(struct hps_ledger *l, const char *study, struct hps_compl
 	if (!r)
 		check_study(&s);
 	ret->n_entries = s.tree.size;
+	ret->last_index = s.last_index;
 	ret->n_numbers = s.n_numbers;
 	memcpy(ret->counts, s.counts, sizeof ret->counts);
 	release(&s);

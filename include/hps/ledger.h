@@ -145,7 +145,12 @@ struct hps_verification {
 	uint64_t witnessed; /* entries under the newest checkpoint that the trust file's quorum has cosigned; 0 when it asks for none */
 	int unwitnessed;    /* not 0: the trust file asks for more. HPS_E_UNDECIDED: cosignatures are missing; HPS_E_FALSE: they are too old */
 	char *unwitnessed_why; /* then: which */
+	bool asks_witnesses;   /* the trust file has a quorum */
+	bool closed;	       /* and says that nothing is to be given out that it has not cosigned */
 };
+/* Which checkpoints lack what the trust file asks of witnesses, in words (heap); NULL: none does. Where that is not `unwitnessed`, the trust
+ * file leaves it open. */
+char *hps_verification_lacks(const struct hps_verification *v);
 struct hps_verify_options {
 	const char *trust; /* path of the trust file; NULL: <dir>/trust.json */
 	bool skip_objects; /* do not read the content store */

@@ -240,6 +240,7 @@ static inline void fixture_free(struct fixture *x)
 	}
 	free(x->source.verification.problems);
 	free(x->source.verification.origin);
+	free(x->source.verification.unwitnessed_why);
 	free(x->source.dir);
 	free(x);
 }

@@ -27,7 +27,7 @@ static void check(struct fixture *x, const char *rule, enum hps_outcome want, co
 /* Its trials have no stored files, ran in no container, opened no card, and their code is in no repository. */
 static bool applies(const char *rule)
 {
-	static const char *const not[] = { "INT-07", "ENV-01", "COD-03", "HW-01", "HW-02" };
+	static const char *const not[] = { "INT-03", "INT-07", "ENV-01", "COD-03", "HW-01", "HW-02" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(not); i++)
 		if (!strcmp(rule, not[i]))
@@ -208,6 +208,36 @@ static void test_int_02(void **state)
 	x = fixture_new();
 	fixture_problem(x, -1, "tiles/0/000.p/5", "the tile does not hash to the root");
 	check(x, "INT-02", HPS_OUTCOME_FAIL, NULL, "tile");
+}
+
+static struct fixture *with_witnesses(uint64_t n, bool closed)
+{
+	struct fixture *x = fixture_new();
+
+	fixture_study(x, "s");
+	x->source.verification.asks_witnesses = true;
+	x->source.verification.witnessed = n;
+	x->source.verification.closed = closed;
+	return x;
+}
+
+static void test_int_03(void **state)
+{
+	struct fixture *x = fixture_new();
+
+	(void)state;
+	check(x, "INT-03", HPS_OUTCOME_NA, NULL, NULL);
+	check(with_witnesses(1000, true), "INT-03", HPS_OUTCOME_PASS, NULL, NULL);
+	check(with_witnesses(3, false), "INT-03", HPS_OUTCOME_UNKNOWN, NULL, "more than the first 3 of the");
+	check(with_witnesses(3, true), "INT-03", HPS_OUTCOME_FAIL, NULL, "more than the first 3 of the");
+	x = with_witnesses(0, false);
+	x->source.verification.unwitnessed = HPS_E_UNDECIDED;
+	x->source.verification.unwitnessed_why = hps_strdup("nobody has cosigned it");
+	check(x, "INT-03", HPS_OUTCOME_UNKNOWN, NULL, "nobody has cosigned it");
+	x = with_witnesses(1000, false);
+	x->source.verification.unwitnessed = HPS_E_FALSE; /* the trust file names an age, and it is older */
+	x->source.verification.unwitnessed_why = hps_strdup("frozen");
+	check(x, "INT-03", HPS_OUTCOME_FAIL, NULL, "frozen");
 }
 
 static void test_int_04(void **state)
@@ -619,7 +649,7 @@ static void test_table_is_sound(void **state)
 	struct hps_map seen = HPS_MAP_INIT;
 
 	(void)state;
-	assert_int_equal(hps_n_rules, 18);
+	assert_int_equal(hps_n_rules, 19);
 	for (size_t i = 0; i < hps_n_rules; i++) {
 		assert_null(*hps_map_slot(&seen, hps_rules[i].id));
 		*hps_map_slot(&seen, hps_rules[i].id) = &seen;
@@ -637,7 +667,7 @@ int main(void)
 		cmocka_unit_test(test_id_01),		   cmocka_unit_test(test_id_02),
 		cmocka_unit_test(test_id_03),		   cmocka_unit_test(test_id_04),
 		cmocka_unit_test(test_int_01),		   cmocka_unit_test(test_int_02),
-		cmocka_unit_test(test_int_04),		   cmocka_unit_test(test_int_05),
+		cmocka_unit_test(test_int_03), cmocka_unit_test(test_int_04),		   cmocka_unit_test(test_int_05),
 		cmocka_unit_test(test_int_06),		   cmocka_unit_test(test_resumed_study),
 		cmocka_unit_test(test_int_07),		   cmocka_unit_test(test_int_08),
 		cmocka_unit_test(test_cap_01),		   cmocka_unit_test(test_offenders_have_a_ceiling),
