@@ -81,6 +81,12 @@ static int read_stream(const json_t *item, struct hps_buf *bytes, struct hps_shi
 	return 0;
 }
 
+/* As large as it was when it was recorded: what a program maps after it is to have the places that it had. */
+static uint64_t size_for(uint64_t contents)
+{
+	return HPS_SHIM_HEAD + (contents > HPS_SHIM_MAX ? contents : HPS_SHIM_MAX);
+}
+
 /* head, table, bytes: what the programs will see. */
 static int fill(struct hps_clocks *c, const json_t *items, bool ordered, struct hps_error *err)
 {
@@ -98,7 +104,7 @@ static int fill(struct hps_clocks *c, const json_t *items, bool ordered, struct 
 		streams[i].at += HPS_SHIM_HEAD + table;
 	}
 	qsort(streams, n, sizeof *streams, by_stream);
-	head.size = HPS_SHIM_HEAD + table + bytes.len;
+	head.size = size_for(table + bytes.len);
 	if (ftruncate(c->fd, (off_t)head.size) || pwrite(c->fd, &head, sizeof head, 0) != sizeof head ||
 	    (table && pwrite(c->fd, streams, table, HPS_SHIM_HEAD) != (ssize_t)table) ||
 	    (bytes.len && pwrite(c->fd, bytes.data, bytes.len, (off_t)(HPS_SHIM_HEAD + table)) != (ssize_t)bytes.len))

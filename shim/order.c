@@ -3,8 +3,6 @@
 
 #include <sys/syscall.h>
 
-#define PATIENCE 251 /* calls in one turn: a program may ask on and on for what only another can bring; odd, or it might always be the same call */
-
 /* What is not here is made as it was asked for. */
 static hps_on_call *const calls[] = {
 	[SYS_futex] = hps_on_futex,
@@ -80,7 +78,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 		hps_signals_return(c);
 	else
 		r[REG_RAX] = act(&s);
-	if (++hps_shim_thread.calls >= PATIENCE)
+	if (hps_question_again(&s, r[REG_RAX]))
 		hps_turn_be_fair();
 }
 

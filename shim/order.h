@@ -76,6 +76,9 @@ struct hps_stop {
 	ucontext_t *context;
 };
 typedef long hps_on_call(const struct hps_stop *s);
+
+bool hps_question_again(const struct hps_stop *s, long answer); /* question.c: it has been asked often enough in this turn */
+
 hps_on_call hps_on_futex, hps_on_sleep, hps_on_clock_sleep, hps_on_yield, hps_on_flock, hps_on_fcntl, hps_on_open_wait;	 /* blocking.c */
 hps_on_call hps_on_read, hps_on_write, hps_on_send, hps_on_poll, hps_on_select, hps_on_epoll;			 /* readiness.c */
 hps_on_call hps_on_wait4, hps_on_waitid;										 /* child.c */

@@ -22,6 +22,7 @@ struct shim {
 };
 extern struct shim hps_shim;
 
+#define SHIM_QUESTIONS 8
 struct shim_thread {
 	uint64_t name, n_children;
 	const uint8_t *at, *end; /* ANSWER: what is left of the stream */
@@ -30,7 +31,8 @@ struct shim_thread {
 	uint32_t known, anchored; /* bits by slot */
 	bool ready, busy, over;
 	/* order.c */
-	uint32_t slot, calls;
+	uint32_t slot, calls, repeated, n_questions; /* calls: in this turn */
+	uint64_t questions[SHIM_QUESTIONS];	     /* the last different ones */
 	bool joining; /* waits for the kernel to end a thread that is over */
 	uint64_t waits_for;
 	uint32_t waits_while;
@@ -41,7 +43,7 @@ struct shim_thread {
 extern __thread struct shim_thread hps_shim_thread __attribute__((tls_model("initial-exec")));
 
 enum { SHIM_FORKED = 1, SHIM_STARTED = 2 };
-uint64_t hps_shim_name(uint64_t parent, uint64_t kind, uint64_t ordinal);
+uint64_t hps_shim_name(uint64_t parent, uint64_t kind, uint64_t ordinal); /* name.c */
 enum hps_shim_mode hps_shim_attach(void); /* and this thread's stream */
 int64_t hps_shim_now(clockid_t clock);	  /* what the machine says, in ns */
 /* A time on this clock as programs were told it → on the machine's. */

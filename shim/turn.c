@@ -122,12 +122,12 @@ void hps_turn_await(void)
 
 void hps_turn_pass(void)
 {
+	hps_shim_thread.calls = hps_shim_thread.repeated = 0;
 	hps_turn_give(hps_shim_thread.slot, hps_turn_after(hps_shim_thread.slot));
 }
 
 void hps_turn_be_fair(void)
 {
-	hps_shim_thread.calls = 0;
 	hps_turn_pass();
 	hps_turn_await();
 }

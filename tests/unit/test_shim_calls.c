@@ -171,10 +171,42 @@ static void test_masks(void **state)
 	assert_int_equal(hps_on_action(STOP(SYS_rt_sigaction, SIGSYS, 0, 0, 8)), 0);
 }
 
+static unsigned asked_until_fair(unsigned n, unsigned n_different, long nr)
+{
+	unsigned i = 0;
+
+	while (i < n && !hps_question_again(STOP(nr, i % n_different, 3), 0))
+		i++;
+	return i;
+}
+
+/* Reruns lost the order: how often a program asks the kernel for memory, or looks at what its standard output is, moved the turn on. */
+static void test_questions(void **state)
+{
+	(void)state;
+	assert_int_equal(asked_until_fair(1000, 1, SYS_getppid), 251);
+	hps_turn_be_fair();
+	assert_int_equal(asked_until_fair(1000, 8, SYS_getppid), 258); /* eight are remembered */
+	hps_turn_be_fair();
+	assert_int_equal(asked_until_fair(1000, 9, SYS_getppid), 1000);
+	hps_turn_be_fair();
+	assert_int_equal(asked_until_fair(1000, 1, SYS_mmap), 1000);
+	hps_turn_be_fair();
+	for (unsigned i = 0; i < 250; i++) { /* what others do between the questions changes nothing */
+		assert_false(hps_question_again(STOP(SYS_getuid), 0));
+		assert_false(hps_question_again(STOP(SYS_brk, i), 0));
+	}
+	assert_false(hps_question_again(STOP(SYS_getuid), 1)); /* another answer */
+	hps_turn_be_fair();
+	for (unsigned i = 0; i < 65520; i++)
+		assert_false(hps_question_again(STOP(SYS_close, i), 0));
+	assert_true(hps_question_again(STOP(SYS_close, 0), 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_futex), TEST(test_read), TEST(test_write), TEST(test_poll), TEST(test_flock), TEST(test_wait), TEST(test_masks),
+		TEST(test_futex), TEST(test_read), TEST(test_write), TEST(test_poll), TEST(test_flock), TEST(test_wait), TEST(test_masks), TEST(test_questions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
