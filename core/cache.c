@@ -44,6 +44,7 @@ struct hps_cache {
 	size_t n_devices;
 	int64_t now_ns; /* when it was opened: what changed since is young */
 	uint32_t day;
+	bool worth_saving; /* more than what was read is known */
 	uint32_t dice;
 	char *dir;
 };
@@ -166,6 +167,13 @@ static struct entry *find(struct hps_cache *c, uint64_t fsid, const struct hps_i
 	return NULL;
 }
 
+/* Saving it all for a new day's first trial is enough to know what is still used. */
+static void use(struct hps_cache *c, struct entry *e)
+{
+	c->worth_saving |= e->day != c->day;
+	e->day = c->day;
+}
+
 static bool get(struct hps_cache *c, int fd, const struct hps_identity *id, struct hps_cached *ret)
 {
 	struct entry *e;
@@ -176,7 +184,7 @@ static bool get(struct hps_cache *c, int fd, const struct hps_identity *id, stru
 	c->dice = c->dice * 1664525u + 1013904223u; /* which ones are sampled need not be secret, only spread */
 	if (c->dice >> 16 < 65536u / SAMPLE)
 		return false;
-	e->day = c->day;
+	use(c, e);
 	ret->digest = e->digest;
 	ret->shared_object = e->flags & FLAG_SHARED_OBJECT;
 	ret->secret = e->flags & FLAG_SECRET;
@@ -184,20 +192,33 @@ static bool get(struct hps_cache *c, int fd, const struct hps_identity *id, stru
 	return true;
 }
 
+static bool same_content(const struct entry *a, const struct entry *b)
+{
+	return a->flags == b->flags && hps_digest_equal(&a->digest, &b->digest);
+}
+
 static void put(struct hps_cache *c, int fd, const struct hps_identity *id, const struct hps_cached *content)
 {
+	struct entry *old, new;
 	uint64_t fsid;
 
 	if (!c->dir || c->n_new >= MAX_ENTRIES / 2 || !trusted(c, fd, id, &fsid))
 		return;
-	c->new = hps_grow(c->new, c->n_new, sizeof *c->new);
-	c->new[c->n_new++] = (struct entry){
+	new = (struct entry){
 		.fsid = fsid,
 		.id = *id,
 		.digest = content->digest,
 		.flags = (content->shared_object ? FLAG_SHARED_OBJECT : 0) | (content->secret ? FLAG_SECRET : 0) | (content->draws ? FLAG_DRAWS : 0),
 		.day = c->day,
 	};
+	old = find(c, fsid, id);
+	if (old && same_content(old, &new)) { /* one of the sample */
+		use(c, old);
+		return;
+	}
+	c->new = hps_grow(c->new, c->n_new, sizeof *c->new);
+	c->new[c->n_new++] = new;
+	c->worth_saving = true;
 }
 
 bool hps_cache_get(struct hps_cache *c, int fd, const struct hps_identity *id, struct hps_cached *ret)
@@ -242,7 +263,7 @@ void hps_cache_save(struct hps_cache *c)
 	_cleanup_fd_ int dir = -1;
 	size_t n;
 
-	if (!c->dir || !c->n_new || hps_dir_make(AT_FDCWD, c->dir, 0700, NULL) || hps_dir_open(AT_FDCWD, c->dir, &dir, NULL))
+	if (!c->dir || !c->worth_saving || hps_dir_make(AT_FDCWD, c->dir, 0700, NULL) || hps_dir_open(AT_FDCWD, c->dir, &dir, NULL))
 		return;
 	all = hps_realloc(NULL, c->n_old + c->n_new, sizeof *all);
 	n = merge(c, all);

@@ -120,19 +120,16 @@ static void release_groups(struct hps_map *groups)
 	hps_map_release(groups);
 }
 
-void hps_datasets_found(struct hps_file *const *list, size_t n, const json_t *owners, json_t *dependencies)
+void hps_datasets_found(struct hps_file *const *list, size_t n, const json_t *const *owners, json_t *dependencies)
 {
 	_cleanup_free_ struct hps_file **files = hps_realloc(NULL, n + 1, sizeof *files);
 	_cleanup_free_ struct group **homes = NULL;
 	struct hps_map siblings = HPS_MAP_INIT, groups = HPS_MAP_INIT;
 	size_t n_files = 0, n_sets = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		_cleanup_json_ json_t *key = hps_path_json(list[i]->path);
-
-		if (is_data(list[i], json_object_get(owners, json_string_value(key))))
+	for (size_t i = 0; i < n; i++)
+		if (is_data(list[i], owners[i]))
 			files[n_files++] = list[i];
-	}
 	count_siblings(files, n_files, &siblings);
 	homes = hps_alloc((n_files + 1) * sizeof *homes);
 	for (size_t i = 0; i < n_files; i++) {

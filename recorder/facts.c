@@ -184,24 +184,38 @@ static json_t *elf_of(const char *path)
 	return item;
 }
 
-static json_t *packages_json(const struct hps_map *owners)
+/* Many files have the same owner: each is said once. */
+static int64_t owner_index(struct hps_map *seen, json_t *owners, const struct hps_owner *o)
 {
-	json_t *packages = json_object();
+	_cleanup_free_ char *key = o->package ? hps_format("%s\n%s\n%d", o->manager, o->package, o->pristine) : NULL;
+	json_t *item;
+	void **slot;
 
-	for (size_t i = 0; i < owners->n; i++) {
-		const struct hps_owner *o = owners->items[i].value;
-		json_t *item;
+	if (!key)
+		return -1;
+	slot = hps_map_slot(seen, key);
+	if (*slot)
+		return (int64_t)(intptr_t)*slot - 1;
+	item = json_object();
+	hps_json_set(item, "package", hps_path_json(o->package));
+	hps_json_set_text(item, "manager", o->manager);
+	if (o->pristine != HPS_PRISTINE_UNKNOWN)
+		hps_json_set(item, "pristine", json_boolean(o->pristine == HPS_PRISTINE_YES));
+	hps_json_add(owners, item);
+	*slot = (void *)(intptr_t)json_array_size(owners);
+	return (int64_t)json_array_size(owners) - 1;
+}
 
-		if (!o->package)
-			continue;
-		item = json_object();
-		hps_json_set(item, "package", hps_path_json(o->package));
-		hps_json_set_text(item, "manager", o->manager);
-		if (o->pristine != HPS_PRISTINE_UNKNOWN)
-			hps_json_set(item, "pristine", json_boolean(o->pristine == HPS_PRISTINE_YES));
-		set_at_path(packages, owners->items[i].key, item);
-	}
-	return packages;
+static void set_owners(json_t *answer, const struct hps_map *files, size_t n)
+{
+	json_t *indices = json_array(), *owners = json_array();
+	struct hps_map seen = HPS_MAP_INIT;
+
+	for (size_t i = 0; i < n; i++)
+		hps_json_add(indices, json_integer(owner_index(&seen, owners, files->items[i].value)));
+	hps_map_release(&seen);
+	hps_json_set(answer, "files", indices);
+	hps_json_set(answer, "owners", owners);
 }
 
 /* What the trial touched, by kind: see hps_facts_files(). */
@@ -275,6 +289,7 @@ static json_t *gather_files(int cache_dir, const json_t *machine, struct touched
 {
 	json_t *answer = json_object(), *elf = json_object(), *rows = json_array();
 	struct touched t = *touched;
+	size_t n_files = t.owners.n;
 	int r;
 
 	for (size_t i = 0; i < t.libraries.n; i++)
@@ -285,7 +300,7 @@ static json_t *gather_files(int cache_dir, const json_t *machine, struct touched
 	hps_conda_find("", &t.owners);
 	hps_json_set(answer, "python", hps_python_distributions("", &t.owners, &(struct hps_python_options){ &t.programs, cache_dir, BYTECODE_LIMIT_NS }));
 	hps_packages_check("", &t.owners, 0);
-	hps_json_set(answer, "packages", packages_json(&t.owners));
+	set_owners(answer, &t.owners, n_files);
 	hps_json_set(answer, "elf", elf);
 	hps_identity_python(rows, "", &t.programs, &t.owners);
 	hps_identity_blas(rows, "", &t.libraries, environ);
@@ -377,11 +392,14 @@ int hps_facts_ask(struct hps_facts *f, struct hps_buf *question)
 	return r;
 }
 
+int hps_facts_end_question(struct hps_facts *f)
+{
+	return send_frame(f->fd, "", 0);
+}
+
 int hps_facts_files(struct hps_facts *f, json_t **ret)
 {
-	int r = send_frame(f->fd, "", 0);
-
-	return r ? r : receive_json(f->fd, ret, ANSWER_LIMIT_MS);
+	return receive_json(f->fd, ret, ANSWER_LIMIT_MS);
 }
 
 void hps_facts_end(struct hps_facts *f)

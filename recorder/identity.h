@@ -94,13 +94,13 @@ char *hps_python_version(const char *data, size_t len, const char *minor);
 struct hps_bytecode {
 	const char *pyc;
 	char *source;
-	char key[HPS_DIGEST_HEX];
-	enum hps_pristine same; /* the result: UNKNOWN when no interpreter that ran could tell, or not in time */
-	bool remembered;
+	struct hps_digest compiled, text; /* contents that are compared: what the trial got, and what the source should hold */
+	enum hps_pristine same;		  /* the result: UNKNOWN when no interpreter that ran could tell, or not in time */
+	bool other_source;		  /* the source is another by now, so nothing was compiled */
 };
-void hps_bytecode_key(const struct hps_digest *pyc, const struct hps_digest *source, char ret[HPS_DIGEST_HEX]);
 /* Would the interpreter take it? Not when the time and size in it are not its source's: then it reads the source. */
 bool hps_bytecode_fits(const char *root, const char *pyc, const char *source);
+/* What earlier runs found of the same two contents is believed without reading either. */
 void hps_bytecode_check(const char *root, const struct hps_strv *programs, int cache_dir, int64_t limit_ns, struct hps_bytecode *items, size_t n);
 
 /* ---- identity_seed.c: seeds and where they came from ---- */

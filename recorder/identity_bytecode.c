@@ -55,6 +55,18 @@ static int open_own(int dir)
 	return fd;
 }
 
+/* The two contents. */
+static void key_of(const struct hps_bytecode *b, char ret[HPS_DIGEST_HEX])
+{
+	uint8_t both[2 * HPS_DIGEST_LEN];
+	struct hps_digest d;
+
+	memcpy(both, b->compiled.b, HPS_DIGEST_LEN);
+	memcpy(both + HPS_DIGEST_LEN, b->text.b, HPS_DIGEST_LEN);
+	hps_digest_of(both, sizeof both, &d);
+	hps_digest_hex(&d, ret);
+}
+
 /* key -> its verdict in the text */
 static void load(int dir, struct hps_buf *text, struct hps_map *ret)
 {
@@ -71,28 +83,22 @@ static void load(int dir, struct hps_buf *text, struct hps_map *ret)
 }
 
 /* A cache that cannot be written costs time, nothing else; one that is full begins anew. */
-static void save(int dir, struct hps_buf *text, const struct hps_bytecode *items, size_t n)
+static void save(int dir, struct hps_buf *text, struct hps_bytecode *const *items, size_t n)
 {
 	size_t before = text->len;
 
 	if (text->len + n * (HPS_DIGEST_HEX + 2) > CACHE_MAX)
 		hps_buf_reset(text);
-	for (size_t i = 0; i < n; i++)
-		if (!items[i].remembered && items[i].same != HPS_PRISTINE_UNKNOWN)
-			hps_buf_addf(text, "%s %c\n", items[i].key, items[i].same == HPS_PRISTINE_YES ? '=' : '!');
+	for (size_t i = 0; i < n; i++) {
+		char key[HPS_DIGEST_HEX];
+
+		if (items[i]->same == HPS_PRISTINE_UNKNOWN || items[i]->other_source)
+			continue;
+		key_of(items[i], key);
+		hps_buf_addf(text, "%s %c\n", key, items[i]->same == HPS_PRISTINE_YES ? '=' : '!');
+	}
 	if (dir >= 0 && text->len != before && !text->full && hps_file_write(dir, "bytecode", 0600, text->data, text->len, NULL))
 		return;
-}
-
-void hps_bytecode_key(const struct hps_digest *pyc, const struct hps_digest *source, char ret[HPS_DIGEST_HEX])
-{
-	uint8_t both[2 * HPS_DIGEST_LEN];
-	struct hps_digest d;
-
-	memcpy(both, pyc->b, HPS_DIGEST_LEN);
-	memcpy(both + HPS_DIGEST_LEN, source->b, HPS_DIGEST_LEN);
-	hps_digest_of(both, sizeof both, &d);
-	hps_digest_hex(&d, ret);
 }
 
 bool hps_bytecode_fits(const char *root, const char *pyc, const char *source)
@@ -109,18 +115,44 @@ bool hps_bytecode_fits(const char *root, const char *pyc, const char *source)
 
 /* ---- asking the interpreter ---- */
 
+static bool holds(const char *root, const char *path, const struct hps_digest *want)
+{
+	_cleanup_free_ char *full = hps_format("%s%s", root, path);
+	_cleanup_fd_ int fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct hps_digest now;
+
+	return fd >= 0 && hps_digest_fd(fd, &now, NULL, NULL) == 0 && hps_digest_equal(&now, want);
+}
+
+/* Both files must still be what is compared: keeps those in the list, and returns how many they are. */
+static size_t still_there(const char *root, struct hps_bytecode **list, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct hps_bytecode *b = list[i];
+
+		b->other_source = !holds(root, b->source, &b->text);
+		if (b->other_source)
+			b->same = HPS_PRISTINE_NO;
+		else if (holds(root, b->pyc, &b->compiled))
+			list[kept++] = b;
+	}
+	return kept;
+}
+
 /* A descriptor of the list of those that nobody has decided, which the program inherits. */
-static int list_of(const char *root, const struct hps_bytecode *items, size_t n)
+static int list_of(const char *root, struct hps_bytecode *const *items, size_t n)
 {
 	_cleanup_buf_ struct hps_buf list = HPS_BUF_INIT;
 	int fd = memfd_create("bytecode", 0);
 
 	for (size_t i = 0; i < n; i++) {
-		if (items[i].same != HPS_PRISTINE_UNKNOWN)
+		if (items[i]->same != HPS_PRISTINE_UNKNOWN)
 			continue;
-		hps_buf_addf(&list, "%s%s", root, items[i].pyc);
+		hps_buf_addf(&list, "%s%s", root, items[i]->pyc);
 		hps_buf_addc(&list, '\0');
-		hps_buf_addf(&list, "%s%s", root, items[i].source);
+		hps_buf_addf(&list, "%s%s", root, items[i]->source);
 		hps_buf_addc(&list, '\0');
 	}
 	if (fd >= 0 && (!list.len || hps_write_all(fd, list.data, list.len) || lseek(fd, 0, SEEK_SET))) {
@@ -131,7 +163,7 @@ static int list_of(const char *root, const struct hps_bytecode *items, size_t n)
 }
 
 /* What it has said when time is up counts. */
-static void ask(const char *root, const char *program, int64_t limit_ns, struct hps_bytecode *items, size_t n)
+static void ask(const char *root, const char *program, int64_t limit_ns, struct hps_bytecode *const *items, size_t n)
 {
 	static const char *const envp[] = { "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL };
 	_cleanup_fd_ int fd = list_of(root, items, n);
@@ -148,9 +180,9 @@ static void ask(const char *root, const char *program, int64_t limit_ns, struct 
 	if (r && r != -ETIMEDOUT)
 		return;
 	for (size_t i = 0; i < n && at < out.len; i++) {
-		if (items[i].same != HPS_PRISTINE_UNKNOWN)
+		if (items[i]->same != HPS_PRISTINE_UNKNOWN)
 			continue;
-		items[i].same = out.data[at] == '=' ? HPS_PRISTINE_YES : out.data[at] == '!' ? HPS_PRISTINE_NO : HPS_PRISTINE_UNKNOWN;
+		items[i]->same = out.data[at] == '=' ? HPS_PRISTINE_YES : out.data[at] == '!' ? HPS_PRISTINE_NO : HPS_PRISTINE_UNKNOWN;
 		at++;
 	}
 }
@@ -158,22 +190,29 @@ static void ask(const char *root, const char *program, int64_t limit_ns, struct 
 void hps_bytecode_check(const char *root, const struct hps_strv *programs, int cache_dir, int64_t limit_ns, struct hps_bytecode *items, size_t n)
 {
 	int64_t end_ns = hps_time_monotonic_ns() + limit_ns;
+	_cleanup_free_ struct hps_bytecode **unknown = hps_alloc((n + 1) * sizeof *unknown);
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	struct hps_map known = HPS_MAP_INIT;
+	size_t n_unknown = 0;
 
 	if (!n)
 		return;
 	load(cache_dir, &text, &known);
 	for (size_t i = 0; i < n; i++) {
-		items[i].same = (enum hps_pristine)(uintptr_t)hps_map_get(&known, items[i].key);
-		items[i].remembered = items[i].same != HPS_PRISTINE_UNKNOWN;
+		char key[HPS_DIGEST_HEX];
+
+		key_of(&items[i], key);
+		items[i].same = (enum hps_pristine)(uintptr_t)hps_map_get(&known, key);
+		if (items[i].same == HPS_PRISTINE_UNKNOWN)
+			unknown[n_unknown++] = &items[i];
 	}
 	hps_map_release(&known);
+	n_unknown = still_there(root, unknown, n_unknown);
 	for (size_t i = 0; programs && i < programs->n; i++) {
 		int64_t left_ns = end_ns - hps_time_monotonic_ns();
 
 		if (left_ns > 0 && hps_python_is(programs->v[i]))
-			ask(root, programs->v[i], left_ns, items, n);
+			ask(root, programs->v[i], left_ns, unknown, n_unknown);
 	}
-	save(cache_dir, &text, items, n);
+	save(cache_dir, &text, unknown, n_unknown);
 }

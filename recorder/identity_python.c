@@ -178,15 +178,6 @@ static char *source_of(const char *path)
 	return hps_format("%.*s/%.*s.py", (int)(cache - path), path, (int)strcspn(name, "."), name);
 }
 
-static bool equal_now(const struct python *p, const char *path, const struct hps_digest *want)
-{
-	_cleanup_free_ char *full = hps_format("%s%s", p->root, path);
-	_cleanup_fd_ int fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct hps_digest now;
-
-	return fd >= 0 && hps_digest_fd(fd, &now, NULL, NULL) == 0 && hps_digest_equal(&now, want);
-}
-
 static void judge(struct distribution *d, const char *path, bool equal)
 {
 	d->n_equal += equal;
@@ -250,16 +241,16 @@ static bool about_unread(const struct python *p, const struct distribution *d, c
 static void add_bytecode(struct python *p, struct distribution *d, const char *source, const char *pyc, const struct hps_digest *want, bool was_read)
 {
 	const struct hps_owner *o = hps_map_get(p->owners, pyc);
-	struct hps_bytecode one = { .pyc = pyc };
+	struct hps_bytecode one = { .pyc = pyc, .text = *want };
 
 	if (was_read && !hps_bytecode_fits(p->root, pyc, source))
 		return;
-	if (!o || !o->hashed || !equal_now(p, pyc, &o->content)) {
+	if (!o || !o->hashed) {
 		d->n_unchecked++;
 		return;
 	}
 	one.source = hps_strdup(source);
-	hps_bytecode_key(&o->content, want, one.key);
+	one.compiled = o->content;
 	p->bytecode = hps_grow(p->bytecode, p->n_bytecode, sizeof *p->bytecode);
 	p->of = hps_grow(p->of, p->n_bytecode, sizeof *p->of);
 	p->of[p->n_bytecode] = p->n;
@@ -287,10 +278,8 @@ static void use_line(struct python *p, struct distribution *d, const char *line)
 	if (!pyc)
 		return;
 	d->in_use = true;
-	if (hashed && (o || equal_now(p, path, &want)))
+	if (hashed)
 		add_bytecode(p, d, path, pyc, &want, o != NULL);
-	else if (hashed)
-		judge(d, path, false);
 }
 
 static bool use_record(struct python *p, struct distribution *d)
@@ -566,8 +555,8 @@ static void judge_bytecode(struct python *p)
 
 		if (b->same == HPS_PRISTINE_UNKNOWN)
 			d->n_unchecked++;
-		else
-			judge(d, b->pyc, b->same == HPS_PRISTINE_YES);
+		else if (!b->other_source || !hps_map_find(p->owners, b->source)) /* one that was read was judged */
+			judge(d, b->other_source ? b->source : b->pyc, b->same == HPS_PRISTINE_YES);
 	}
 }
 

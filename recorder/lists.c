@@ -29,6 +29,12 @@ static const char *type_of(mode_t mode)
 	return S_ISREG(mode) ? "file" : S_ISDIR(mode) ? "directory" : S_ISLNK(mode) ? "symlink" : "other";
 }
 
+/* What the helper says of the files: see hps_facts_files(). owners: of each file of the sorted list, NULL for nobody's. */
+struct answer {
+	json_t *json;
+	const json_t **owners;
+};
+
 /* ---- materials ---- */
 
 static int by_path(const void *a, const void *b)
@@ -147,13 +153,6 @@ static json_t *material_json(const struct hps_record *r, const struct hps_file *
 	return item;
 }
 
-static const json_t *at_path(const json_t *object, const char *path)
-{
-	_cleanup_json_ json_t *key = hps_path_json(path);
-
-	return json_object_get(object, json_string_value(key));
-}
-
 /* Can a package of the system give this content again? Not when the file was changed after it was installed. */
 static bool restorable(const json_t *owner)
 {
@@ -188,7 +187,7 @@ static void make_public(struct hps_file *file, const json_t *owner)
 		file->first->secret = file->first->guessable = false;
 }
 
-static int write_materials(struct hps_record *r, struct hps_file **list, size_t n, const json_t *owners, json_t **ret, struct hps_error *err)
+static int write_materials(struct hps_record *r, struct hps_file **list, size_t n, const json_t **owners, json_t **ret, struct hps_error *err)
 {
 	struct hps_manifest m;
 
@@ -200,7 +199,7 @@ static int write_materials(struct hps_record *r, struct hps_file **list, size_t 
 		if (!file->uses)
 			continue;
 		if (S_ISREG(file->mode) && !file->special) {
-			owner = at_path(owners, file->path);
+			owner = owners[i];
 			make_public(file, owner);
 			if (!restorable(owner) && r->files->capture && !r->files->rerun)
 				store_unowned(r, file);
@@ -226,9 +225,9 @@ static void find_drawing(struct hps_record *r, struct hps_file **list, size_t n)
 			hps_json_add(r->drawing, hps_path_json(list[i]->path));
 }
 
-static int write_libraries(struct hps_record *r, struct hps_file **list, size_t n, const json_t *answer, json_t **ret, struct hps_error *err)
+static int write_libraries(struct hps_record *r, struct hps_file **list, size_t n, const struct answer *a, json_t **ret, struct hps_error *err)
 {
-	const json_t *owners = json_object_get(answer, "packages"), *elf = json_object_get(answer, "elf");
+	const json_t *elf = json_object_get(a->json, "elf");
 	struct hps_manifest m;
 
 	hps_manifest_begin(&m, r, "libraries");
@@ -246,7 +245,7 @@ static int write_libraries(struct hps_record *r, struct hps_file **list, size_t 
 		if (has_digest(list[i]->first))
 			hps_shape_content(r, item, "digest", list[i]->path, list[i]->first);
 		json_object_update(item, (json_t *)(uintptr_t)facts); /* soname, buildId, version, packageNote */
-		set_package(item, at_path(owners, list[i]->path));
+		set_package(item, a->owners[i]);
 		hps_manifest_add(&m, item);
 	}
 	return hps_manifest_end(&m, r, ret, err);
@@ -486,64 +485,85 @@ static void add_file_question(struct hps_buf *question, const struct hps_file *f
 	hps_buf_add(question, file->path, strlen(file->path) + 1);
 }
 
-static json_t *ask_about_files(struct hps_record *r, struct hps_file **list, size_t n)
+static bool is_asked(const struct hps_file *file)
+{
+	return file->uses && !file->special && S_ISREG(file->mode);
+}
+
+static int ask_about_files(struct hps_record *r, struct hps_file **list, size_t n)
 {
 	_cleanup_buf_ struct hps_buf question = HPS_BUF_INIT;
 	int error = r->facts ? 0 : -ENOENT;
-	json_t *answer = NULL;
 
 	for (size_t i = 0; !error && i < n; i++) {
 		const char *path = list[i]->path;
 
 		if (list[i]->special && list[i]->uses)
 			add_question(&question, 'D', path);
-		if (!list[i]->uses || list[i]->special || !S_ISREG(list[i]->mode))
+		if (!is_asked(list[i]))
 			continue;
 		add_file_question(&question, list[i]);
 		if (is_library(list[i]))
 			add_question(&question, 'E', path);
 		if (list[i]->uses & (HPS_USE_EXEC | HPS_USE_INTERPRETER))
 			add_question(&question, 'X', path);
-		if (!error && question.len >= QUESTION_MAX)
+		if (question.len >= QUESTION_MAX)
 			error = hps_facts_ask(r->facts, &question);
 	}
 	error = error ? error : hps_facts_ask(r->facts, &question);
-	if (error || hps_facts_files(r->facts, &answer)) {
-		hps_gap_note(r->gaps, HPS_GAP_FACTS);
-		return json_object();
-	}
-	return answer;
+	return error ? error : hps_facts_end_question(r->facts);
 }
 
+/* An answer that does not come is an empty one, and a gap. */
+static void receive_answer(struct hps_record *r, int error, struct hps_file **list, size_t n, struct answer *ret)
+{
+	const json_t *files, *owners;
+
+	ret->owners = hps_alloc((n + 1) * sizeof *ret->owners);
+	if (error || hps_facts_files(r->facts, &ret->json)) {
+		hps_gap_note(r->gaps, HPS_GAP_FACTS);
+		ret->json = json_object();
+	}
+	files = json_object_get(ret->json, "files");
+	owners = json_object_get(ret->json, "owners");
+	for (size_t i = 0, at = 0; i < n && at < json_array_size(files); i++)
+		if (is_asked(list[i]))
+			ret->owners[i] = json_array_get(owners, (size_t)json_integer_value(json_array_get(files, at++))); /* none at -1 */
+}
+
+/* What needs no answer is written while the helper looks for it. */
 int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies, json_t *rows, struct hps_error *err)
 {
 	size_t n;
 	_cleanup_free_ struct hps_file **list = sorted(r->files, &n);
-	_cleanup_json_ json_t *answer = ask_about_files(r, list, n);
+	int asked = ask_about_files(r, list, n), error = write_products(r, list, n, subject, err);
+	struct answer answer = { NULL };
 	json_t *d[8] = { NULL };
-	int error = write_products(r, list, n, subject, err);
 
 	find_drawing(r, list, n);
-	if (!error)
-		error = write_materials(r, list, n, json_object_get(answer, "packages"), &d[0], err);
 	if (!error)
 		error = write_misses(r, &d[1], err);
 	if (!error)
 		error = write_processes(r, &d[2], err);
-	if (!error)
-		error = write_libraries(r, list, n, answer, &d[3], err);
-	if (!error)
-		error = write_python(r, answer, &d[4], err);
 	if (!error)
 		error = hps_network_write(r, &d[5], err);
 	if (!error)
 		error = hps_clocks_write(r, &d[6], err);
 	if (!error)
 		error = hps_listings_write(r, &d[7], err);
-	hps_datasets_found(list, n, json_object_get(answer, "packages"), dependencies);
-	json_array_extend(rows, json_object_get(answer, "identities"));
+	receive_answer(r, asked, list, n, &answer);
+	if (!error)
+		error = write_materials(r, list, n, answer.owners, &d[0], err);
+	if (!error)
+		error = write_libraries(r, list, n, &answer, &d[3], err);
+	if (!error)
+		error = write_python(r, answer.json, &d[4], err);
+	hps_datasets_found(list, n, answer.owners, dependencies);
+	json_array_extend(rows, json_object_get(answer.json, "identities"));
 	for (size_t i = 0; i < ARRAY_SIZE(d); i++)
 		if (d[i])
 			hps_json_add(dependencies, d[i]);
+	json_decref(answer.json);
+	free(answer.owners);
 	return error;
 }

@@ -80,7 +80,7 @@ int hps_listings_write(struct hps_record *r, json_t **ret, struct hps_error *err
 
 /* ---- dataset_found.c: data sets that nobody declared ---- */
 /* list: in path order. Adds a descriptor for each directory of data that the trial read; owners: the answer's "packages". */
-void hps_datasets_found(struct hps_file *const *list, size_t n, const json_t *owners, json_t *dependencies);
+void hps_datasets_found(struct hps_file *const *list, size_t n, const json_t *const *owners, json_t *dependencies);
 
 /* ---- shape.c: small shapes of JSON ---- */
 json_t *hps_shape_digest(const struct hps_digest *d);
