@@ -38,7 +38,8 @@ struct device {
 };
 struct hps_cache {
 	pthread_mutex_t lock; /* some ask while others add */
-	struct entry *old, *new; /* old: sorted by inode */
+	struct hps_buf file;
+	struct entry *old, *new; /* old: sorted by inode, in `file` */
 	size_t n_old, n_new;
 	struct device devices[MAX_DEVICES];
 	size_t n_devices;
@@ -97,14 +98,12 @@ static int open_own(const char *dir)
 static void load(struct hps_cache *c)
 {
 	_cleanup_fd_ int fd = open_own(c->dir);
-	_cleanup_buf_ struct hps_buf b = HPS_BUF_INIT;
+	struct hps_buf *b = &c->file;
 
-	hps_buf_init(&b, sizeof(MAGIC) + MAX_ENTRIES * sizeof(struct entry));
-	if (fd < 0 || hps_file_read_fd(fd, b.max, &b, NULL) || b.len < 8 || memcmp(b.data, MAGIC, 8) || (b.len - 8) % sizeof(struct entry))
+	if (fd < 0 || hps_file_read_fd(fd, b->max, b, NULL) || b->len < 8 || memcmp(b->data, MAGIC, 8) || (b->len - 8) % sizeof(struct entry))
 		return;
-	c->n_old = (b.len - 8) / sizeof(struct entry);
-	c->old = hps_realloc(NULL, c->n_old, sizeof(struct entry));
-	memcpy(c->old, b.data + 8, b.len - 8);
+	c->n_old = (b->len - 8) / sizeof(struct entry);
+	c->old = (struct entry *)(void *)(b->data + 8); /* malloc's alignment is 16 */
 }
 
 struct hps_cache *hps_cache_open(void)
@@ -117,6 +116,7 @@ struct hps_cache *hps_cache_open(void)
 	c->day = (uint32_t)(now / 86400000000000ll);
 	c->dice = (uint32_t)now;
 	c->dir = hps_cache_dir();
+	hps_buf_init(&c->file, sizeof(MAGIC) + MAX_ENTRIES * sizeof(struct entry));
 	if (c->dir)
 		load(c);
 	return c;
@@ -279,7 +279,7 @@ void hps_cache_free(struct hps_cache *c)
 	if (!c)
 		return;
 	pthread_mutex_destroy(&c->lock);
-	free(c->old);
+	hps_buf_release(&c->file);
 	free(c->new);
 	free(c->dir);
 	free(c);

@@ -30,7 +30,10 @@ int hps_write_all(int fd, const void *data, size_t len)
 int hps_file_read_fd(int fd, size_t max, struct hps_buf *ret, struct hps_error *err)
 {
 	char block[65536];
+	struct stat s;
 
+	if (fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0 && (uint64_t)s.st_size <= max)
+		(void)hps_buf_reserve(ret, (size_t)s.st_size); /* at once, not by doubling */
 	for (;;) {
 		ssize_t n = read(fd, block, sizeof block);
 

@@ -156,7 +156,22 @@ static size_t put_secret(struct job *j, const char *text, const char *at, size_t
 
 static bool has_space(const char *text)
 {
-	return text[strcspn(text, " \t\r\n")] != '\0';
+	while (*text && !hps_is_space(*text))
+		text++;
+	return *text != '\0';
+}
+
+static bool has_sign(const char *text)
+{
+	while (*text && *text != '=' && *text != ':')
+		text++;
+	return *text != '\0';
+}
+
+/* Most bytes of most texts: neither they nor the one before say that something begins. */
+static bool is_plain(const struct job *j, const char *text, const char *at)
+{
+	return !may_begin(j, at) && !hps_text_announces(text, at) && !(j->name && at > text && (at[-1] == '-' || at[-1] == '_' || at[-1] == '.'));
 }
 
 /* spans: of words, in order; they come first. */
@@ -171,7 +186,10 @@ static void put_text(struct job *j, const char *text, const struct hps_span *spa
 	for (const char *at = text; at < end; at += len ? len : 1) {
 		for (; n && spans->s < at; n--)
 			spans++;
-		len = put_secret(j, text, at, (size_t)(end - at), n && spans->s == at ? spans : NULL, &plain);
+		if ((!n || spans->s != at) && is_plain(j, text, at))
+			len = 0;
+		else
+			len = put_secret(j, text, at, (size_t)(end - at), n && spans->s == at ? spans : NULL, &plain);
 	}
 	if (j->any)
 		hps_buf_add(&j->out, plain, (size_t)(end - plain));
@@ -211,7 +229,7 @@ static void put_free(struct job *j, const char *text)
 
 	if (has_space(text))
 		put_words(j, text);
-	else if (*text == '-' || strpbrk(text, "=:"))
+	else if (*text == '-' || has_sign(text))
 		put_argument(j, &one, 0);
 	else
 		put_text(j, text, NULL, 0);

@@ -125,6 +125,28 @@ bool hps_word_is(const struct hps_word *w, const char *text);
 bool hps_word_span(const struct hps_word *words, size_t i, struct hps_span *ret);
 
 /* ---- redact_text.c ---- */
+/* Behind every other byte hps_text_span() finds nothing but a token. d and a end a sign in percent encoding. */
+static inline bool hps_text_announces(const char *text, const char *at)
+{
+	switch (at > text ? at[-1] : '\0') {
+	case '/':
+	case ' ':
+	case '=':
+	case ':':
+	case '\t':
+	case '>':
+	case '"':
+	case '\'':
+		return true;
+	case 'd':
+	case 'D':
+	case 'a':
+	case 'A':
+		return at - text > 3 && at[-2] == '3' && at[-3] == '%';
+	default:
+		return false;
+	}
+}
 /* The secret that begins at `at` in text; token: it may have the shape of one. */
 bool hps_text_span(const char *text, const char *at, bool token, struct hps_span *ret);
 /* The same, of two kinds alone: a password in a URL (at is behind "://"), the value of a request's header (behind its colon). */

@@ -495,17 +495,23 @@ static bool ends_in(const char *text, const char *const *list, size_t n)
 	return false;
 }
 
-static bool is_at(const char *path, enum where where, const char *text)
+static const char *last_name(const char *path)
 {
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	const char *slash = strrchr(path, '/');
 
+	return slash ? slash + 1 : path;
+}
+
+/* name: the last of path */
+static bool is_at(const char *path, const char *name, enum where where, const char *text)
+{
 	switch (where) {
 	case PART:
 		return strstr(path, text) != NULL;
 	case NAME:
-		return !strcmp(name, text);
+		return *name == *text && !strcmp(name, text);
 	case BEGIN:
-		return !strncmp(name, text, strlen(text));
+		return *name == *text && !strncmp(name, text, strlen(text));
 	case SUFFIX:
 		return ends_with(name, text);
 	}
@@ -514,8 +520,10 @@ static bool is_at(const char *path, enum where where, const char *text)
 
 const char *hps_rule_path(const char *path)
 {
+	const char *name = last_name(path);
+
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (is_at(path, files[i].where, files[i].text) && (files[i].where == PART || !ends_in(path, no_credentials, ARRAY_SIZE(no_credentials))))
+		if (is_at(path, name, files[i].where, files[i].text) && (files[i].where == PART || !ends_in(path, no_credentials, ARRAY_SIZE(no_credentials))))
 			return files[i].class;
 	return NULL;
 }
@@ -579,10 +587,12 @@ static bool looks_like_settings(const char *text, size_t len)
 
 enum hps_look hps_rule_look(const char *path, const char *text, size_t len)
 {
+	const char *name = last_name(path);
+
 	if (memchr(text, '\0', len < 8192 ? len : 8192) || ends_in(path, sources, ARRAY_SIZE(sources)))
 		return HPS_LOOK_SHAPES;
 	for (size_t i = 0; i < ARRAY_SIZE(looks); i++)
-		if (is_at(path, looks[i].where, looks[i].text))
+		if (is_at(path, name, looks[i].where, looks[i].text))
 			return looks[i].look;
 	if (is_shell(text, len))
 		return HPS_LOOK_SHELL;

@@ -208,13 +208,22 @@ static int64_t owner_index(struct hps_map *seen, json_t *owners, const struct hp
 
 static void set_owners(json_t *answer, const struct hps_map *files, size_t n)
 {
-	json_t *indices = json_array(), *owners = json_array();
+	json_t *runs = json_array(), *owners = json_array();
 	struct hps_map seen = HPS_MAP_INIT;
+	int64_t last = -1, index;
+	size_t begin = 0;
 
-	for (size_t i = 0; i < n; i++)
-		hps_json_add(indices, json_integer(owner_index(&seen, owners, files->items[i].value)));
+	for (size_t i = 0; i <= n; i++) {
+		index = i < n ? owner_index(&seen, owners, files->items[i].value) : -2;
+		if (index == last)
+			continue;
+		hps_json_add(runs, json_integer((json_int_t)(i - begin)));
+		hps_json_add(runs, json_integer(last));
+		begin = i;
+		last = index;
+	}
 	hps_map_release(&seen);
-	hps_json_set(answer, "files", indices);
+	hps_json_set(answer, "files", runs);
 	hps_json_set(answer, "owners", owners);
 }
 

@@ -19,7 +19,7 @@ pid_t hps_facts_pid(const struct hps_facts *f);
 int hps_facts_machine(struct hps_facts *f, json_t **ret) HPS_MUST; /* {"identities", "datasets"}; waits for them */
 /* question: strings with their NUL: "P<content><path>" a regular file where system packages put files, "F<content><path>" one elsewhere (content: 64 hex digits
  * of its SHA-256, or 64 dashes), "E<path>" a mapped library, "X<path>" an executed program, "D<path>" an opened device. The answer:
- * {"files": [for each P and F in turn, the index of its owner, or -1], "owners": [{"package", "manager", "pristine"}], "elf": {path: {…}}, "python": [items],
+ * {"files": [number of P and F in a row, index of their owner or -1, …], "owners": [{"package", "manager", "pristine"}], "elf": {path: {…}}, "python": [items],
  * "identities": [rows]}. */
 int hps_facts_ask(struct hps_facts *f, struct hps_buf *question) HPS_MUST; /* sends the strings in it, and empties it; any number of times */
 int hps_facts_end_question(struct hps_facts *f) HPS_MUST;		   /* no more of them */

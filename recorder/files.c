@@ -716,11 +716,10 @@ static void look_again(struct hps_file *file)
 void hps_files_settle(struct hps_files *f)
 {
 	confirm_renames(f);
+	/* First what the hasher has to read. */
 	for (size_t i = 0; i < f->by_path.n; i++) {
 		struct hps_file *file = f->by_path.items[i].value;
 
-		if (!file->product)
-			look_again(file);
 		if (!file->product || file->special)
 			continue;
 		settle(f, file);
@@ -728,6 +727,12 @@ void hps_files_settle(struct hps_files *f)
 		if (file->by_link && !file->final->unreadable &&
 		    !(file->final->exists && file->final->ino == file->link_of->ino && file->final->dev == file->link_of->dev))
 			file->product = false;
+	}
+	for (size_t i = 0; i < f->by_path.n; i++) {
+		struct hps_file *file = f->by_path.items[i].value;
+
+		if (!file->product)
+			look_again(file);
 	}
 	hps_links_find(f);
 }

@@ -13,7 +13,7 @@
 #include "recorder/package.h"
 
 #define SUBJECTS_MAX 1000
-#define QUESTION_MAX ((size_t)1 << 20) /* bytes at a time */
+#define QUESTION_MAX ((size_t)64 << 10) /* bytes at a time */
 #define STORE_MAX (256ll << 20)
 
 static void set_i64_text(json_t *object, const char *name, int64_t value)
@@ -517,18 +517,26 @@ static int ask_about_files(struct hps_record *r, struct hps_file **list, size_t 
 /* An answer that does not come is an empty one, and a gap. */
 static void receive_answer(struct hps_record *r, int error, struct hps_file **list, size_t n, struct answer *ret)
 {
-	const json_t *files, *owners;
+	const json_t *runs, *owners;
+	size_t at = 0;
 
 	ret->owners = hps_alloc((n + 1) * sizeof *ret->owners);
 	if (error || hps_facts_files(r->facts, &ret->json)) {
 		hps_gap_note(r->gaps, HPS_GAP_FACTS);
 		ret->json = json_object();
 	}
-	files = json_object_get(ret->json, "files");
+	runs = json_object_get(ret->json, "files");
 	owners = json_object_get(ret->json, "owners");
-	for (size_t i = 0, at = 0; i < n && at < json_array_size(files); i++)
-		if (is_asked(list[i]))
-			ret->owners[i] = json_array_get(owners, (size_t)json_integer_value(json_array_get(files, at++))); /* none at -1 */
+	for (size_t run = 0; run + 1 < json_array_size(runs); run += 2) {
+		const json_t *owner = json_array_get(owners, (size_t)json_integer_value(json_array_get(runs, run + 1))); /* none at -1 */
+
+		for (json_int_t left = json_integer_value(json_array_get(runs, run)); left > 0 && at < n; at++) {
+			if (!is_asked(list[at]))
+				continue;
+			ret->owners[at] = owner;
+			left--;
+		}
+	}
 }
 
 /* What needs no answer is written while the helper looks for it. */

@@ -7,7 +7,7 @@
 
 #include "core/redact.h"
 
-#define PIECE_MAX ((size_t)1 << 20)
+#define PIECE_MAX ((size_t)256 << 10)
 
 void hps_manifest_begin(struct hps_manifest *m, const struct hps_record *r, const char *name)
 {

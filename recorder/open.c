@@ -23,6 +23,7 @@ struct request {
 	const char *name; /* absolute, as given */
 	struct hps_buf joined; /* holds it when the program gave a relative one */
 	bool stable;
+	bool direct; /* no link was on the way: `name` is the real path */
 	struct stat before; /* a regular file that is opened for writing, and its path; valid when before_fd is open */
 	int before_fd;	    /* O_PATH, or -1 */
 	char before_path[HPS_PATH_CAP];
@@ -70,6 +71,33 @@ static int open_through(struct request *r, uint64_t flags, uint64_t mode)
 		return -1;
 	r->target.own = true; /* from here on as with its own: no name of a file, links may be magic */
 	return open_at(r, r->target.path, flags, mode);
+}
+
+/* An absolute name without "//", "/." or "/" at its end. */
+static bool is_plain(const char *name)
+{
+	const char *slash = name;
+
+	while (*slash == '/' && slash[1] != '/' && slash[1] != '.' && slash[1])
+		slash = strchrnul(slash + 1, '/');
+	return slash != name && !*slash;
+}
+
+/* Most names have no links in them: to be told so by the kernel is cheaper than to ask for the real path. */
+static int open_direct(struct request *r, uint64_t flags)
+{
+	uint64_t asked = r->how.resolve;
+	int fd;
+
+	if (r->target.own || !is_plain(r->target.given))
+		return open_through(r, flags, 0);
+	r->how.resolve |= RESOLVE_NO_SYMLINKS;
+	fd = open_at(r, r->target.path, flags, 0);
+	r->how.resolve = asked;
+	if (fd < 0 && errno == ELOOP)
+		return open_through(r, flags, 0);
+	r->direct = fd >= 0;
+	return fd;
 }
 
 static int look(const struct request *r, struct stat *ret)
@@ -187,9 +215,11 @@ static struct hps_file *identify(struct request *r, struct hps_file *file, int f
 	hps_identity_of(st, &id);
 	if (file && hps_file_is_now(file, &id))
 		return file;
-	hps_supervisor_path(r->s, fd, st, real);
+	*real = '\0';
+	if (!r->direct)
+		hps_supervisor_path(r->s, fd, st, real);
 	hps_buf_init(&walked, 2 * HPS_PATH_CAP);
-	if (strcmp(real, r->name) != 0 && !r->target.own)
+	if (!r->direct && strcmp(real, r->name) != 0 && !r->target.own)
 		hps_target_walk(r->s, &r->target, true, &walked);
 	file = hps_files_get(r->s->files, *real ? real : r->name);
 	hps_files_name(r->s->files, r->name, r->target.own ? NULL : file);
@@ -241,7 +271,7 @@ static void open_read(struct request *r)
 		return;
 	}
 	/* Not to wait for a writer of a pipe that has just taken the name. */
-	fd = open_through(r, (r->how.flags & KNOWN_FLAGS) | LARGEFILE | O_NONBLOCK | O_NOCTTY, 0);
+	fd = open_direct(r, (r->how.flags & KNOWN_FLAGS) | LARGEFILE | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0) {
 		refuse(r, errno);
 		return;
@@ -370,6 +400,7 @@ static void open_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 	r.c = c;
 	r.how = *how;
 	r.before_fd = -1;
+	r.direct = false;
 	hps_buf_init(&r.joined, 2 * HPS_PATH_CAP);
 	r.name = r.target.given;
 	if (r.target.given[0] != '/') {

@@ -27,12 +27,13 @@ const char *hps_shape_withheld(const char *path, const struct hps_content *c)
 void hps_shape_content(const struct hps_record *r, json_t *item, const char *name, const char *path, const struct hps_content *c)
 {
 	const char *withheld = hps_shape_withheld(path, c);
-	_cleanup_free_ char *member = hps_format("%sTag", name), *tag = NULL;
+	_cleanup_free_ char *member = NULL, *tag = NULL;
 
 	if (!withheld) {
 		hps_json_set(item, name, hps_shape_digest(&c->digest));
 		return;
 	}
+	member = hps_format("%sTag", name);
 	tag = hps_redact_tag(r->redactor, "content", (const char *)c->digest.b, sizeof c->digest.b);
 	hps_json_set_text(item, member, tag);
 	hps_json_set_text(item, "withheld", withheld);

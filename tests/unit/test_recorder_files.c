@@ -343,6 +343,19 @@ static void test_cache(void **state)
 	hps_cache_save(cache);
 	hps_cache_free(cache);
 	if (access("hps/digests", F_OK) == 0) { /* a file system that is trusted */
+		assert_int_equal(rename("hps/digests", "hps/kept"), 0);
+		assert_int_equal(link("hps/kept", "hps/digests"), 0);
+		cache = hps_cache_open();
+		hps_cache_put(cache, fd, &id, &c); /* of the sample, and as it was */
+		hps_cache_save(cache);
+		hps_cache_free(cache);
+		assert_true(stat("hps/digests", &s) == 0 && s.st_nlink == 2); /* not written anew */
+		cache = hps_cache_open();
+		c.draws = true;
+		hps_cache_put(cache, fd, &id, &c);
+		hps_cache_save(cache);
+		hps_cache_free(cache);
+		assert_true(stat("hps/digests", &s) == 0 && s.st_nlink == 1);
 		cache = hps_cache_open();
 		for (int i = 0; i < 20 && !hit; i++) /* some hits are hashed again on purpose */
 			hit = hps_cache_get(cache, fd, &id, &found);
