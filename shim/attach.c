@@ -170,18 +170,24 @@ static struct joinable {
 	uint32_t slot;
 } joinables[HPS_SHIM_SLOTS_MAX];
 
-static void remember(pthread_t thread, uint32_t slot)
-{
-	if (hps_shim.ordered)
-		joinables[slot] = (struct joinable){ thread, slot };
-}
-
 static struct joinable *recall(pthread_t thread)
 {
 	for (uint32_t i = 0; i < HPS_SHIM_SLOTS_MAX; i++)
 		if (joinables[i].thread == thread)
 			return &joinables[i];
 	return NULL;
+}
+
+/* A name that another thread had is this one's now: that one is over, or it is one of the process that this one was forked from. */
+static void remember(pthread_t thread, uint32_t slot)
+{
+	struct joinable *former;
+
+	if (!hps_shim.ordered)
+		return;
+	while ((former = recall(thread)))
+		former->thread = 0;
+	joinables[slot] = (struct joinable){ thread, slot };
 }
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg)

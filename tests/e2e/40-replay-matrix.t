@@ -50,6 +50,7 @@ full|t03 gradient boosting, OpenMP|||/usr/bin/python3 t03_boosting.py out|REPROD
 full|t04 grid search|||/usr/bin/python3 t04_grid.py out|REPRODUCED-BITS|L2|
 full|t05 neural network (torch)|||/usr/bin/python3 t05_torch_mlp.py out|REPRODUCED-BITS|L1|(nothing: it reads /dev/urandom, which level 3 answers)
 full|t06 convolutions, two loading processes (torch)|||/usr/bin/python3 t06_torch_cnn.py out|REPRODUCED-BITS|L1|(nothing: it reads /dev/urandom, which level 3 answers)
+full|t06 convolutions, two loading processes (torch)||--level 4|/usr/bin/python3 t06_torch_cnn.py out|REPRODUCED-BITS|L4|
 full|t07 LSTM (torch)||--level 3|/usr/bin/python3 t07_lstm.py out|REPRODUCED-BITS|L3|
 full|t08 xgboost|||/usr/bin/python3 t08_xgb_hist.py out|REPRODUCED-BITS|L2|
 short|t09 descent (numpy)|||/usr/bin/python3 t09_numpy_sgd.py out|REPRODUCED-BITS|L2|

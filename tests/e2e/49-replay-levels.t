@@ -227,6 +227,27 @@ ok "spin: built" gcc -w -O1 -pthread -o spin spin.c
 ok "spin: recorded" hps-record -q --level 4 --id-file "$T/id" -- ./spin
 again
 is "spin: who asks on and on, vforks, gets signals, fills pipes" "$(verdict) $(not_same)" "('REPRODUCED-BITS', 'L4') []"
+# It stood still: a forked child took its parent's thread, which was over, for its own one of the same name, and waited for that with the turn.
+cat >namesake.c <<'C'
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <sys/wait.h>
+static void *work(void *arg) { usleep(1000); return arg; }
+static void one(void) { pthread_t t; pthread_create(&t, NULL, work, NULL); pthread_join(t, NULL); }
+int main(void)
+{
+	pthread_t t;
+	pthread_create(&t, NULL, work, NULL);
+	if (!fork()) { one(); _exit(0); }
+	pthread_join(t, NULL);
+	wait(NULL);
+	one();
+	return fclose(fopen("namesake.out", "w"));
+}
+C
+ok "namesake: built" gcc -w -O1 -pthread -o namesake namesake.c
+ok "namesake: a thread of the name of its parent's is another one" timeout 20 hps-record -q --level 4 --id-file "$T/id" -- ./namesake
 ok "static: built" gcc -w -O1 -static -pthread -o static spin.c
 ok "static: recorded, it does not wait for it" timeout 60 hps-record -q --level 4 --id-file "$T/id" -- sh -c './static & wait'
 like "static: it is said" "$(rec "t['clocks']['turnsTaken'] > 0, t['clocks']['without']")" "True, 1"
