@@ -108,7 +108,7 @@ static int prepare(const struct hps_original *o, struct hps_plan *plan, struct h
 	int r = hps_plan_make(o, plan, err);
 
 	if (!r)
-		hps_plan_add_neighbours(plan, o->started_ns);
+		hps_plan_add_neighbours(plan, o->started_ns, o->own != NULL);
 	return r;
 }
 

@@ -234,7 +234,7 @@ static int run_or_plan(const struct options *o, const char *id, bool plan_only, 
 	r = r ? r : load(o, l, id, &original, &bundle, &temporary, err);
 	r = r ? r : hps_plan_make(&original, &plan, err);
 	if (!r)
-		hps_plan_add_neighbours(&plan, original.started_ns);
+		hps_plan_add_neighbours(&plan, original.started_ns, original.own != NULL);
 	r = r ? r : hps_chain_open(&chain, l, &o->chain, &plan, err);
 	if (!r && bundle)
 		hps_strv_addf(&chain.stores, "%s/objects", bundle);

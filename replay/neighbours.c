@@ -1,10 +1,12 @@
 /* Names that the trial may have looked at without opening them: stat() is not recorded. Where a name lies beside what the trial
- * used and was there before the trial started, it is put into the view with its size, mode and time, but without content. */
+ * used and was there before the trial started, it is put into the view with its size, mode and time, but without content. Whoever runs the
+ * trial can read these names: they are those that everybody with our ids may list, and of a stranger's trial those of system packages alone. */
 #include "replay/replay.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,9 @@
 static const char *const shared_dirs[] = { "/", "/home", "/tmp", "/var/tmp", "/run", "/dev/shm", "/proc", "/sys", "/dev" };
 /* Packages keep the times of modification with which they were made, while ctime is that of the installation. */
 static const char *const package_dirs[] = { "/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/etc" };
+
+/* On a machine that never saw the trial, what else is there has nothing to do with it. */
+static const char *const system_dirs[] = { "/usr", "/lib", "/lib64", "/bin", "/sbin" };
 
 /* Everybody's, too, but of packages: names in them are looked at, but what is in their other directories belongs to other programs. */
 static const char *const wide_dirs[] = { "/opt", "/usr", "/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/local", "/usr/local/lib",
@@ -45,15 +50,20 @@ static bool is_wide(const char *path)
 	       (!strncmp(path, "/usr/lib/", 9) && !strchr(path + 9, '/') && strstr(path + 9, "-linux-gnu"));
 }
 
-static bool is_packaged(const char *path)
+static bool is_in(const char *path, const char *const *dirs, size_t n_dirs)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(package_dirs); i++) {
-		size_t n = strlen(package_dirs[i]);
+	for (size_t i = 0; i < n_dirs; i++) {
+		size_t n = strlen(dirs[i]);
 
-		if (!strncmp(path, package_dirs[i], n) && (!path[n] || path[n] == '/'))
+		if (!strncmp(path, dirs[i], n) && (!path[n] || path[n] == '/'))
 			return true;
 	}
 	return false;
+}
+
+static bool is_packaged(const char *path)
+{
+	return is_in(path, package_dirs, ARRAY_SIZE(package_dirs));
 }
 
 static int64_t ns_of(const struct statx_timestamp *t)
@@ -132,19 +142,57 @@ static void add_names(struct hps_plan *p, size_t parent, int64_t started_ns)
 		closedir(d);
 }
 
-void hps_plan_add_neighbours(struct hps_plan *p, int64_t started_ns)
+/* Root's, with which he lists what is closed to everybody but its owner. Returns what was in force. */
+static struct __user_cap_data_struct change_rights(const struct __user_cap_data_struct *to)
 {
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct of[2] = { { 0 } }, before;
+
+	if (syscall(SYS_capget, &head, of))
+		return of[0];
+	before = of[0];
+	of[0].effective = to ? to->effective : before.effective & ~(1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH);
+	(void)!syscall(SYS_capset, &head, of);
+	return before;
+}
+
+/* used: directories that hold a file of the trial, which was let in there. */
+static void add_beside(struct hps_plan *p, size_t n, const bool *used, bool which, bool foreign, int64_t started_ns)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct hps_plan_node *node = &p->nodes[i];
+
+		if (node->kind == HPS_PLAN_DIRECTORY && used[i] == which && !node->listed && !is_shared(node->path) &&
+		    (!foreign || is_in(node->path, system_dirs, ARRAY_SIZE(system_dirs))))
+			add_names(p, i, started_ns);
+	}
+}
+
+/* One level below: torch asks for bin/torch_shm_manager in a directory that nobody opened. */
+static void add_below(struct hps_plan *p, int64_t started_ns)
+{
+	for (size_t i = 0, n = p->n; i < n; i++) {
+		const struct hps_plan_node *node = &p->nodes[i];
+
+		if (node->kind == HPS_PLAN_GHOST && (!node->known || S_ISDIR(node->known)) && !is_shared(node->path) && !is_wide(p->nodes[node->parent].path))
+			add_names(p, i, started_ns);
+	}
+}
+
+void hps_plan_add_neighbours(struct hps_plan *p, int64_t started_ns, bool foreign)
+{
+	_cleanup_free_ bool *used = hps_alloc(p->n * sizeof *used);
+	struct __user_cap_data_struct before;
 	size_t n = p->n;
 
-	for (size_t i = 0; p->looks && i < n; i++)
+	for (size_t i = 0; p->looks && !foreign && i < n; i++)
 		look_at(p, i, started_ns);
 	for (size_t i = 0; i < n; i++)
-		if (p->nodes[i].kind == HPS_PLAN_DIRECTORY && !p->nodes[i].listed && !is_shared(p->nodes[i].path))
-			add_names(p, i, started_ns);
-	/* One level below: torch asks for bin/torch_shm_manager in a directory that nobody opened. */
-	n = p->n;
-	for (size_t i = 0; i < n; i++)
-		if (p->nodes[i].kind == HPS_PLAN_GHOST && (!p->nodes[i].known || S_ISDIR(p->nodes[i].known)) && !is_shared(p->nodes[i].path) &&
-		    !is_wide(p->nodes[p->nodes[i].parent].path))
-			add_names(p, i, started_ns);
+		if (p->nodes[i].kind == HPS_PLAN_FILE)
+			used[p->nodes[i].parent] = true;
+	add_beside(p, n, used, true, foreign, started_ns);
+	before = change_rights(NULL);
+	add_beside(p, n, used, false, foreign, started_ns);
+	add_below(p, started_ns);
+	(void)change_rights(&before);
 }

@@ -127,8 +127,9 @@ void hps_plan_release(struct hps_plan *p);
 /* ---- neighbours.c: names that were only looked at ------------------------------------------------------------------------------------ */
 
 /* Adds as ghosts what lies beside the planned files on this system and was there before started_ns. Directories that were
- * listed are complete and get none. One directory deeper, too, but not below those that all packages share (/usr/share). */
-void hps_plan_add_neighbours(struct hps_plan *p, int64_t started_ns);
+ * listed are complete and get none. One directory deeper, too, but not below those that all packages share (/usr/share). Not what is closed
+ * to others than its owner, unless the trial used a file there; foreign (a bundle's): of the directories of system packages alone. */
+void hps_plan_add_neighbours(struct hps_plan *p, int64_t started_ns, bool foreign);
 
 /* ---- source.c: where a file's content comes from --------------------------------------------------------------------------------- */
 

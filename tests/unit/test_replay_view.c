@@ -187,7 +187,7 @@ static void test_plan_neighbours(void **state)
 	material(b, "{\"path\":\"%D/run/used\",\"type\":\"file\",\"digest\":#used#}");
 	material(b, "{\"path\":\"/usr/bin/env\",\"type\":\"file\",\"digest\":#env#}");
 	assert_ok(hps_plan_make(&b->original, &b->plan, err));
-	hps_plan_add_neighbours(&b->plan, INT64_MAX);
+	hps_plan_add_neighbours(&b->plan, INT64_MAX, false);
 	assert_int_equal(find(b, "run/beside")->kind, HPS_PLAN_GHOST);
 	assert_int_equal(find(b, "run/beside/seen")->kind, HPS_PLAN_GHOST);
 	assert_int_equal(hps_plan_find(&b->plan, "/usr/bin/true")->kind, HPS_PLAN_GHOST);
