@@ -26,7 +26,8 @@ extern char **environ;
 
 #define GPU_LIMIT_MS 10000
 #define ANSWER_LIMIT_MS 120000
-#define BYTECODE_LIMIT_NS 2000000000
+#define BYTECODE_LEAST_NS 250000000
+#define BYTECODE_MOST_NS 2000000000
 #define FRAME_MAX ((size_t)512 << 20)
 
 struct hps_facts {
@@ -294,7 +295,15 @@ static int receive_question(int fd, struct touched *ret)
 	}
 }
 
-static json_t *gather_files(int cache_dir, const json_t *machine, struct touched *touched)
+/* Sources that were never compiled before take a second or two: a short trial does not wait for all of them. */
+static int64_t bytecode_limit(int64_t trial_ns)
+{
+	int64_t part = trial_ns / 20;
+
+	return part < BYTECODE_LEAST_NS ? BYTECODE_LEAST_NS : part > BYTECODE_MOST_NS ? BYTECODE_MOST_NS : part;
+}
+
+static json_t *gather_files(int cache_dir, const json_t *machine, struct touched *touched, int64_t trial_ns)
 {
 	json_t *answer = json_object(), *elf = json_object(), *rows = json_array();
 	struct touched t = *touched;
@@ -307,7 +316,7 @@ static json_t *gather_files(int cache_dir, const json_t *machine, struct touched
 	if (r == -ENOENT)
 		hps_identity_missing(rows, "packages", "no database of dpkg, rpm or apk is there");
 	hps_conda_find("", &t.owners);
-	hps_json_set(answer, "python", hps_python_distributions("", &t.owners, &(struct hps_python_options){ &t.programs, cache_dir, BYTECODE_LIMIT_NS }));
+	hps_json_set(answer, "python", hps_python_distributions("", &t.owners, &(struct hps_python_options){ &t.programs, cache_dir, bytecode_limit(trial_ns) }));
 	hps_packages_check("", &t.owners, 0);
 	set_owners(answer, &t.owners, n_files);
 	hps_json_set(answer, "elf", elf);
@@ -329,6 +338,7 @@ static void facts_main(int fd, const struct hps_facts_request *request)
 	_cleanup_json_ json_t *facts = NULL, *answer = NULL;
 	_cleanup_free_ char *cache = hps_cache_dir();
 	struct touched touched = { 0 };
+	int64_t started_ns = hps_time_monotonic_ns();
 	int dir = -1;
 
 	facts = gather_machine(request, cache);
@@ -338,7 +348,7 @@ static void facts_main(int fd, const struct hps_facts_request *request)
 		_exit(1);
 	if (send_json(fd, facts) || receive_question(fd, &touched))
 		_exit(1);
-	answer = gather_files(dir, json_object_get(facts, "identities"), &touched);
+	answer = gather_files(dir, json_object_get(facts, "identities"), &touched, hps_time_monotonic_ns() - started_ns);
 	_exit(send_json(fd, answer) ? 1 : 0);
 }
 
