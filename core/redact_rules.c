@@ -463,7 +463,7 @@ static const struct {
 } looks[] = {
 	{ HPS_LOOK_SETTINGS, SUFFIX, ".json" }, { HPS_LOOK_SETTINGS, SUFFIX, ".yaml" },	 { HPS_LOOK_SETTINGS, SUFFIX, ".yml" },	    { HPS_LOOK_SETTINGS, SUFFIX, ".ini" },
 	{ HPS_LOOK_SETTINGS, SUFFIX, ".toml" }, { HPS_LOOK_SETTINGS, SUFFIX, ".cfg" },	 { HPS_LOOK_SETTINGS, SUFFIX, ".conf" },    { HPS_LOOK_SETTINGS, SUFFIX, ".env" },
-	{ HPS_LOOK_SETTINGS, SUFFIX, ".cnf" },	{ HPS_LOOK_SETTINGS, SUFFIX, ".config" }, { HPS_LOOK_SETTINGS, SUFFIX, ".properties" }, { HPS_LOOK_SETTINGS, PART, "/.git/config" },
+	{ HPS_LOOK_SETTINGS, SUFFIX, ".config" }, { HPS_LOOK_SETTINGS, SUFFIX, ".properties" }, { HPS_LOOK_SETTINGS, PART, "/.git/config" },
 	{ HPS_LOOK_SETTINGS, SUFFIX, ".xml" },	{ HPS_LOOK_SETTINGS, SUFFIX, ".plist" },  { HPS_LOOK_SETTINGS, SUFFIX, ".pom" },    { HPS_LOOK_SETTINGS, SUFFIX, ".tfvars" },
 	{ HPS_LOOK_SETTINGS, NAME, ".Renviron" }, { HPS_LOOK_SETTINGS, NAME, ".condarc" }, { HPS_LOOK_SETTINGS, NAME, ".curlrc" },   { HPS_LOOK_SETTINGS, NAME, ".wgetrc" },
 	{ HPS_LOOK_SHELL, SUFFIX, ".sh" },	{ HPS_LOOK_SHELL, SUFFIX, ".bash" },	 { HPS_LOOK_SHELL, SUFFIX, ".zsh" },	    { HPS_LOOK_SHELL, SUFFIX, ".ksh" },
@@ -585,12 +585,29 @@ static bool looks_like_settings(const char *text, size_t len)
 	return n[ASSIGNMENT] && n[OTHER] * 9 <= n[ASSIGNMENT] + n[COMMENT];
 }
 
+/* The groups that MySQL's and MariaDB's programs read. OpenSSL's settings have the same ending, and what is called a password in those
+ * is a question's text. */
+static bool is_mysql(const char *text, size_t len)
+{
+	static const char *const groups[] = { "[client", "[mysql", "[mariadb" };
+
+	for (const char *at = text, *end = text + len; at && at < end; at = memchr(at, '\n', (size_t)(end - at))) {
+		at += *at == '\n';
+		for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+			if ((size_t)(end - at) > strlen(groups[i]) && !memcmp(at, groups[i], strlen(groups[i])))
+				return true;
+	}
+	return false;
+}
+
 enum hps_look hps_rule_look(const char *path, const char *text, size_t len)
 {
 	const char *name = last_name(path);
 
 	if (memchr(text, '\0', len < 8192 ? len : 8192) || ends_in(path, sources, ARRAY_SIZE(sources)))
 		return HPS_LOOK_SHAPES;
+	if (ends_with(path, ".cnf"))
+		return is_mysql(text, len) ? HPS_LOOK_SETTINGS : HPS_LOOK_TEXT;
 	for (size_t i = 0; i < ARRAY_SIZE(looks); i++)
 		if (is_at(path, name, looks[i].where, looks[i].text))
 			return looks[i].look;

@@ -27,6 +27,8 @@ static const struct {
 	{ "pom.xml", "<project><properties><db.password>${env.DB_PASSWORD}</db.password><passwordEncoder/></properties></project>\n" },
 	{ "login.html", "<form><label for=\"password\">Password</label><input name=\"password\" type=\"password\" value=\"\"></form>\n" },
 	{ "requirements", "numpy==1.26.0\ntorch>=2.1\nsecretstorage==3.3.3\ntoken-utils==0.1.8\n" },
+	{ "openssl.cnf", "[ req ]\ndefault_bits = 2048\n# input_password = secret\nattributes = req_attributes\n[ req_attributes ]\nchallengePassword = A challenge password\n"
+			 "challengePassword_min = 4\n[ client_cert ]\nbasicConstraints = CA:FALSE\n[insta]\nsecret = pass:insta # for both sides\n" },
 	{ "hosts", "127.0.0.1 localhost\n::1 ip6-localhost\n" },
 	{ "settings", "lr = 0.1\nmonkey = banana\nsession = 3\nkeys = a, b\nmax_tokens = 512\n" },
 	{ ".bashrc", "alias ll='ls -l'\nexport PATH=$PATH:$HOME/bin\nexport HISTCONTROL=ignoredups\nPS1='\\u@\\h:\\w\\$ '\n[ -f ~/.token ] && export TOKEN=$(cat ~/.token)\n" },

@@ -307,6 +307,8 @@ static const struct {
 	{ ".bash_history", "ls\ncurl -u me:hunter2 https://example.org\n", HPS_CONTENT_GUESSABLE },
 	{ ".zshrc", "export WANDB_API_KEY=hunter2\n", HPS_CONTENT_GUESSABLE },
 	{ "Dockerfile", "FROM debian:12\nENV DB_PASSWORD=hunter2\n", HPS_CONTENT_GUESSABLE },
+	{ "my.cnf", "!includedir /etc/mysql/conf.d/\n[client]\nuser = me\npassword = hunter2\n", HPS_CONTENT_GUESSABLE },
+	{ "dump.cnf", "[mysqldump]\npassword=hunter2\n", HPS_CONTENT_GUESSABLE },
 	{ "service", "[db]\nhost = db\nuser = me\npassword = hunter2\n", HPS_CONTENT_GUESSABLE },
 	{ "service.rc2", "# comment\nexport SECRET_KEY=hunter2\n", HPS_CONTENT_GUESSABLE },
 	{ "users", "me:$apr1$x1Yz2Ab3$" "abcdefghijklmnopqrstu1\n", HPS_CONTENT_HOLDS },
