@@ -346,7 +346,7 @@ int hps_clocks_write(struct hps_record *r, json_t **ret, struct hps_error *err)
 
 	if (c->fd < 0 || c->from || pread(c->fd, &head, sizeof head, 0) != sizeof head)
 		return 0;
-	c->whole = read_pieces(c->fd, head.next < HPS_SHIM_HEAD + HPS_SHIM_MAX ? head.next : HPS_SHIM_HEAD + HPS_SHIM_MAX, &pieces, &n) && !head.n_lost;
+	c->whole = c->started && read_pieces(c->fd, head.next < HPS_SHIM_HEAD + HPS_SHIM_MAX ? head.next : HPS_SHIM_HEAD + HPS_SHIM_MAX, &pieces, &n) && !head.n_lost;
 	qsort(pieces, n, sizeof *pieces, by_name);
 	hps_manifest_begin(&m, r, "clocks");
 	hps_manifest_add_plain(&m, started_json(&head));
@@ -385,7 +385,7 @@ json_t *hps_clocks_json(const struct hps_record *r)
 	else
 		hps_json_set_int(j, "streams", (int64_t)c->n_streams);
 	if (c->from)
-		hps_json_set_int(j, "unanswered", (int64_t)(head.n_unanswered & INT32_MAX));
+		hps_json_set_int(j, "unanswered", (int64_t)(head.n_unanswered & INT32_MAX) + !c->started);
 	else
 		hps_json_set(j, "whole", json_boolean(c->whole));
 	if (head.ordered) {

@@ -39,7 +39,8 @@ struct hps_clocks {
 	const char *from; /* a manifest `clocks` that is answered; NULL: they are recorded */
 	int fd;		  /* the memory; -1: neither */
 	char log[65];	  /* digest of what is answered */
-	bool started, whole;
+	bool started; /* the library has its starting point: without one no answer is right */
+	bool whole;
 	size_t n_streams;
 	struct hps_map ordinals;
 };
