@@ -53,6 +53,7 @@ struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct st
 void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino);
 void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c); /* until it is hashed; does it here if it is not begun */
 uint64_t hps_hasher_progress(struct hps_hasher *h); /* grows while something is hashed or stored */
+pid_t hps_hasher_tid(const struct hps_hasher *h);   /* of its thread; 0 until it runs */
 void hps_hasher_finish(struct hps_hasher *h); /* hashes all that is queued, ends the thread; add() then hashes at once */
 void hps_hasher_free(struct hps_hasher *h);   /* and all contents */
 

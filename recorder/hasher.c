@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,6 +36,7 @@ struct hps_hasher {
 	_Atomic size_t n_open; /* descriptors held for the queue */
 	_Atomic uint64_t n_chunks;
 	_Atomic bool storing;
+	_Atomic pid_t tid;
 	size_t max_open;
 	const struct hps_redactor *redactor;
 	struct hps_digest *withheld; /* of credentials: what has the same bytes is a copy */
@@ -210,6 +212,7 @@ static void *hasher_main(void *arg)
 
 	pthread_setschedparam(pthread_self(), SCHED_IDLE, &idle);
 	pthread_setname_np(pthread_self(), "hasher");
+	atomic_store(&h->tid, (pid_t)syscall(SYS_gettid));
 	pthread_mutex_lock(&h->lock);
 	for (;;) {
 		c = next_job(h);
@@ -234,6 +237,11 @@ static void *hasher_main(void *arg)
 	pthread_mutex_unlock(&h->lock);
 	free(block);
 	return NULL;
+}
+
+pid_t hps_hasher_tid(const struct hps_hasher *h)
+{
+	return atomic_load(&h->tid);
 }
 
 uint64_t hps_hasher_progress(struct hps_hasher *h)

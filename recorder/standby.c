@@ -20,12 +20,26 @@ static struct look look(const struct hps_supervisor *s)
 	return (struct look){ atomic_load(&s->turn), hps_hasher_progress(s->hasher) };
 }
 
-/* Inside a call (turns are odd then), the same one as at the last look, and not for want of a digest? */
+/* Does the thread wait for something else than a processor? */
+static bool sleeps(const struct hps_supervisor *s, pid_t tid)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	char path[48];
+	const char *state;
+
+	snprintf(path, sizeof path, "self/task/%d/stat", tid);
+	state = hps_file_read(s->proc_fd, path, 4096, &text, NULL) || !text.data ? NULL : strrchr(text.data, ')');
+	return !state || state[1] != ' ' || state[2] != 'R';
+}
+
+/* Inside a call (turns are odd then), the same one as at the last look, and not for want of a digest? Nor for want of a processor:
+ * the hasher is the last to get one, and the supervisor may wait for its digest. */
 static bool held_up(const struct hps_supervisor *s, const struct look *before)
 {
 	struct look now = look(s);
 
-	return now.turn & 1 && now.turn == before->turn && now.chunks == before->chunks;
+	return now.turn & 1 && now.turn == before->turn && now.chunks == before->chunks && sleeps(s, atomic_load(&s->tid)) &&
+	       sleeps(s, hps_hasher_tid(s->hasher));
 }
 
 static void pass(struct hps_supervisor *s)

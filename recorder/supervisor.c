@@ -294,6 +294,7 @@ void hps_supervisor_run(struct hps_supervisor *s)
 {
 	struct seccomp_notif n;
 
+	atomic_store(&s->tid, (pid_t)syscall(SYS_gettid));
 	while (!s->ended && next_event(s, &n)) {
 		atomic_fetch_add(&s->turn, 1);
 		s->n_notices++;

@@ -87,6 +87,7 @@ struct hps_supervisor {
 	uint64_t written[1024];	/* inodes that the trial wrote, as a Bloom filter with one hash: file mappings of others are stable */
 	_Atomic bool ended; /* by the control thread: the listener lived until then */
 	_Atomic uint64_t turn; /* odd while a call is acted on */
+	_Atomic pid_t tid;     /* of the thread that acts */
 	_Atomic bool missed;   /* the standby let calls go on: what we believe of processes may be wrong */
 	struct hps_standby standby;
 	_Atomic uint64_t n_notices, n_answers;
