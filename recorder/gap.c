@@ -59,6 +59,7 @@ static const struct {
 	{ "reads and writes, and what comes through descriptors that were open before the start", "only opens are seen" },
 	{ "looks that open nothing (stat, access, readlink, getxattr, statfs, inotify and kin)", "they are the commonest calls of all: to stop them would cost more than all the rest" },
 	{ "memory shared with processes outside the tree", "no system call is made for it" },
+	{ "queues and semaphores of System V whose number came from outside (msgsnd, msgrcv, semop)", "only who asks for one by its key is seen; to stop each use would cost more than the use" },
 	{ "a call that was interrupted before the recorder heard of it", "a signal whose handler lacks SA_RESTART makes it fail with EINTR; it is not made then" },
 };
 

@@ -41,11 +41,12 @@ int hps_diag_ends(int fd, hps_diag_tcp_fn *fn, void *arg) HPS_MUST;
 int hps_diag_tcp(hps_diag_tcp_fn *fn, void *arg) HPS_MUST;	/* all TCP sockets that there are and that are connected */
 int hps_diag_bound(hps_diag_unix_fn *fn, void *arg) HPS_MUST; /* all sockets of the unix family that listen, or are bound and take datagrams */
 
-/* ---- peers.c: is it the trial itself? ----
+/* ---- peers.c, peers_unix.c: is it the trial itself? ----
  *
  * A socket is the trial's own when the trial was seen to bind it, to listen or to connect with it. TCP: the kernel tells the end of
  * each connection, with both addresses; a connection to a socket of the trial's must be one that the trial made. Unix: a name must
- * be bound to an own socket, and one that listens must not have given more connections than the trial made to it.
+ * be bound to an own socket, and one that listens must not have given more connections than the trial made to it; where a call of accept
+ * may have failed, and so given none, that is not known.
  * All but hps_peers_read() is called by the supervisor's thread. */
 
 struct hps_connection { /* a row of the manifest */

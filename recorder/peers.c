@@ -1,15 +1,11 @@
 /* Whether the other end of a socket is the trial itself. Nothing is believed of a name or a port: the kernel's number of each socket
  * (SO_COOKIE) tells the trial's from others'. */
-#include "recorder/network.h"
+#include "recorder/peers.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define OWN_MAX 100000u
@@ -18,38 +14,10 @@
 #define QUIET_MS 10
 #define KEY 80
 
-/* A socket of the trial's. */
-struct own {
-	bool network, listens, ended;
-	bool unsure; /* a client: told to connect to this machine's loopback, to whom is seen at its end */
-	struct hps_diag_end at; /* listens there */
-	struct hps_connection *row; /* of a client */
-	char *name; /* of one that listens */
-	uint64_t n_connects, n_given; /* unix, listens: connections that the trial made to it, and that it gave for sure */
-	bool visited;
-};
 /* A TCP connection of one of the trial's sockets. */
 struct link {
 	struct hps_diag_end local, remote;
 	bool client, unsure;
-};
-/* A thread that was told to accept from a unix socket, and has not been heard of since. */
-struct accepting {
-	struct own *from;
-	pid_t pid, tid;
-};
-struct hps_peers {
-	pthread_mutex_t lock;
-	_Atomic int ends_fd; /* -1: not subscribed */
-	uint64_t network;    /* which namespace (SO_NETNS_COOKIE) */
-	bool lost, more;     /* ends were not told; more connections than are kept */
-	struct hps_map own;  /* struct own *; by cookie */
-	struct own **listeners; /* those of them that listen for TCP */
-	size_t n_listeners;
-	struct hps_map links; /* struct link *; by both ends */
-	struct hps_map files; /* struct own *; by the identity of the socket's file */
-	struct accepting *accepting;
-	size_t n_accepting;
 };
 
 struct hps_peers *hps_peers_new(void)
@@ -66,7 +34,7 @@ void hps_peers_free(struct hps_peers *p)
 	if (!p)
 		return;
 	for (size_t i = 0; i < p->own.n; i++) {
-		free(((struct own *)p->own.items[i].value)->name);
+		free(((struct hps_own *)p->own.items[i].value)->name);
 		free(p->own.items[i].value);
 	}
 	for (size_t i = 0; i < p->links.n; i++)
@@ -94,7 +62,7 @@ int hps_socket_copy(const struct hps_call *c, int fd)
 	return process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, fd, 0);
 }
 
-static int option(int fd, int name)
+int hps_socket_option(int fd, int name)
 {
 	int value = -1;
 	socklen_t len = sizeof value;
@@ -102,7 +70,7 @@ static int option(int fd, int name)
 	return getsockopt(fd, SOL_SOCKET, name, &value, &len) ? -1 : value;
 }
 
-static uint64_t number(int fd, int name)
+uint64_t hps_socket_number(int fd, int name)
 {
 	uint64_t value = 0;
 	socklen_t len = sizeof value;
@@ -116,8 +84,7 @@ static char *key_of(uint64_t cookie, char key[KEY])
 	return key;
 }
 
-/* Under the lock. NULL: not the trial's. */
-static struct own *find(const struct hps_peers *p, uint64_t cookie)
+struct hps_own *hps_peers_find(const struct hps_peers *p, uint64_t cookie)
 {
 	char key[KEY];
 
@@ -125,9 +92,9 @@ static struct own *find(const struct hps_peers *p, uint64_t cookie)
 }
 
 /* Under the lock. NULL: there are too many. */
-static struct own *add(struct hps_peers *p, uint64_t cookie)
+static struct hps_own *add(struct hps_peers *p, uint64_t cookie)
 {
-	struct own *o = find(p, cookie);
+	struct hps_own *o = hps_peers_find(p, cookie);
 	char key[KEY];
 
 	if (o || p->own.n >= OWN_MAX)
@@ -145,7 +112,7 @@ static bool same_place(const struct hps_diag_end *a, const struct hps_diag_end *
 }
 
 /* Does a socket of the trial's listen there, or did one? Under the lock. */
-static struct own *listener_at(const struct hps_peers *p, const struct hps_diag_end *at)
+static struct hps_own *listener_at(const struct hps_peers *p, const struct hps_diag_end *at)
 {
 	for (size_t i = 0; i < p->n_listeners; i++)
 		if (same_place(at, &p->listeners[i]->at))
@@ -162,7 +129,7 @@ static void link_key(const struct hps_diag_end *from, const struct hps_diag_end 
 	snprintf(key, KEY, "%s%04x%s%04x", a, from->port, b, to->port);
 }
 
-static void keep(struct hps_peers *p, const struct hps_diag_tcp *t, const struct own *client)
+static void keep(struct hps_peers *p, const struct hps_diag_tcp *t, const struct hps_own *client)
 {
 	struct link *link;
 	void **slot;
@@ -186,7 +153,7 @@ static void keep(struct hps_peers *p, const struct hps_diag_tcp *t, const struct
 static void note_end(void *arg, const struct hps_diag_tcp *t)
 {
 	struct hps_peers *p = arg;
-	struct own *o = find(p, t->cookie);
+	struct hps_own *o = hps_peers_find(p, t->cookie);
 
 	if (o && o->ended)
 		return;
@@ -224,16 +191,16 @@ static bool followed(struct hps_peers *p, int fd)
 {
 	int own;
 
-	if (fd < 0 || option(fd, SO_TYPE) != SOCK_STREAM)
+	if (fd < 0 || hps_socket_option(fd, SO_TYPE) != SOCK_STREAM)
 		return false;
 	if (p->ends_fd < 0) {
 		own = hps_diag_subscribe();
 		if (own < 0)
 			return false;
-		p->network = number(own, SO_NETNS_COOKIE);
+		p->network = hps_socket_number(own, SO_NETNS_COOKIE);
 		p->ends_fd = own;
 	}
-	return p->network && number(fd, SO_NETNS_COOKIE) == p->network;
+	return p->network && hps_socket_number(fd, SO_NETNS_COOKIE) == p->network;
 }
 
 /* ---- calls ---- */
@@ -241,7 +208,7 @@ static bool followed(struct hps_peers *p, int fd)
 void hps_peers_bind(struct hps_supervisor *s, struct hps_call *c)
 {
 	_cleanup_fd_ int fd = hps_socket_copy(c, (int)c->args[0]);
-	uint64_t cookie = fd < 0 ? 0 : number(fd, SO_COOKIE);
+	uint64_t cookie = fd < 0 ? 0 : hps_socket_number(fd, SO_COOKIE);
 
 	pthread_mutex_lock(&s->peers->lock);
 	if (cookie)
@@ -250,7 +217,7 @@ void hps_peers_bind(struct hps_supervisor *s, struct hps_call *c)
 }
 
 /* at: NULL for one of the unix family. Under the lock. */
-static void set_listener(struct hps_peers *p, struct own *o, const struct hps_diag_end *at, const char *name)
+static void set_listener(struct hps_peers *p, struct hps_own *o, const struct hps_diag_end *at, const char *name)
 {
 	if (o->listens)
 		return;
@@ -260,17 +227,17 @@ static void set_listener(struct hps_peers *p, struct own *o, const struct hps_di
 		return;
 	o->network = true;
 	o->at = *at;
-	p->listeners = hps_grow(p->listeners, p->n_listeners, sizeof(struct own *));
+	p->listeners = hps_grow(p->listeners, p->n_listeners, sizeof(struct hps_own *));
 	p->listeners[p->n_listeners++] = o;
 }
 
 void hps_peers_listen(struct hps_supervisor *s, struct hps_call *c, const struct sockaddr_storage *a, const char *name)
 {
 	_cleanup_fd_ int fd = hps_socket_copy(c, (int)c->args[0]);
-	uint64_t cookie = fd < 0 ? 0 : number(fd, SO_COOKIE);
+	uint64_t cookie = fd < 0 ? 0 : hps_socket_number(fd, SO_COOKIE);
 	struct hps_diag_end at;
 	bool network = hps_diag_end_of(a, &at);
-	struct own *o;
+	struct hps_own *o;
 
 	if (!cookie || (network && (!at.port || !followed(s->peers, fd))) || (!network && a->ss_family != AF_UNIX)) {
 		hps_gap_name(s->gaps, HPS_GAP_FOLLOW, name);
@@ -288,9 +255,9 @@ void hps_peers_listen(struct hps_supervisor *s, struct hps_call *c, const struct
 bool hps_peers_connect(struct hps_supervisor *s, struct hps_call *c, const struct hps_diag_end *to, struct hps_connection *row)
 {
 	_cleanup_fd_ int fd = hps_socket_copy(c, (int)c->args[0]);
-	uint64_t cookie = fd < 0 ? 0 : number(fd, SO_COOKIE);
+	uint64_t cookie = fd < 0 ? 0 : hps_socket_number(fd, SO_COOKIE);
 	bool known = cookie && followed(s->peers, fd);
-	struct own *o;
+	struct hps_own *o;
 
 	if (!known)
 		return false;
@@ -306,179 +273,12 @@ bool hps_peers_connect(struct hps_supervisor *s, struct hps_call *c, const struc
 	return o != NULL;
 }
 
-/* ---- unix sockets that give connections ----
- *
- * Who was accepted is not asked for: the program may have closed it again before its next call that we hear of. So it is
- * counted: a thread that calls accept again, or ends, has been given what it asked for before. */
-
-static void judge(struct hps_supervisor *s, struct own *o)
-{
-	if (o->n_given <= o->n_connects || o->visited)
-		return;
-	o->visited = true;
-	hps_gap_name(s->gaps, HPS_GAP_VISITED, o->name);
-}
-
-static void given(struct hps_supervisor *s, size_t i)
-{
-	struct own *o = s->peers->accepting[i].from;
-
-	s->peers->accepting[i] = s->peers->accepting[--s->peers->n_accepting];
-	o->n_given++;
-	judge(s, o);
-}
-
-static bool nothing_waits(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	return fcntl(fd, F_GETFL) & O_NONBLOCK && poll(&p, 1, 0) == 0;
-}
-
-void hps_act_accept(struct hps_supervisor *s, struct hps_call *c)
-{
-	struct hps_peers *p = s->peers;
-	_cleanup_fd_ int fd = -1;
-	struct own *o = NULL;
-
-	for (size_t i = p->n_accepting; i > 0; i--)
-		if (p->accepting[i - 1].tid == (pid_t)c->n->pid)
-			given(s, i - 1);
-	if (p->own.n)
-		fd = hps_socket_copy(c, (int)c->args[0]);
-	pthread_mutex_lock(&p->lock);
-	if (fd >= 0 && option(fd, SO_DOMAIN) == AF_UNIX)
-		o = find(p, number(fd, SO_COOKIE));
-	pthread_mutex_unlock(&p->lock);
-	if (o && o->listens && !nothing_waits(fd)) {
-		p->accepting = hps_grow(p->accepting, p->n_accepting, sizeof *p->accepting);
-		p->accepting[p->n_accepting++] = (struct accepting){ o, c->t->pid, (pid_t)c->n->pid };
-	}
-	hps_answer_continue(s, c);
-}
-
-/* Does the thread still wait in accept or accept4? */
-static bool still_accepts(const struct hps_tracee *t, pid_t tid)
-{
-	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
-	char path[32], calls[2][16];
-
-	snprintf(path, sizeof path, "%d/syscall", tid);
-	snprintf(calls[0], sizeof calls[0], "%d ", SYS_accept);
-	snprintf(calls[1], sizeof calls[1], "%d ", SYS_accept4);
-	return !hps_file_read(t->task_fd, path, 512, &text, NULL) && text.data &&
-	       (!strncmp(text.data, calls[0], strlen(calls[0])) || !strncmp(text.data, calls[1], strlen(calls[1])));
-}
-
-void hps_peers_exit(struct hps_supervisor *s, struct hps_tracee *t)
-{
-	struct hps_peers *p = s->peers;
-
-	for (size_t i = p->n_accepting; i > 0; i--) {
-		if (p->accepting[i - 1].pid != t->pid)
-			continue;
-		if (still_accepts(t, p->accepting[i - 1].tid))
-			p->accepting[i - 1] = p->accepting[--p->n_accepting];
-		else
-			given(s, i - 1);
-	}
-}
-
-/* ---- names of unix sockets ---- */
-
-struct look {
-	const struct hps_peers *p;
-	const char *name;
-	size_t name_len;
-	const struct stat *file; /* NULL: an abstract name */
-	struct own *own;
-	size_t n, n_other;
-};
-
-static void compare(void *arg, const struct hps_diag_unix *u)
-{
-	struct look *l = arg;
-	bool same = u->name_len == l->name_len && !memcmp(u->name, l->name, l->name_len);
-	struct own *o;
-
-	/* File systems made of others show other devices than they have. */
-	if (l->file)
-		same = u->ino == (uint32_t)l->file->st_ino &&
-		       ((u->major == major(l->file->st_dev) && u->minor == minor(l->file->st_dev)) || (same && *l->name == '/'));
-	if (!same)
-		return;
-	l->n++;
-	o = find(l->p, u->cookie);
-	if (o)
-		l->own = o;
-	else
-		l->n_other++;
-}
-
-static enum hps_peer ask(struct hps_supervisor *s, const char *name, size_t len, const struct stat *file, struct own **ret)
-{
-	struct look l = { .p = s->peers, .name = name, .name_len = len, .file = file };
-	int error;
-
-	pthread_mutex_lock(&s->peers->lock);
-	error = hps_diag_bound(compare, &l);
-	pthread_mutex_unlock(&s->peers->lock);
-	*ret = l.own;
-	if (error)
-		return HPS_PEER_OTHER;
-	/* A file leads to sockets of other network namespaces, too, which are not told. */
-	return l.n_other || (file && !l.n) ? HPS_PEER_OTHER : l.n ? HPS_PEER_OWN : HPS_PEER_NONE;
-}
-
-/* A file is bound to one socket, once and for all. */
-static enum hps_peer ask_file(struct hps_supervisor *s, const char *name, size_t len, const struct stat *st, struct own **ret)
-{
-	char key[KEY];
-	enum hps_peer peer;
-
-	snprintf(key, sizeof key, "%jx %jx %jx.%lx", (uintmax_t)st->st_dev, (uintmax_t)st->st_ino, (uintmax_t)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
-	*ret = hps_map_get(&s->peers->files, key);
-	if (*ret)
-		return HPS_PEER_OWN;
-	peer = ask(s, name, len, st, ret);
-	if (peer == HPS_PEER_OWN)
-		*hps_map_slot(&s->peers->files, key) = *ret;
-	return peer;
-}
-
-enum hps_peer hps_peers_name(struct hps_supervisor *s, struct hps_call *c, uint64_t at, const struct sockaddr_storage *a, socklen_t len)
-{
-	const size_t start = offsetof(struct sockaddr_un, sun_path);
-	const char *name = ((const struct sockaddr_un *)(const void *)a)->sun_path;
-	enum hps_peer peer = HPS_PEER_OTHER;
-	struct own *own = NULL;
-	struct hps_target target;
-	struct stat st;
-
-	if (len <= start)
-		return HPS_PEER_NONE;
-	if (!*name) {
-		peer = ask(s, name, len - start, NULL, &own);
-	} else if (!c->t->foreign) {
-		if (hps_target_get(s, c, AT_FDCWD, at + start, &target) == 0) {
-			if (fstatat(target.base, target.path, &st, 0))
-				peer = errno == ENOENT || errno == ENOTDIR ? HPS_PEER_NONE : HPS_PEER_OTHER;
-			else
-				peer = ask_file(s, name, strnlen(name, len - start), &st, &own);
-		}
-		hps_target_release(&target);
-	}
-	if (peer == HPS_PEER_OWN && own)
-		own->n_connects++;
-	return peer;
-}
-
 /* ---- the end ---- */
 
 static bool all_ended(const struct hps_peers *p)
 {
 	for (size_t i = 0; i < p->own.n; i++) {
-		const struct own *o = p->own.items[i].value;
+		const struct hps_own *o = p->own.items[i].value;
 
 		if (o->unsure && !o->ended)
 			return false;
@@ -493,7 +293,7 @@ static void await_ends(struct hps_peers *p)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct pollfd w = { .fd = p->ends_fd, .events = POLLIN };
 	int64_t until = hps_time_monotonic_ns() + WAIT_MS * 1000000ll;
-	struct own *last;
+	struct hps_own *last;
 	bool quiet;
 
 	if (fd < 0)
@@ -502,7 +302,7 @@ static void await_ends(struct hps_peers *p)
 		p->lost = true;
 		return;
 	}
-	last = add(p, number(fd, SO_COOKIE));
+	last = add(p, hps_socket_number(fd, SO_COOKIE));
 	close(fd);
 	if (!last) {
 		p->lost = true;
@@ -538,7 +338,7 @@ void hps_peers_end(struct hps_supervisor *s)
 	pthread_mutex_lock(&p->lock);
 	await_ends(p);
 	for (size_t i = 0; i < p->own.n; i++) {
-		const struct own *o = p->own.items[i].value;
+		const struct hps_own *o = p->own.items[i].value;
 
 		if (p->lost && o->network && (o->listens || o->unsure))
 			hps_gap_name(s->gaps, HPS_GAP_FOLLOW, o->name ? o->name : "inet");

@@ -162,6 +162,20 @@ END
 python "asyncio" asyncio_own.py
 fact "asyncio: no gap" "$names" "$none"
 
+# A call that took no connection gave none. (It was counted, and a visitor seen where there was none.)
+followed="connections to or from the trial's own sockets could not be followed"
+accepts() { # accepts HOW WANT
+	rm -f door
+	status "accept, $1: run" 0 timeout 60 "${recorder:-hps-record}" -q --id-file id -- "$HPS_TRACEES/accepts" $1 door
+	is "accept, $1: as it ends without us" "$(cat out)" "$2 "
+}
+accepts emfile "EMFILE EMFILE 0"
+fact "accept, emfile: no gap" "$names" "$none"
+for how in "eintr EINTR 0" "restart 0"; do
+	accepts ${how%% *} "${how#* }"
+	fact "accept, ${how%% *}: with a handler for signals nobody can know" "list({g['what']: g.get('names') for g in t['coverage']['gaps']}.items())" "[(\"$followed\", ['unix door'])]"
+done
+
 # A server outside, which is met by programs that have sockets of their own.
 cat >server.py <<'END'
 import os, socket, sys, threading
@@ -250,10 +264,14 @@ ok "negative control: a recorder that takes every other end for the trial's" sh 
 	'/^static bool own_at_both/,/^}/s/return .*;/return true;/' "$recorder"
 visit "negative control" AF_INET 127.0.0.1 here
 fact "negative control: … sees no visitor" "$names" "$none"
-ok "negative control: a recorder that does not count" sh "$HPS_SOURCE/tests/broken.sh" hps-record recorder/peers.c \
-	'/^static void given/,/^}/s/^	o->n_given++;//' "$recorder"
+ok "negative control: a recorder that does not count" sh "$HPS_SOURCE/tests/broken.sh" hps-record recorder/peers_unix.c \
+	'/^static void given/,/^}/s/o->n_given++;/;/' "$recorder"
 rm -f door
 visit "negative control, unix" AF_UNIX door here
 fact "negative control, unix: … sees none, either" "$names" "$none"
+ok "negative control: a recorder that counts calls that failed" sh "$HPS_SOURCE/tests/broken.sh" hps-record recorder/peers_unix.c \
+	'/^static bool has_room/,/^}/s/return .*;/return true;/' "$recorder"
+accepts emfile "EMFILE EMFILE 0"
+fact "negative control: … sees a visitor" "$names" "({'$visited': ['unix door']}, False)"
 ok "ledger: verifies" hps-ledger verify
 done_testing

@@ -108,7 +108,8 @@ done
 is "400 processes, ulimit -n 1024: and how each ended" "$(rec "all('exit' in p for p in processes if p['argv'][0] == 'sh'), t['coverage']['complete']")" "(True, True)"
 (ulimit -n 20 && exec timeout 20 hps-record -q -- true) >out 2>err
 is "ulimit -n 20: recorded or refused, never hung" "$([ $? = 124 ] && echo hung)" ""
-is "limits: said in each record" "$(rec "[bool(l['what'] and l['why']) for l in t['coverage']['limits']]")" "[True, True, True, True, True]"
+is "limits: said in each record" "$(rec "[bool(l['what'] and l['why']) for l in t['coverage']['limits']]")" "[True, True, True, True, True, True]"
+is "limits: … numbers of System V that came from outside, too" "$(rec "[l['what'] for l in t['coverage']['limits'] if 'msgrcv' in l['what']] != []")" True
 status "rdrand: run without" 0 hps-record -q --id-file id -- /bin/true
 is "rdrand: none found" "$(rec "t['coverage']['limits'][0]['found'], t['coverage']['complete']")" "({'count': 0, 'paths': []}, True)"
 for round in hashed remembered; do
