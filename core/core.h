@@ -115,6 +115,7 @@ void **hps_map_slot(struct hps_map *m, const char *key);
 void **hps_map_find(const struct hps_map *m, const char *key); /* the place, or NULL when absent */
 void *hps_map_get(const struct hps_map *m, const char *key);   /* the value, or NULL when absent */
 void hps_map_release(struct hps_map *m);			/* keys and table, not the values */
+uint64_t hps_map_hash(const char *key);			/* for tables whose things hold their own keys */
 
 /* ---- parse.c: outside numbers and times, whole string or error ----------------------------------------------------- */
 
@@ -312,7 +313,7 @@ int hps_objects_write_back(struct hps_object_writer *w, struct hps_buf *ret, str
 void hps_objects_write_free(struct hps_object_writer *w);
 int hps_objects_sync(struct hps_objects *o, struct hps_error *err) HPS_MUST;
 /* From now on what is put has no name (and hps_objects_has() does not see it) until hps_objects_sync(), which flushes once for
- * all of it: for thousands of small files. What is not synced before hps_objects_free() is thrown away. */
+ * all of it: for thousands of small files (and, of very many, now and then before). What is not synced before hps_objects_free() is thrown away. */
 void hps_objects_defer(struct hps_objects *o);
 /* Both verify: the bytes are hashed and compared with the name before anything is returned; HPS_E_NOTFOUND, HPS_E_DAMAGED. */
 int hps_objects_get(struct hps_objects *o, const struct hps_digest *d, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST;

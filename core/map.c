@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* FNV-1a, 64 bit (Fowler, Noll, Vo): keys are paths and names, not chosen by an enemy who gains from collisions. */
-static uint64_t hash_of(const char *key)
+uint64_t hps_map_hash(const char *key)
 {
 	uint64_t h = 0xcbf29ce484222325u;
 
@@ -19,7 +19,7 @@ static uint32_t *slot_of(const struct hps_map *m, const char *key)
 {
 	size_t mask = m->n_slots - 1;
 
-	for (size_t i = hash_of(key) & mask;; i = (i + 1) & mask) {
+	for (size_t i = hps_map_hash(key) & mask;; i = (i + 1) & mask) {
 		uint32_t *s = &m->slots[i];
 
 		if (!*s || !strcmp(m->items[*s - 1].key, key))

@@ -10,12 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PENDING_MAX 8192u
+
 struct hps_objects {
 	int dirfd;
 	bool dirty;		     /* objects written since the last sync */
 	uint64_t unique;	     /* of our temporary names, with `serial` */
 	unsigned serial;
 	bool deferred;
+	bool poisoned; /* a flush has failed: the next one would not know of what was lost */
 	struct pending *pending; /* written, not named yet */
 	size_t n_pending;
 };
@@ -114,29 +117,13 @@ done:
 	return 0;
 }
 
-/* Gives the finished temporary file its name. The data is flushed first, so that a name never stands for a hole; the name
- * itself is durable after hps_objects_sync(). A store that defers keeps the temporary name (of the newest serial) until then. */
-static int commit(struct hps_objects *o, const char *temporary, int fd, const struct hps_digest *d, struct hps_error *err)
-{
-	if (o->deferred) {
-		o->pending = hps_grow(o->pending, o->n_pending, sizeof *o->pending);
-		o->pending[o->n_pending++] = (struct pending){ *d, o->serial - 1 };
-		return 0;
-	}
-	if (fdatasync(fd))
-		return hps_error_errno(err, "flushing an object");
-	return name_object(o, temporary, d, err);
-}
-
-void hps_objects_defer(struct hps_objects *o)
-{
-	o->deferred = true;
-}
-
 /* One flush of all that was written under temporary names, then the names. */
 static int name_pending(struct hps_objects *o, struct hps_error *err)
 {
-	if (o->n_pending && syncfs(o->dirfd))
+	if (o->n_pending && o->poisoned)
+		return hps_error_set(err, HPS_E_DAMAGED, "flushing the content store: it failed before");
+	o->poisoned = o->n_pending && syncfs(o->dirfd);
+	if (o->poisoned)
 		return hps_error_errno(err, "flushing the content store");
 	while (o->n_pending) {
 		const struct pending *p = &o->pending[o->n_pending - 1];
@@ -150,6 +137,30 @@ static int name_pending(struct hps_objects *o, struct hps_error *err)
 		o->n_pending--;
 	}
 	return 0;
+}
+
+/* Gives the finished temporary file its name. The data is flushed first, so that a name never stands for a hole; the name
+ * itself is durable after hps_objects_sync(). A store that defers keeps the temporary name (of the newest serial) until then. */
+static int commit(struct hps_objects *o, const char *temporary, int fd, const struct hps_digest *d, struct hps_error *err)
+{
+	unsigned serial = o->serial - 1;
+	int r;
+
+	if (o->deferred) {
+		if (o->n_pending == PENDING_MAX && (r = name_pending(o, err)))
+			return r;
+		o->pending = hps_grow(o->pending, o->n_pending, sizeof *o->pending);
+		o->pending[o->n_pending++] = (struct pending){ *d, serial };
+		return 0;
+	}
+	if (fdatasync(fd))
+		return hps_error_errno(err, "flushing an object");
+	return name_object(o, temporary, d, err);
+}
+
+void hps_objects_defer(struct hps_objects *o)
+{
+	o->deferred = true;
 }
 
 int hps_objects_put(struct hps_objects *o, const void *data, size_t len, struct hps_digest *ret, struct hps_error *err)

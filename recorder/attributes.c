@@ -229,13 +229,13 @@ static void note(struct setting *m, struct hps_file *file)
 	char target[HPS_PATH_CAP];
 	ssize_t n;
 
-	if (S_ISLNK(m->before.st_mode) && !file->target && !file->product && (n = readlinkat(m->fd, "", target, sizeof target)) > 0)
-		file->target = hps_strndup(target, (size_t)n);
+	if (S_ISLNK(m->before.st_mode) && !hps_file_rare(file)->target && !file->product && (n = readlinkat(m->fd, "", target, sizeof target)) > 0)
+		hps_file_rare_make(file)->target = hps_strndup(target, (size_t)n);
 	if (S_ISREG(m->before.st_mode))
 		hps_file_modify(m->s->files, file, m->fd, &m->before);
 	else
 		hps_file_change(m->s->files, file, m->fd, &m->before);
-	file->set |= m->form->what;
+	hps_file_rare_make(file)->set |= m->form->what;
 	hps_file_forget_now(file);
 }
 

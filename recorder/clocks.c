@@ -354,6 +354,7 @@ int hps_clocks_write(struct hps_record *r, json_t **ret, struct hps_error *err)
 		i += add_stream(&m, c->fd, pieces + i, n - i);
 		c->n_streams++;
 	}
+	c->whole = c->whole && !m.cut;
 	return hps_manifest_end(&m, r, ret, err);
 }
 

@@ -26,18 +26,21 @@ enum hps_content_state {
 };
 struct hps_content {
 	struct hps_identity id;
-	_Atomic int state; /* enum hps_content_state */
-	_Atomic bool wanted; /* somebody waits: the hasher hands the job over after its chunk */
-	bool store;	     /* its bytes belong into the content store */
-	bool stored, shared_object; /* results, valid when DONE */
-	bool draws;	     /* so is this: has the bytes of RDRAND or RDSEED */
-	bool secret;	     /* credentials, or holds some: never stored */
-	bool guessable;	     /* a secret whose digest is not written down either */
-	bool cached;	     /* the digest came from the cache */
 	struct hps_digest digest;
 	struct hps_hashing *job;  /* until it is hashed; then NULL */
-	struct hps_content *next; /* in its bucket */
+	struct hps_content *next; /* of its chain */
+	_Atomic int state; /* enum hps_content_state */
+	_Atomic bool wanted; /* somebody waits: the hasher hands the job over after its chunk */
+	/* From here on whose turn it is alone changes them: who makes it, who hashes it, and then the main thread. */
+	bool store : 1;	     /* its bytes belong into the content store */
+	bool stored : 1, shared_object : 1; /* results, valid when DONE */
+	bool draws : 1;	     /* so is this: has the bytes of RDRAND or RDSEED */
+	bool secret : 1;     /* credentials, or holds some: never stored */
+	bool guessable : 1;  /* a secret whose digest is not written down either */
+	bool cached : 1;     /* the digest came from the cache */
 };
+/* The same bytes, as far as their own times tell: a new name, link or mode moves the change time alone. */
+bool hps_content_is(const struct hps_content *c, const struct stat *s);
 
 struct hps_hasher;
 struct hps_redactor;

@@ -22,7 +22,7 @@ static bool is_data(const struct hps_file *file, const json_t *owner)
 	size_t len = strlen(file->path);
 
 	if (!(file->uses & HPS_USE_READ) || file->uses & (HPS_USE_EXEC | HPS_USE_INTERPRETER) || file->special || !S_ISREG(file->mode) || !file->first || owner ||
-	    file->first->shared_object || file->first->secret || file->descriptors || atomic_load(&file->first->state) != HPS_CONTENT_DONE)
+	    file->first->shared_object || file->first->secret || hps_file_rare(file)->descriptors || atomic_load(&file->first->state) != HPS_CONTENT_DONE)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
 		if (len > strlen(endings[i]) && !strcmp(file->path + len - strlen(endings[i]), endings[i]))
@@ -46,15 +46,19 @@ static char *parent_of(const char *path)
 struct group {
 	size_t n_files, n_groups; /* n_groups: directories below that were merged into it, or would be */
 	uint64_t bytes;
+	uint32_t number; /* of its item in the map, from 1 */
 };
 
 static struct group *group_at(struct hps_map *groups, const char *directory)
 {
 	void **slot = hps_map_slot(groups, directory);
+	struct group *g = *slot;
 
-	if (!*slot)
-		*slot = hps_alloc(sizeof(struct group));
-	return *slot;
+	if (!g) {
+		*slot = g = hps_alloc(sizeof *g);
+		g->number = (uint32_t)groups->n;
+	}
+	return g;
 }
 
 /* The directory that a file is counted to: its own, or the one above when that has many such. Heap. */
@@ -70,12 +74,20 @@ static char *home_of(const struct hps_map *siblings, const char *path)
 	return hps_take(above);
 }
 
-static void count_siblings(struct hps_file *const *files, size_t n, struct hps_map *siblings)
+/* The files that the trial touched, and of each that is data which group it is counted to, by its number; 0: none. */
+struct data {
+	struct hps_file *const *files;
+	uint32_t *homes;
+	size_t n;
+	struct hps_map groups; /* struct group *; by directory */
+};
+
+static void count_siblings(const struct data *all, struct hps_map *siblings)
 {
 	struct hps_map seen = HPS_MAP_INIT;
 
-	for (size_t i = 0; i < n; i++) {
-		_cleanup_free_ char *own = parent_of(files[i]->path), *above = own ? parent_of(own) : NULL;
+	for (size_t i = 0; i < all->n; i++) {
+		_cleanup_free_ char *own = all->homes[i] ? parent_of(all->files[i]->path) : NULL, *above = own ? parent_of(own) : NULL;
 		void **slot = above ? hps_map_slot(&seen, own) : NULL;
 
 		if (slot && !*slot)
@@ -86,22 +98,24 @@ static void count_siblings(struct hps_file *const *files, size_t n, struct hps_m
 	hps_map_release(&seen);
 }
 
-static json_t *set_json(struct hps_file *const *files, struct group *const *homes, size_t n, const char *directory, const struct group *g)
+static json_t *set_json(const struct data *all, size_t home)
 {
+	const char *directory = all->groups.items[home].key;
 	_cleanup_free_ char *name = hps_format("detected:%s", directory);
 	struct hps_dataset_sum *sum = hps_dataset_begin();
 	struct hps_dataset d;
 	json_t *item = json_object(), *annotations;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < all->n; i++) {
+		const struct hps_file *file = all->files[i];
 		struct hps_dataset_leaf leaf = { .type = 'f' };
 
-		if (homes[i] != g)
+		if (all->homes[i] != home + 1)
 			continue;
-		leaf.path = files[i]->path + strlen(directory) + 1;
-		leaf.executable = files[i]->mode & 0100;
-		leaf.bytes = (uint64_t)files[i]->first->id.size;
-		leaf.digest = files[i]->first->digest;
+		leaf.path = file->path + strlen(directory) + 1;
+		leaf.executable = file->mode & 0100;
+		leaf.bytes = (uint64_t)file->first->id.size;
+		leaf.digest = file->first->digest;
 		hps_dataset_add(sum, &leaf);
 	}
 	hps_dataset_end(sum, &d);
@@ -120,35 +134,45 @@ static void release_groups(struct hps_map *groups)
 	hps_map_release(groups);
 }
 
+/* The others have no home. */
+static void pick(struct data *all, const json_t *const *owners)
+{
+	for (size_t i = 0; i < all->n; i++)
+		all->homes[i] = is_data(all->files[i], owners[i]);
+}
+
+static void find_homes(struct data *all, const struct hps_map *siblings)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		_cleanup_free_ char *home = all->homes[i] ? home_of(siblings, all->files[i]->path) : NULL;
+		struct group *g = home ? group_at(&all->groups, home) : NULL;
+
+		all->homes[i] = g ? g->number : 0;
+		if (!g)
+			continue;
+		g->n_files++;
+		g->bytes += (uint64_t)all->files[i]->first->id.size;
+	}
+}
+
 void hps_datasets_found(struct hps_file *const *list, size_t n, const json_t *const *owners, json_t *dependencies)
 {
-	_cleanup_free_ struct hps_file **files = hps_realloc(NULL, n + 1, sizeof *files);
-	_cleanup_free_ struct group **homes = NULL;
-	struct hps_map siblings = HPS_MAP_INIT, groups = HPS_MAP_INIT;
-	size_t n_files = 0, n_sets = 0;
+	struct data all = { .files = list, .homes = hps_alloc((n + 1) * sizeof *all.homes), .n = n };
+	struct hps_map siblings = HPS_MAP_INIT;
+	size_t n_sets = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (is_data(list[i], owners[i]))
-			files[n_files++] = list[i];
-	count_siblings(files, n_files, &siblings);
-	homes = hps_alloc((n_files + 1) * sizeof *homes);
-	for (size_t i = 0; i < n_files; i++) {
-		_cleanup_free_ char *home = home_of(&siblings, files[i]->path);
-
-		if (!home)
-			continue;
-		homes[i] = group_at(&groups, home);
-		homes[i]->n_files++;
-		homes[i]->bytes += (uint64_t)files[i]->first->id.size;
-	}
-	for (size_t i = 0; i < groups.n && n_sets < SETS_MAX; i++) {
-		const struct group *g = groups.items[i].value;
+	pick(&all, owners);
+	count_siblings(&all, &siblings);
+	find_homes(&all, &siblings);
+	for (size_t i = 0; i < all.groups.n && n_sets < SETS_MAX; i++) {
+		const struct group *g = all.groups.items[i].value;
 
 		if (g->n_files < FILES_MIN && g->bytes < BYTES_MIN)
 			continue;
-		hps_json_add(dependencies, set_json(files, homes, n_files, groups.items[i].key, g));
+		hps_json_add(dependencies, set_json(&all, i));
 		n_sets++;
 	}
 	release_groups(&siblings);
-	release_groups(&groups);
+	release_groups(&all.groups);
+	free(all.homes);
 }

@@ -10,17 +10,17 @@
 
 /* One file of the file system. The trial changes it under one name and it is changed under all. */
 struct hps_inode {
-	dev_t dev;
+	uint32_t dev;		   /* the kernel's numbers have no more bits */
+	bool made, written, gone;  /* by the trial: created; changed, content or mode; removed under its last name */
 	ino_t ino;
 	int64_t born_ns;	   /* of one that the trial changed, when the file system says it: numbers are given out again */
 	struct hps_content *first; /* before the trial changed it, as far as that was read */
 	struct hps_file *names;	   /* inputs that were this file when first seen */
-	struct hps_inode *older;   /* made before this one */
-	bool made, written, gone;  /* by the trial: created; changed, content or mode; removed under its last name */
+	struct hps_inode *next;	   /* of the chain */
 };
 struct hps_inodes {
-	struct hps_inode **slots, *newest;
-	size_t n, n_slots;
+	struct hps_inode **chains;
+	size_t n, n_chains;
 	struct hps_arena arena;
 };
 struct hps_inode *hps_inode_find(const struct hps_inodes *t, dev_t dev, ino_t ino); /* NULL: never seen */
@@ -31,7 +31,7 @@ void hps_inode_written(struct hps_inode *inode, int fd);
 void hps_inode_gone(struct hps_inodes *t, const struct stat *s);
 void hps_inodes_release(struct hps_inodes *t);
 
-/* ---- files.c: every path the trial touched -------------------------------------------------------------------------------- */
+/* ---- every path the trial touched ------------------------------------------------------------------------------------------- */
 
 enum hps_use {
 	HPS_USE_READ = 1 << 0,
@@ -64,19 +64,14 @@ struct hps_final {
 	char *target;		     /* of a symlink */
 	json_t *extended;	     /* attributes that the trial may have set: digests by name; NULL: it set none */
 };
-/* One real path. As material it has what was there before the trial touched it; as product what it left. */
-struct hps_file {
-	const char *path;	   /* absolute, no symlink in it but perhaps the last name; belongs to the table */
-	mode_t mode;		   /* when first seen; 0: never seen there */
-	int64_t mtime_ns, size;	   /* when first seen */
-	unsigned uses;		   /* enum hps_use, of what was there before; 0: no material */
-	struct hps_content *first; /* what it held before the trial changed it */
+/* What few files have. */
+struct hps_rare {
 	struct hps_content *again; /* at a later look, when its change time alone had moved */
-	struct hps_inode *inode;   /* the file that it was when first seen; NULL: no regular file, or not known */
 	struct hps_file *next_name; /* of the same inode */
 	const char *link;	   /* path of another input that was the same file; NULL: none */
 	struct hps_inode *link_of; /* by_link: the file that was changed */
-	struct hps_identity *now;  /* what was last opened there: see hps_file_is_now() */
+	struct hps_identity now;   /* what was last opened there: see hps_file_is_now() */
+	bool now_known;
 	char *target;		   /* of a symlink */
 	char *listing;		   /* names, each with its NUL; NULL: not listed */
 	size_t listing_len;
@@ -87,13 +82,24 @@ struct hps_file {
 	unsigned set;		   /* enum hps_attribute */
 	int held;		   /* kept open because the trial closed the way to it; -1 */
 	unsigned descriptors;	   /* bit n: the command had it open as descriptor n when it started */
-	bool existed;		   /* before the trial's first change of it */
-	bool product, unverified, changed, special;
-	bool moved;		   /* a directory that was there before: the trial gave it another name, be it for a while */
-	bool gone;		   /* the trial removed the name, or moved it away, and has not made it again */
-	bool by_link;		   /* a product only because it was changed under another name */
-	bool now_is_first;	   /* what was last opened is what `first` is of */
+};
+/* One real path. As material it has what was there before the trial touched it; as product what it left. There may be a million: what
+ * is not of use for nearly all of them is in `rare`. */
+struct hps_file {
+	struct hps_content *first; /* what it held before the trial changed it */
+	struct hps_inode *inode;   /* the file that it was when first seen; NULL: no regular file, or not known */
+	struct hps_rare *rare;	   /* or NULL: ask hps_file_rare() */
+	int64_t mtime_ns, size;	   /* when first seen */
+	mode_t mode;		   /* when first seen; 0: never seen there */
+	unsigned uses;		   /* enum hps_use, of what was there before; 0: no material */
 	unsigned named;		   /* opened by its real path: the epoch of the names then; 0: not */
+	bool existed : 1;	   /* before the trial's first change of it */
+	bool product : 1, unverified : 1, changed : 1, special : 1;
+	bool moved : 1;		   /* a directory that was there before: the trial gave it another name, be it for a while */
+	bool gone : 1;		   /* the trial removed the name, or moved it away, and has not made it again */
+	bool by_link : 1;	   /* a product only because it was changed under another name */
+	bool now_is_first : 1;	   /* what was last opened is what `first` is of */
+	char path[];		   /* absolute, no symlink in it but perhaps the last name */
 };
 /* A rename that was left to the program. */
 struct hps_expected {
@@ -106,7 +112,9 @@ struct hps_files {
 	struct hps_inodes inodes;
 	struct hps_expected *expected;
 	size_t n_expected, n_held;
-	struct hps_map by_path; /* struct hps_file *; real paths */
+	struct hps_file **all;	/* n of them, in the order in which they came; paths.c finds them by their paths */
+	uint32_t *slots;
+	size_t n, cap, n_slots;
 	struct hps_map by_name; /* struct hps_file *; absolute paths as the programs gave them, where they are not the real ones */
 	unsigned names;		/* epoch: grows when names may lead elsewhere */
 	struct hps_arena arena;	/* of struct hps_file */
@@ -119,13 +127,26 @@ struct hps_files {
 	bool capture; /* contents are stored */
 	bool rerun;   /* of a recorded trial: its inputs are stored already */
 };
-struct hps_file *hps_files_get(struct hps_files *f, const char *path);
-bool hps_files_made(const struct hps_files *f, const char *path); /* the trial brought this name into being */
-/* What lies below a directory that the trial moved is an input under the path it had before. */
-char *hps_files_origin(const struct hps_files *f, const char *now);
+
+/* ---- paths.c: the table of them ---- */
+
+struct hps_file *hps_files_get(struct hps_files *f, const char *path); /* made when it is new; lives as long as the table */
+struct hps_file *hps_files_find(const struct hps_files *f, const char *path); /* NULL: never seen */
+const struct hps_rare *hps_file_rare(const struct hps_file *file); /* never NULL: of most files it is an empty one */
+struct hps_rare *hps_file_rare_make(struct hps_file *file);	   /* to write into */
+struct hps_final *hps_file_final_make(struct hps_file *file);	   /* the same */
 /* The file that was opened under this absolute name, since names have led elsewhere; NULL: none. */
 struct hps_file *hps_files_named(const struct hps_files *f, const char *name);
 void hps_files_name(struct hps_files *f, const char *name, struct hps_file *file);
+/* Names that led through a moved directory or link may lead elsewhere now. */
+void hps_files_forget_names(struct hps_files *f);
+void hps_files_release(struct hps_files *f);
+
+/* ---- files.c: what is done to them ---- */
+
+bool hps_files_made(const struct hps_files *f, const char *path); /* the trial brought this name into being */
+/* What lies below a directory that the trial moved is an input under the path it had before. */
+char *hps_files_origin(const struct hps_files *f, const char *now);
 bool hps_file_is_now(const struct hps_file *file, const struct hps_identity *id); /* is this what was last opened there? */
 void hps_file_forget_now(struct hps_file *file);				  /* the next reader looks again */
 /* fd is open on path's content: notes the use, the first state, and queues what must be hashed. */
@@ -146,12 +167,8 @@ void hps_file_exchanged(struct hps_files *f, struct hps_file *a, struct hps_file
 /* `was` may come to be called `to`, by a call that somebody else makes: seen at the end. */
 void hps_files_expect_rename(struct hps_files *f, struct hps_file *from, struct hps_file *to, const struct stat *was);
 void hps_files_miss(struct hps_files *f, const char *path, int error);
-/* Names that led through a moved directory or link may lead elsewhere now. */
-void hps_files_forget_names(struct hps_files *f);
 void hps_file_symlink(struct hps_file *file, const struct stat *s, const char *target); /* crossed on the way to something */
-/* Looks at every product as it is now and queues its content. Before hps_hasher_finish(), in the trial's root. */
-void hps_files_settle(struct hps_files *f);
-void hps_files_release(struct hps_files *f);
+enum hps_keep hps_file_keep(const struct hps_file *file, bool store); /* of what it holds; store: if it is no secret */
 bool hps_file_changed(const struct hps_file *file); /* did not keep its content while it was an input? */
 bool hps_path_unpackaged(const char *path); /* where no Debian package puts files: store at once */
 
@@ -161,6 +178,11 @@ void hps_listing_expect(struct hps_files *f, const char *made); /* a name that t
 /* fd is open on a directory that the trial opens to read: noted when it made names in it. */
 void hps_listing_note(struct hps_files *f, const struct hps_file *file, int fd, const struct stat *s);
 void hps_listings_release(struct hps_map *listings);
+
+/* ---- settle.c: what the trial left ----------------------------------------------------------------------------------------- */
+
+/* Looks at every product as it is now and queues its content. Before hps_hasher_finish(), in the trial's root. */
+void hps_files_settle(struct hps_files *f);
 
 /* ---- links.c: which names are one file ------------------------------------------------------------------------------------- */
 

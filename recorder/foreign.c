@@ -96,9 +96,9 @@ static void note_change(struct hps_supervisor *s, const struct named *n, bool co
 		return;
 	if (n->exists)
 		hps_file_secure(s->files, n->file, n->fd, &n->st);
-	if (n->exists && S_ISLNK(n->st.st_mode) && !n->file->target && !n->file->product &&
+	if (n->exists && S_ISLNK(n->st.st_mode) && !hps_file_rare(n->file)->target && !n->file->product &&
 	    (len = readlinkat(n->fd, "", target, sizeof target)) > 0)
-		n->file->target = hps_strndup(target, (size_t)len);
+		hps_file_rare_make(n->file)->target = hps_strndup(target, (size_t)len);
 	if (content && n->exists) {
 		hps_file_modify(s->files, n->file, n->fd, &n->st);
 		hps_supervisor_wrote(s, n->st.st_ino);

@@ -27,6 +27,7 @@ static const struct {
 	[HPS_GAP_FOLLOW] = { "connections to or from the trial's own sockets could not be followed", "the kernel did not tell of them, or tells of another network namespace: whether the other end is the trial itself is not known", HIDES_NOTHING, true },
 	[HPS_GAP_CHANNEL] = { "a way to other programs besides files and sockets was used", "what came by it, or was left there, is not in the record", HIDES_NOTHING, true },
 	[HPS_GAP_MOUNTS] = { "file systems were mounted or unmounted", "a name has led to different files; and the mounts outlive the trial", HIDES_OUTPUTS, true },
+	[HPS_GAP_LIST] = { "a list of the record was too long", "what did not fit into 256 MiB, the most that is read again, was left out of it", HIDES_OUTPUTS, true },
 	[HPS_GAP_CHANGED] = { "a file changed while it was read", "its digest is of one state, the program may have seen another", HIDES_INPUTS, true },
 	[HPS_GAP_UNREADABLE] = { "a file could not be hashed", "it was opened for writing or execution only, or reading it failed", HIDES_OUTPUTS, true },
 	[HPS_GAP_LISTING] = { "a directory has too many names", "its listing was not kept", HIDES_INPUTS, true },

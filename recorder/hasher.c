@@ -16,7 +16,8 @@
 
 #define CHUNK (256 << 10)
 #define STORE_MAX (256ll << 20)
-#define N_BUCKETS (1u << 14)
+#define LOAD 4 /* contents for each chain, at most */
+#define QUEUE_LEAST 1024
 #define LOOK_NS 5000000	     /* a busy hasher looks for work this often: no wake-up on the path of the program */
 #define ASLEEP_AFTER 20	     /* looks without work until it sleeps until woken */
 
@@ -30,7 +31,7 @@ struct hps_hasher {
 	pthread_mutex_t lock;	    /* queue, and the step from QUEUED to BUSY */
 	pthread_mutex_t store_lock; /* content store and new cache entries */
 	pthread_cond_t work, progress;
-	struct hps_content **queue;
+	struct hps_content **queue; /* a ring */
 	size_t head, tail, cap;
 	bool end, asleep;
 	_Atomic size_t n_open; /* descriptors held for the queue */
@@ -42,13 +43,9 @@ struct hps_hasher {
 	struct hps_digest *withheld; /* of credentials: what has the same bytes is a copy */
 	size_t n_withheld;
 	struct hps_arena contents;
-	struct hps_content *buckets[N_BUCKETS];
+	struct hps_content **chains; /* by device and inode */
+	size_t n_contents, n_chains;
 };
-
-static unsigned bucket_of(dev_t dev, ino_t ino)
-{
-	return (unsigned)((ino * 0x9e3779b97f4a7c15ull ^ dev * 0xff51afd7ed558ccdull) >> 40) & (N_BUCKETS - 1);
-}
 
 /* ---- one job ---- */
 
@@ -191,14 +188,13 @@ static void work_on(struct hps_hasher *h, struct hps_content *c, char *block, bo
 static struct hps_content *next_job(struct hps_hasher *h)
 {
 	while (h->head < h->tail) {
-		struct hps_content *c = h->queue[h->head++];
+		struct hps_content *c = h->queue[h->head++ % h->cap];
 
 		if (atomic_load(&c->state) != HPS_CONTENT_QUEUED || atomic_load(&c->wanted))
 			continue;
 		atomic_store(&c->state, HPS_CONTENT_BUSY);
 		return c;
 	}
-	h->head = h->tail = 0;
 	return NULL;
 }
 
@@ -274,9 +270,52 @@ void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c)
 
 /* ---- the set of contents ---- */
 
+bool hps_content_is(const struct hps_content *c, const struct stat *s)
+{
+	struct hps_identity id;
+
+	hps_identity_of(s, &id);
+	return c->id.size == id.size && c->id.mtime_ns == id.mtime_ns && c->id.ino == id.ino && c->id.dev == id.dev;
+}
+
+static struct hps_content **chain_of(const struct hps_hasher *h, dev_t dev, ino_t ino)
+{
+	return &h->chains[(size_t)((ino * 0x9e3779b97f4a7c15ull ^ dev * 0xff51afd7ed558ccdull) >> 32) & (h->n_chains - 1)];
+}
+
+static void grow_chains(struct hps_hasher *h)
+{
+	struct hps_content **old = h->chains;
+	size_t n_old = h->n_chains;
+
+	h->n_chains = n_old ? 4 * n_old : 1024;
+	h->chains = hps_alloc(h->n_chains * sizeof(struct hps_content *));
+	for (size_t i = 0; i < n_old; i++)
+		for (struct hps_content *c = old[i], *next, **chain; c; c = next) {
+			next = c->next;
+			chain = chain_of(h, c->id.dev, c->id.ino);
+			c->next = *chain;
+			*chain = c;
+		}
+	free(old);
+}
+
+static struct hps_content *add_content(struct hps_hasher *h, const struct hps_identity *id)
+{
+	struct hps_content *c = hps_arena_take(&h->contents, sizeof *c), **chain;
+
+	if (h->n_contents++ >= LOAD * h->n_chains)
+		grow_chains(h);
+	chain = chain_of(h, id->dev, id->ino);
+	c->id = *id;
+	c->next = *chain;
+	*chain = c;
+	return c;
+}
+
 static struct hps_content *find(struct hps_hasher *h, const struct hps_identity *id)
 {
-	struct hps_content *c = h->buckets[bucket_of(id->dev, id->ino)];
+	struct hps_content *c = *chain_of(h, id->dev, id->ino);
 
 	while (c && !hps_identity_equal(&c->id, id))
 		c = c->next;
@@ -300,16 +339,28 @@ static int reopen(const struct hps_hasher *h, int fd)
 	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) != O_WRONLY ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 }
 
+static void grow_queue(struct hps_hasher *h)
+{
+	size_t cap = h->cap ? 2 * h->cap : QUEUE_LEAST, n = h->tail - h->head;
+	struct hps_content **queue = hps_alloc(cap * sizeof(struct hps_content *));
+
+	for (size_t i = 0; i < n; i++)
+		queue[i] = h->queue[(h->head + i) % h->cap];
+	free(h->queue);
+	h->queue = queue;
+	h->cap = cap;
+	h->head = 0;
+	h->tail = n;
+}
+
 static void enqueue(struct hps_hasher *h, struct hps_content *c)
 {
 	bool wake;
 
 	pthread_mutex_lock(&h->lock);
-	if (h->tail == h->cap) {
-		h->cap = h->cap ? h->cap * 2 : 1024;
-		h->queue = hps_realloc(h->queue, h->cap, sizeof *h->queue);
-	}
-	h->queue[h->tail++] = c;
+	if (h->tail - h->head == h->cap)
+		grow_queue(h);
+	h->queue[h->tail++ % h->cap] = c;
 	wake = h->asleep;
 	pthread_mutex_unlock(&h->lock);
 	if (wake)
@@ -336,20 +387,16 @@ static bool known(struct hps_hasher *h, struct hps_content *c, int fd)
 struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, enum hps_keep keep, bool again)
 {
 	struct hps_identity id;
-	struct hps_content *c, **bucket;
+	struct hps_content *c;
 	int own;
 
 	hps_identity_of(s, &id);
 	c = again ? NULL : find(h, &id);
 	if (c)
 		return c;
-	c = hps_arena_take(&h->contents, sizeof *c);
-	c->id = id;
+	c = add_content(h, &id);
 	c->store = keep == HPS_KEEP_CONTENT;
 	c->secret = c->guessable = keep == HPS_KEEP_SECRET;
-	bucket = &h->buckets[bucket_of(id.dev, id.ino)];
-	c->next = *bucket;
-	*bucket = c;
 	if (!again && !c->secret && known(h, c, fd)) {
 		atomic_store(&c->state, HPS_CONTENT_DONE);
 		return c;
@@ -372,7 +419,7 @@ struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct st
 
 void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino)
 {
-	for (struct hps_content *c = h->buckets[bucket_of(dev, ino)]; c; c = c->next)
+	for (struct hps_content *c = *chain_of(h, dev, ino); c; c = c->next)
 		if (c->id.ino == ino && c->id.dev == dev)
 			hps_hasher_wait(h, c);
 }
@@ -393,6 +440,7 @@ struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, stru
 	h->objects = objects;
 	h->cache = cache;
 	h->gaps = gaps;
+	grow_chains(h);
 	getrlimit(RLIMIT_NOFILE, &files);
 	h->max_open = files.rlim_cur / 4 < 4096 ? files.rlim_cur / 4 : 4096;
 	pthread_mutex_init(&h->lock, NULL);
@@ -422,8 +470,8 @@ void hps_hasher_finish(struct hps_hasher *h)
 	pthread_mutex_unlock(&h->lock);
 	free(block);
 	/* What the thread still works on, or paused, is taken over here. */
-	for (size_t i = 0; i < N_BUCKETS; i++)
-		for (c = h->buckets[i]; c; c = c->next)
+	for (size_t i = 0; i < h->n_chains; i++)
+		for (c = h->chains[i]; c; c = c->next)
 			hps_hasher_wait(h, c);
 	pthread_join(h->thread, NULL);
 	h->threaded = false;
@@ -440,6 +488,7 @@ void hps_hasher_free(struct hps_hasher *h)
 	pthread_cond_destroy(&h->work);
 	pthread_cond_destroy(&h->progress);
 	free(h->queue);
+	free(h->chains);
 	free(h->withheld);
 	free(h);
 }

@@ -1,48 +1,46 @@
 /* Files as the file system knows them, whatever their names: what a file held before the trial wrote it under any of them.
- * An open-addressed table by device and inode number; entries live as long as the table, for paths refer to them. */
+ * A table of chains by device and inode number; entries live as long as the table, for paths refer to them. */
 #include "recorder/recorder.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 
-static size_t home_of(const struct hps_inodes *t, dev_t dev, ino_t ino)
+#define LOAD 2 /* files for each chain, at most */
+
+static struct hps_inode **chain_of(const struct hps_inodes *t, dev_t dev, ino_t ino)
 {
-	return (size_t)((ino ^ dev << 40 ^ dev >> 24) * 0x9e3779b97f4a7c15ull >> 20) & (t->n_slots - 1);
+	return &t->chains[(size_t)((ino ^ dev << 40 ^ dev >> 24) * 0x9e3779b97f4a7c15ull >> 20) & (t->n_chains - 1)];
 }
 
-/* The slot of this file, or the free one where it belongs. */
-static struct hps_inode **slot_of(const struct hps_inodes *t, dev_t dev, ino_t ino)
-{
-	size_t at = home_of(t, dev, ino);
-
-	while (t->slots[at] && (t->slots[at]->ino != ino || t->slots[at]->dev != dev))
-		at = (at + 1) & (t->n_slots - 1);
-	return &t->slots[at];
-}
-
+/* An older file of the same number stays behind the newer. */
 static void grow(struct hps_inodes *t)
 {
 	struct hps_inodes old = *t;
 
-	t->n_slots = old.n_slots ? old.n_slots * 2 : 1024;
-	t->slots = hps_alloc(t->n_slots * sizeof(struct hps_inode *));
-	for (size_t i = 0; i < old.n_slots; i++)
-		if (old.slots[i])
-			*slot_of(t, old.slots[i]->dev, old.slots[i]->ino) = old.slots[i];
-	free(old.slots);
+	t->n_chains = old.n_chains ? old.n_chains * 2 : 1024;
+	t->chains = hps_alloc(t->n_chains * sizeof(struct hps_inode *));
+	for (size_t i = 0; i < old.n_chains; i++)
+		for (struct hps_inode *inode = old.chains[i], *next, **last; inode; inode = next) {
+			next = inode->next;
+			for (last = chain_of(t, inode->dev, inode->ino); *last; last = &(*last)->next)
+				;
+			*last = inode;
+			inode->next = NULL;
+		}
+	free(old.chains);
 }
 
-static struct hps_inode *add(struct hps_inodes *t, struct hps_inode **slot, dev_t dev, ino_t ino)
+static struct hps_inode *add(struct hps_inodes *t, dev_t dev, ino_t ino)
 {
-	struct hps_inode *inode = hps_arena_take(&t->arena, sizeof *inode);
+	struct hps_inode *inode = hps_arena_take(&t->arena, sizeof *inode), **chain;
 
-	inode->dev = dev;
+	if (t->n++ >= LOAD * t->n_chains)
+		grow(t);
+	chain = chain_of(t, dev, ino);
+	inode->dev = (uint32_t)dev;
 	inode->ino = ino;
-	inode->older = t->newest;
-	t->newest = inode;
-	if (!*slot)
-		t->n++;
-	*slot = inode;
+	inode->next = *chain;
+	*chain = inode;
 	return inode;
 }
 
@@ -58,20 +56,21 @@ static int64_t born(int fd)
 
 struct hps_inode *hps_inode_find(const struct hps_inodes *t, dev_t dev, ino_t ino)
 {
-	return t->n_slots ? *slot_of(t, dev, ino) : NULL;
+	struct hps_inode *inode = t->n_chains ? *chain_of(t, dev, ino) : NULL;
+
+	while (inode && (inode->ino != ino || inode->dev != dev))
+		inode = inode->next;
+	return inode;
 }
 
 struct hps_inode *hps_inode_get(struct hps_inodes *t, int fd, const struct stat *s)
 {
-	struct hps_inode **slot;
+	struct hps_inode *inode = hps_inode_find(t, s->st_dev, s->st_ino);
 
-	if (3 * t->n >= 2 * t->n_slots)
-		grow(t);
-	slot = slot_of(t, s->st_dev, s->st_ino);
 	/* A number that somebody else freed and the file system gave out again is another file. */
-	if (*slot && !(*slot)->gone && (!(*slot)->born_ns || fd < 0 || (*slot)->born_ns == born(fd)))
-		return *slot;
-	return add(t, slot, s->st_dev, s->st_ino);
+	if (inode && !inode->gone && (!inode->born_ns || fd < 0 || inode->born_ns == born(fd)))
+		return inode;
+	return add(t, s->st_dev, s->st_ino);
 }
 
 void hps_inode_made(struct hps_inodes *t, int fd, const struct stat *s)
@@ -104,5 +103,5 @@ void hps_inode_gone(struct hps_inodes *t, const struct stat *s)
 void hps_inodes_release(struct hps_inodes *t)
 {
 	hps_arena_release(&t->arena);
-	free(t->slots);
+	free(t->chains);
 }

@@ -45,11 +45,10 @@ static int by_path(const void *a, const void *b)
 /* The entries of the table in path order; heap. */
 static struct hps_file **sorted(const struct hps_files *f, size_t *ret_n)
 {
-	struct hps_file **list = hps_realloc(NULL, f->by_path.n + 1, sizeof *list);
+	struct hps_file **list = hps_realloc(NULL, f->n + 1, sizeof *list);
 
-	for (size_t i = 0; i < f->by_path.n; i++)
-		list[i] = f->by_path.items[i].value;
-	*ret_n = f->by_path.n;
+	memcpy(list, f->all, f->n * sizeof *list);
+	*ret_n = f->n;
 	qsort(list, *ret_n, sizeof *list, by_path);
 	return list;
 }
@@ -105,6 +104,7 @@ static void set_package(json_t *item, const json_t *owner)
 
 static void set_content(const struct hps_record *r, json_t *item, const struct hps_file *file, const json_t *owner)
 {
+	const struct hps_rare *rare = hps_file_rare(file);
 	const struct hps_content *c = file->first;
 
 	if (!hps_shape_withheld(file->path, c))
@@ -118,15 +118,16 @@ static void set_content(const struct hps_record *r, json_t *item, const struct h
 		hps_json_set_text(item, "notStored", "secret");
 	if (hps_file_changed(file))
 		hps_json_set(item, "changed", json_true());
-	if (file->descriptors)
-		hps_json_set(item, "descriptors", descriptors_json(file->descriptors));
-	if (file->link)
-		hps_json_set(item, "link", hps_path_json(file->link));
+	if (rare->descriptors)
+		hps_json_set(item, "descriptors", descriptors_json(rare->descriptors));
+	if (rare->link)
+		hps_json_set(item, "link", hps_path_json(rare->link));
 	set_package(item, owner);
 }
 
 static json_t *material_json(const struct hps_record *r, const struct hps_file *file, const json_t *owner)
 {
+	const struct hps_rare *rare = hps_file_rare(file);
 	json_t *item = json_object();
 	const char *type = file->special ? "other" : type_of(file->mode);
 
@@ -134,8 +135,8 @@ static json_t *material_json(const struct hps_record *r, const struct hps_file *
 	hps_json_set_text(item, "type", type);
 	if (file->unverified)
 		hps_json_set(item, "unverified", json_true());
-	if (file->target && S_ISLNK(file->mode)) {
-		hps_json_set(item, "target", hps_path_json(file->target));
+	if (rare->target && S_ISLNK(file->mode)) {
+		hps_json_set(item, "target", hps_path_json(rare->target));
 		set_i64_text(item, "mtime", file->mtime_ns);
 	}
 	if (file->special || S_ISLNK(file->mode))
@@ -144,12 +145,12 @@ static json_t *material_json(const struct hps_record *r, const struct hps_file *
 	set_i64_text(item, "mtime", file->mtime_ns);
 	if (S_ISREG(file->mode))
 		set_content(r, item, file, owner);
-	if (file->listing)
-		hps_json_set(item, "listing", strings_json(file->listing, file->listing_len));
+	if (rare->listing)
+		hps_json_set(item, "listing", strings_json(rare->listing, rare->listing_len));
 	if (file->moved)
 		hps_json_set(item, "moved", json_true());
-	if (file->attributes)
-		hps_json_set(item, "attributes", strings_json(file->attributes, file->attributes_len));
+	if (rare->attributes)
+		hps_json_set(item, "attributes", strings_json(rare->attributes, rare->attributes_len));
 	return item;
 }
 
@@ -208,7 +209,7 @@ static int write_materials(struct hps_record *r, struct hps_file **list, size_t 
 			r->n_read++;
 		}
 		/* A name from a package's list is nobody's secret, and most names are. */
-		if (S_ISREG(file->mode) && restorable(owner) && !file->listing && !file->attributes)
+		if (S_ISREG(file->mode) && restorable(owner) && !hps_file_rare(file)->listing)
 			hps_manifest_add_plain(&m, material_json(r, file, owner));
 		else
 			hps_manifest_add(&m, material_json(r, file, owner));
@@ -257,10 +258,10 @@ static int write_libraries(struct hps_record *r, struct hps_file **list, size_t 
  * changed by a call that was left to the program, is looked at from outside. */
 static bool untouched(const struct hps_file *file)
 {
-	const struct hps_content *a = file->first, *b = file->final->content;
-	const struct hps_final *final = file->final;
+	const struct hps_final *final = file->rare->final;
+	const struct hps_content *a = file->first, *b = final->content;
 
-	if (!file->existed || file->from || !final->exists)
+	if (!file->existed || file->rare->from || !final->exists)
 		return false;
 	if (file->unverified && !S_ISREG(file->mode))
 		return final->mode == file->mode && final->mtime_ns == file->mtime_ns && final->size == file->size;
@@ -270,34 +271,38 @@ static bool untouched(const struct hps_file *file)
 /* A temporary file that came and went, or a name that never came to be, is none. */
 static bool is_product(const struct hps_file *file)
 {
-	return file->product && file->final && !file->special && (file->final->exists || file->final->unreadable || file->existed) && !untouched(file);
+	const struct hps_final *final = hps_file_rare(file)->final;
+
+	return file->product && final && !file->special && (final->exists || final->unreadable || file->existed) && !untouched(file);
 }
 
 static void set_attributes(json_t *item, const struct hps_file *file)
 {
 	static const char *const names[] = { "mode", "owner", "times", "extended" };
+	const struct hps_final *final = file->rare->final;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (file->set >> i & 1)
+		if (file->rare->set >> i & 1)
 			hps_json_add(list, json_string(names[i]));
 	hps_json_set(item, "set", list);
-	if (file->final->extended)
-		hps_json_set(item, "extended", json_incref(file->final->extended));
-	if (file->set & HPS_SET_TIMES)
-		set_i64_text(item, "mtime", file->final->mtime_ns);
-	if (!(file->set & HPS_SET_OWNER))
+	if (final->extended)
+		hps_json_set(item, "extended", json_incref(final->extended));
+	if (file->rare->set & HPS_SET_TIMES)
+		set_i64_text(item, "mtime", final->mtime_ns);
+	if (!(file->rare->set & HPS_SET_OWNER))
 		return;
-	hps_json_set_int(item, "uid", file->final->uid);
-	hps_json_set_int(item, "gid", file->final->gid);
+	hps_json_set_int(item, "uid", final->uid);
+	hps_json_set_int(item, "gid", final->gid);
 }
 
 static json_t *product_json(const struct hps_record *r, const struct hps_file *file)
 {
 	json_t *item = json_object();
-	const struct hps_final *final = file->final;
+	const struct hps_final *final = file->rare->final;
+	const char *from = file->rare->from;
 	mode_t mode = (final->exists || final->unreadable) && final->mode ? final->mode : file->mode;
-	const char *state = final->unreadable ? "unreadable" : !final->exists ? "deleted" : file->from ? "renamed" : "written";
+	const char *state = final->unreadable ? "unreadable" : !final->exists ? "deleted" : from ? "renamed" : "written";
 
 	hps_json_set(item, "path", hps_path_json(file->path));
 	hps_json_set_text(item, "type", type_of(mode));
@@ -308,13 +313,13 @@ static json_t *product_json(const struct hps_record *r, const struct hps_file *f
 		hps_json_set(item, "unverified", json_true());
 	if (!final->exists)
 		return item;
-	if (file->from)
-		hps_json_set(item, "from", hps_path_json(file->from));
+	if (from)
+		hps_json_set(item, "from", hps_path_json(from));
 	if (final->target)
 		hps_json_set(item, "target", hps_path_json(final->target));
 	if (final->link)
 		hps_json_set(item, "link", hps_path_json(final->link));
-	if (file->set)
+	if (file->rare->set)
 		set_attributes(item, file);
 	if (S_ISLNK(mode))
 		return item;
@@ -338,19 +343,20 @@ static int write_products(struct hps_record *r, struct hps_file **list, size_t n
 	hps_manifest_begin(&m, r, "products");
 	for (size_t i = 0; i < n; i++) {
 		const struct hps_file *file = list[i];
+		const struct hps_final *final = hps_file_rare(file)->final;
 		json_t *named;
 
 		if (!is_product(file))
 			continue;
 		hps_manifest_add(&m, product_json(r, file));
-		if (!S_ISREG(file->final->mode) || !has_digest(file->final->content))
+		if (!S_ISREG(final->mode) || !has_digest(final->content))
 			continue;
 		r->n_written++;
-		if (json_array_size(items) >= SUBJECTS_MAX || hps_shape_withheld(file->path, file->final->content))
+		if (json_array_size(items) >= SUBJECTS_MAX || hps_shape_withheld(file->path, final->content))
 			continue;
 		named = json_object();
 		hps_json_set(named, "name", hps_path_json(file->path));
-		hps_json_set(named, "digest", hps_shape_digest(&file->final->content->digest));
+		hps_json_set(named, "digest", hps_shape_digest(&final->content->digest));
 		hps_json_add(items, named);
 	}
 	error = hps_manifest_end(&m, r, &descriptor, err);

@@ -149,9 +149,10 @@ static int64_t more_directories(const struct hps_files *f, const char *path)
 	size_t n = strlen(path);
 	int64_t more = 0;
 
-	for (size_t i = 0; i < f->by_path.n; i++) {
-		const struct hps_file *file = f->by_path.items[i].value;
-		mode_t now = file->final ? file->final->mode : file->mode;
+	for (size_t i = 0; i < f->n; i++) {
+		const struct hps_file *file = f->all[i];
+		const struct hps_final *final = hps_file_rare(file)->final;
+		mode_t now = final ? final->mode : file->mode;
 
 		if (!file->product || strncmp(file->path, path, n) != 0 || file->path[n] != '/' || strchr(file->path + n + 1, '/'))
 			continue;
@@ -174,7 +175,7 @@ static void recall(const struct hps_supervisor *s, int fd, const struct stat *st
 	hps_supervisor_path(s, fd, st, now);
 	was = hps_files_origin(s->files, now);
 	known = hps_map_get(&l->by_path, was);
-	file = hps_map_get(&s->files->by_path, now);
+	file = hps_files_find(s->files, now);
 	if (S_ISDIR(st->st_mode) && known) {
 		*ret = *known;
 		ret->n_links = known->n_links < 0 ? (int64_t)st->st_nlink : known->n_links + more_directories(s->files, now);

@@ -8,12 +8,14 @@
 #include "core/redact.h"
 
 #define PIECE_MAX ((size_t)256 << 10)
+#define START "{\"items\":["
+#define END_MAX 64u /* bytes after the last item */
 
 void hps_manifest_begin(struct hps_manifest *m, const struct hps_record *r, const char *name)
 {
 	*m = (struct hps_manifest){ .redactor = r->redactor, .objects = r->objects, .name = name };
-	hps_buf_init(&m->text, HPS_JSON_MAX);
-	hps_buf_adds(&m->text, "{\"items\":[");
+	hps_buf_init(&m->text, HPS_BUF_MAX);
+	hps_buf_adds(&m->text, START);
 }
 
 /* The store cannot take it: all of it has to be in memory after all, for the spool. */
@@ -21,12 +23,13 @@ static void take_back(struct hps_manifest *m)
 {
 	struct hps_buf all;
 
-	hps_buf_init(&all, HPS_JSON_MAX);
+	hps_buf_init(&all, HPS_BUF_MAX);
 	if (m->writer && hps_objects_write_back(m->writer, &all, NULL))
 		m->error = -EIO;
 	hps_buf_add(&all, m->text.data, m->text.len);
 	hps_buf_release(&m->text);
 	m->text = all;
+	m->written = 0;
 	m->objects = NULL;
 	hps_objects_write_free(hps_take(m->writer));
 }
@@ -41,18 +44,29 @@ static void flush(struct hps_manifest *m)
 	}
 	m->written += m->text.len;
 	hps_buf_reset(&m->text);
-	if (m->written > HPS_JSON_MAX - PIECE_MAX)
-		m->error = HPS_E_LIMIT;
+}
+
+/* What would make it too long to be read is left out, and no later item takes its place. */
+static void add_text(struct hps_manifest *m, const json_t *item)
+{
+	size_t before = m->text.len;
+
+	if (before + m->written > strlen(START))
+		hps_buf_addc(&m->text, ',');
+	m->error = hps_json_canonical(item, &m->text, NULL);
+	if (m->written + m->text.len + END_MAX <= HPS_JSON_MAX)
+		return;
+	m->text.len = before;
+	m->text.data[before] = '\0';
+	m->cut = true;
 }
 
 void hps_manifest_add_plain(struct hps_manifest *m, json_t *item)
 {
 	_cleanup_json_ json_t *own = item;
 
-	if (m->n++)
-		hps_buf_addc(&m->text, ',');
-	if (!m->error)
-		m->error = hps_json_canonical(own, &m->text, NULL);
+	if (!m->error && !m->cut)
+		add_text(m, own);
 	if (!m->error && m->text.len >= PIECE_MAX)
 		flush(m);
 }
@@ -102,9 +116,9 @@ int hps_manifest_end(struct hps_manifest *m, struct hps_record *r, json_t **ret,
 	int error;
 
 	hps_buf_addf(&m->text, "],\"schema\":\"hps.%s/1\"}", m->name);
-	if (m->text.full)
-		m->error = HPS_E_LIMIT;
-	error = m->error ? hps_error_set(err, m->error, "writing the manifest '%s': it is too large or not text", m->name) : keep(m, r, &d, err);
+	if (m->cut)
+		hps_gap_name(r->gaps, HPS_GAP_LIST, m->name);
+	error = m->error ? hps_error_set(err, m->error, "writing the manifest '%s': it is not text", m->name) : keep(m, r, &d, err);
 	hps_buf_release(&m->text);
 	hps_objects_write_free(hps_take(m->writer));
 	if (error)

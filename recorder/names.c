@@ -126,8 +126,8 @@ static struct hps_file *note_change(struct hps_supervisor *s, struct place *p)
 {
 	struct hps_file *file = hps_files_get(s->files, p->path.data);
 
-	if (p->link && !file->target && !file->product)
-		file->target = hps_strdup(p->link);
+	if (p->link && !hps_file_rare(file)->target && !file->product)
+		hps_file_rare_make(file)->target = hps_strdup(p->link);
 	hps_file_change(s->files, file, p->fd, p->exists ? &p->st : NULL);
 	if (p->link)
 		hps_files_forget_names(s->files);

@@ -199,8 +199,8 @@ static bool has_framework(const struct hps_record *r, const char *name)
 {
 	_cleanup_free_ char *tail = hps_format("-packages/%s/", name);
 
-	for (size_t i = 0; i < r->files->by_path.n; i++)
-		if (strstr(r->files->by_path.items[i].key, tail) && ((const struct hps_file *)r->files->by_path.items[i].value)->uses)
+	for (size_t i = 0; i < r->files->n; i++)
+		if (r->files->all[i]->uses && strstr(r->files->all[i]->path, tail))
 			return true;
 	return false;
 }

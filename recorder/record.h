@@ -105,7 +105,8 @@ struct hps_manifest {
 	struct hps_object_writer *writer; /* of what was too long to be kept; NULL: nothing yet */
 	const char *name;
 	struct hps_buf text; /* what is not written yet */
-	size_t n, written;
+	size_t written;
+	bool cut; /* the rest did not fit into HPS_JSON_MAX: it is left out, which is a gap */
 	int error;
 };
 void hps_manifest_begin(struct hps_manifest *m, const struct hps_record *r, const char *name);

@@ -90,7 +90,7 @@ static void use_inherited(struct trial *t)
 		if (!s.st_nlink && strlen(path) > 10) /* it has a content and no name: " (deleted)" */
 			path[strlen(path) - 10] = '\0';
 		file = hps_files_get(&t->files, path);
-		file->descriptors |= fd < 32 ? 1u << fd : 0;
+		hps_file_rare_make(file)->descriptors |= fd < 32 ? 1u << fd : 0;
 		if ((flags & O_ACCMODE) != O_WRONLY)
 			hps_file_use(&t->files, file, fd, &s, HPS_USE_READ);
 		if ((flags & O_ACCMODE) == O_RDONLY || !s.st_nlink)
@@ -238,11 +238,12 @@ static void read_metrics(struct trial *t)
 
 static void read_hydra(struct trial *t)
 {
-	for (size_t i = 0, n = 0; i < t->files.by_path.n && n < HYDRA_MAX; i++) {
-		const struct hps_file *file = t->files.by_path.items[i].value;
+	for (size_t i = 0, n = 0; i < t->files.n && n < HYDRA_MAX; i++) {
+		const struct hps_file *file = t->files.all[i];
+		const struct hps_final *final = hps_file_rare(file)->final;
 		_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
 
-		if (!file->product || !file->final || !file->final->exists || !hps_hydra_is(file->path))
+		if (!file->product || !final || !final->exists || !hps_hydra_is(file->path))
 			continue;
 		n++;
 		if (hps_hydra_read(file->path, t->record.parameters, &err))
@@ -421,9 +422,9 @@ static int write_id(const struct trial *t, const char *id, struct hps_error *err
 /* Not all that was put has arrived: say of each content what is true. */
 static void forget_stored(struct trial *t)
 {
-	for (size_t i = 0; i < t->files.by_path.n; i++) {
-		struct hps_file *file = t->files.by_path.items[i].value;
-		struct hps_content *both[] = { file->first, file->final ? file->final->content : NULL };
+	for (size_t i = 0; i < t->files.n; i++) {
+		const struct hps_final *final = hps_file_rare(t->files.all[i])->final;
+		struct hps_content *both[] = { t->files.all[i]->first, final ? final->content : NULL };
 
 		for (size_t j = 0; j < ARRAY_SIZE(both); j++)
 			if (both[j] && both[j]->stored)
