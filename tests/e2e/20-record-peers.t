@@ -77,7 +77,7 @@ for peer in strace reprozip; do
 	done <short
 done
 ok "negative control: a recorder that overlooks some files" sh "$HPS_SOURCE/tests/broken.sh" hps-record recorder/files.c \
-	'/^void hps_file_use/,/^}/s/^	hps_identity_of(s, &id);/	if (strstr(path, "input")) return;\n&/' "$T/blind"
+	'/^void hps_file_use/,/^}/s/^	hps_identity_of(s, &id);/	if (strstr(file->path, "input")) return;\n&/' "$T/blind"
 head -n 1 short | compare strace "$T/blind" >out
 like "negative control: … is found out" "$(cat out)" "files .*/input1'"
 ok "negative control: a recorder that forgets programs" sh "$HPS_SOURCE/tests/broken.sh" hps-record recorder/exec.c \
