@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <unistd.h>
 
 #define MAGIC "hpsdig2\n"
 #define MAX_ENTRIES (1u << 16)
@@ -81,23 +80,10 @@ static int by_inode(const void *a, const void *b)
 	return x->id.ino < y->id.ino ? -1 : x->id.ino > y->id.ino;
 }
 
-/* Refuses what another user could have written. */
-static int open_own(const char *dir)
-{
-	_cleanup_free_ char *path = hps_format("%s/digests", dir);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct stat s;
-
-	if (fd >= 0 && (fstat(fd, &s) || s.st_uid != geteuid() || s.st_mode & 022 || !S_ISREG(s.st_mode))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 static void load(struct hps_cache *c)
 {
-	_cleanup_fd_ int fd = open_own(c->dir);
+	_cleanup_free_ char *path = hps_format("%s/digests", c->dir);
+	_cleanup_fd_ int fd = hps_file_open_own(AT_FDCWD, path);
 	struct hps_buf *b = &c->file;
 
 	if (fd < 0 || hps_file_read_fd(fd, b->max, b, NULL) || b->len < 8 || memcmp(b->data, MAGIC, 8) || (b->len - 8) % sizeof(struct entry))

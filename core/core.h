@@ -232,6 +232,7 @@ void hps_cleanup_key(struct hps_key **key);
 /* ---- fs.c: files by directory descriptor --------------------------------------------------------------------------------- */
 
 int hps_write_all(int fd, const void *data, size_t len) HPS_MUST; /* 0 or -errno; owns EINTR and short counts */
+int hps_file_open_own(int dirfd, const char *path); /* for reading what we wrote before; -1 also when another user could have written it */
 int hps_file_read_fd(int fd, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST; /* HPS_E_LIMIT beyond max */
 int hps_file_read(int dirfd, const char *path, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
 /* The file appears whole or not at all: temporary name, write, fsync, rename, fsync of the directory. An existing file is replaced. */

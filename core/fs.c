@@ -27,6 +27,18 @@ int hps_write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
+int hps_file_open_own(int dirfd, const char *path)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat s;
+
+	if (fd >= 0 && (fstat(fd, &s) || s.st_uid != geteuid() || s.st_mode & 022 || !S_ISREG(s.st_mode))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 int hps_file_read_fd(int fd, size_t max, struct hps_buf *ret, struct hps_error *err)
 {
 	char block[65536];

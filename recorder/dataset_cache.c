@@ -61,18 +61,6 @@ static size_t slot_of(const struct hps_dataset_cache *c, int64_t ino)
 
 /* ---- loading: the file is ours, and its sizes must agree all the same ---- */
 
-static int open_own(const char *dir, const char *path, struct stat *s)
-{
-	_cleanup_free_ char *name = name_of(path), *full = hps_format("%s/datasets/%s", dir, name);
-	int fd = open(full, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-
-	if (fd >= 0 && (fstat(fd, s) || s->st_uid != geteuid() || s->st_mode & 022 || !S_ISREG(s->st_mode))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 static bool sound(const struct hps_dataset_cache *c)
 {
 	const struct head *h = c->head;
@@ -107,12 +95,13 @@ static void point(struct hps_dataset_cache *c)
 
 struct hps_dataset_cache *hps_dataset_cache_load(const char *dir, const char *path)
 {
+	_cleanup_free_ char *name = name_of(path), *full = hps_format("%s/datasets/%s", dir, name);
+	_cleanup_fd_ int fd = hps_file_open_own(AT_FDCWD, full);
 	struct hps_dataset_cache *c;
 	struct stat s;
-	_cleanup_fd_ int fd = open_own(dir, path, &s);
 	void *map;
 
-	if (fd < 0 || s.st_size < (off_t)sizeof(struct head))
+	if (fd < 0 || fstat(fd, &s) || s.st_size < (off_t)sizeof(struct head))
 		return NULL;
 	map = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
 	if (map == MAP_FAILED)

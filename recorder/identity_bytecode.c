@@ -43,18 +43,6 @@ static const char script[] =
 
 /* ---- what earlier runs found: a line "<key> <= or !>" ---- */
 
-static int open_own(int dir)
-{
-	int fd = dir < 0 ? -1 : openat(dir, "bytecode", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct stat s;
-
-	if (fd >= 0 && (fstat(fd, &s) || s.st_uid != geteuid() || s.st_mode & 022 || !S_ISREG(s.st_mode))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 /* The two contents. */
 static void key_of(const struct hps_bytecode *b, char ret[HPS_DIGEST_HEX])
 {
@@ -70,7 +58,7 @@ static void key_of(const struct hps_bytecode *b, char ret[HPS_DIGEST_HEX])
 /* key -> its verdict in the text */
 static void load(int dir, struct hps_buf *text, struct hps_map *ret)
 {
-	_cleanup_fd_ int fd = open_own(dir);
+	_cleanup_fd_ int fd = dir < 0 ? -1 : hps_file_open_own(dir, "bytecode");
 
 	hps_buf_init(text, CACHE_MAX);
 	if (fd < 0 || hps_file_read_fd(fd, CACHE_MAX, text, NULL) || !text->data)

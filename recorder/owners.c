@@ -3,12 +3,9 @@
  * when the package manager rewrites its files, and the cache is void then. */
 #include "recorder/package.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define CACHE_MAX ((size_t)16 << 20)
 #define CHECK_LIMIT_NS 30000000000
@@ -71,22 +68,9 @@ static void use_line(char *line, struct hps_map *owners, struct hps_map *nobody)
 	o->pristine = (enum hps_pristine)(strchr(states, *state) - states);
 }
 
-/* Refuses what another user could have written. */
-static int open_own(int dir)
-{
-	int fd = openat(dir, "owners", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct stat s;
-
-	if (fd >= 0 && (fstat(fd, &s) || s.st_uid != geteuid() || s.st_mode & 022 || !S_ISREG(s.st_mode))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 static void load(int dir, const char *expected, struct hps_map *owners, struct hps_map *nobody, struct hps_buf *ret)
 {
-	_cleanup_fd_ int fd = dir >= 0 ? open_own(dir) : -1;
+	_cleanup_fd_ int fd = dir < 0 ? -1 : hps_file_open_own(dir, "owners");
 	_cleanup_free_ char *text = NULL;
 
 	hps_buf_init(ret, CACHE_MAX);
