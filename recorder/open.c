@@ -386,14 +386,20 @@ static void open_write(struct request *r)
 
 static void open_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, const struct open_how *how)
 {
+	bool inside = how->resolve & RESOLVE_IN_ROOT;
 	struct request r;
-	int error = hps_target_get(s, c, dirfd, at, &r.target);
+	int error = (inside ? hps_target_get_inside : hps_target_get)(s, c, dirfd, at, &r.target);
 
 	if (error) {
 		if (c->t->opaque)
 			hps_answer_continue(s, c);
 		else if (!hps_answer_exhausted(s, c, -error))
 			hps_answer_error(s, c, -error);
+		return;
+	}
+	if (r.target.own && how->resolve) { /* whether a link of /proc may be followed then is the kernel's to say */
+		hps_answer_unseen(s, c);
+		hps_target_release(&r.target);
 		return;
 	}
 	r.s = s;
@@ -412,7 +418,7 @@ static void open_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 		hps_target_release(&r.target);
 		return;
 	}
-	r.stable = !c->t->foreign && hps_memory_stable(s, c->t, at, r.target.len + 1);
+	r.stable = !c->t->foreign && !how->resolve && hps_memory_stable(s, c->t, at, r.target.len + 1);
 	if (c->t->foreign)
 		hps_foreign_open(s, c, &r.target, how->flags, writes(how));
 	else if (how->flags & O_PATH) /* gives no content; ADDFD cannot pass it on */

@@ -99,10 +99,9 @@ static int use_descriptor(struct hps_supervisor *s, struct hps_tracee *t, pid_t 
 	return 0;
 }
 
-int hps_target_get(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, struct hps_target *ret)
+static int read_name(struct hps_supervisor *s, struct hps_call *c, uint64_t at, struct hps_target *ret)
 {
 	ssize_t n = hps_memory_string(s, c->t, at, ret->given, sizeof ret->given - 1);
-	pid_t tid = (pid_t)c->n->pid;
 
 	ret->base = AT_FDCWD;
 	ret->own = ret->stable = ret->borrowed = false;
@@ -111,6 +110,13 @@ int hps_target_get(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint
 		return (int)n;
 	ret->len = (size_t)n;
 	ret->path = ret->given;
+	return 0;
+}
+
+static int find_base(struct hps_supervisor *s, struct hps_call *c, int dirfd, struct hps_target *ret)
+{
+	pid_t tid = (pid_t)c->n->pid;
+
 	if (ret->given[0] != '/')
 		return dirfd == AT_FDCWD ? use_cwd(s, c->t, tid, ret) : use_descriptor(s, c->t, tid, dirfd, ret);
 	if ((ret->given[1] == 'p' || ret->given[1] == 'd') && rewrite(ret, c->t->pid, tid)) {
@@ -119,6 +125,27 @@ int hps_target_get(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint
 		ret->path = ret->rewritten;
 	}
 	return 0;
+}
+
+int hps_target_get(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, struct hps_target *ret)
+{
+	int r = read_name(s, c, at, ret);
+
+	return r ? r : find_base(s, c, dirfd, ret);
+}
+
+int hps_target_get_inside(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, struct hps_target *ret)
+{
+	int r = read_name(s, c, at, ret);
+	size_t slashes = r ? 0 : strspn(ret->given, "/");
+
+	if (slashes) {
+		ret->len -= slashes;
+		memmove(ret->given, ret->given + slashes, ret->len + 1);
+	}
+	if (slashes && !ret->len)
+		ret->len = (size_t)snprintf(ret->given, sizeof ret->given, ".");
+	return r ? r : find_base(s, c, dirfd, ret);
 }
 
 void hps_target_release(struct hps_target *t)

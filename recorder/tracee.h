@@ -97,6 +97,7 @@ struct hps_target {
 };
 /* 0, or -errno when the name cannot be read or its start not opened: the caller lets the kernel decide (CONTINUE). */
 int hps_target_get(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, struct hps_target *ret) HPS_MUST;
+int hps_target_get_inside(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, struct hps_target *ret) HPS_MUST; /* dirfd is its root */
 void hps_target_release(struct hps_target *t);
 /* Absolute, as given: the key of by_name. */
 void hps_target_name(const struct hps_target *t, struct hps_buf *ret);

@@ -25,8 +25,12 @@ run "dirfd: runs" "$HPS_TRACEES/dirfd" sub three
 is "dirfd: digest" "$(rec "materials['$T/w/sub/three']['digest']['sha256']")" "$(sum sub/three)"
 is "dirfd: listing of the opened directory" "$(rec "materials['$T/w/sub']['listing']")" "['three']"
 
-run "openat2: runs" "$HPS_TRACEES/openat2" sub three
+run "openat2: runs" "$HPS_TRACEES/openat2" sub /three
 is "openat2: digest" "$(rec "materials['$T/w/sub/three']['digest']['sha256']")" "$(sum sub/three)"
+mkdir sub/etc; echo inside >sub/etc/passwd
+run "openat2: a directory as the root" "$HPS_TRACEES/openat2" sub /etc/passwd
+is "openat2: … the file in it, not the machine's" "$(rec "materials['$T/w/sub/etc/passwd']['digest']['sha256'], '/etc/passwd' in materials")" "('$(sum sub/etc/passwd)', False)"
+rm -r sub/etc
 
 run "creat: runs" "$HPS_TRACEES/creat" made text
 is "creat: product" "$(rec "products['$T/w/made']['state'], products['$T/w/made']['mode'], products['$T/w/made']['digest']['sha256']")" "('written', '0600', '$(sum made)')"

@@ -1,4 +1,4 @@
-/* Opens with openat2, beneath a directory. usage: openat2 DIR FILE */
+/* Opens with openat2, beneath a directory, then as if it were the root; /proc/self is not beneath it. usage: openat2 DIR /FILE */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -11,5 +11,10 @@ int main(int c, char **v)
 
 	if (syscall(SYS_openat2, dir, v[2], &bad, sizeof bad) >= 0)
 		return 2;
-	return syscall(SYS_openat2, dir, v[2], &how, sizeof how) < 0;
+	if (syscall(SYS_openat2, dir, v[2] + 1, &how, sizeof how) < 0)
+		return 1;
+	if (syscall(SYS_openat2, dir, "/proc/self/status", &how, sizeof how) >= 0 || syscall(SYS_openat2, dir, v[2], &how, sizeof how) >= 0)
+		return 3;
+	how.resolve = RESOLVE_IN_ROOT;
+	return syscall(SYS_openat2, dir, v[2], &how, sizeof how) < 0 ? 4 : 0;
 }
