@@ -212,13 +212,16 @@ static const char *before_of(const json_t *product)
 	return json_is_string(before) ? json_string_value(before) : hps_json_text(before, "sha256");
 }
 
-/* A file that was opened for writing only, or for both: that is one in the record. What was changed and read then is the trial's own there. */
-static bool is_unread(const json_t *item)
+/* A file that was opened for writing only, or for both: that is one in the record. What was changed and read then is the trial's own there.
+ * One that was not changed must say so itself. */
+static bool is_unread(const json_t *item, bool changed)
 {
-	const json_t *use;
+	const json_t *uses = hps_json_at(item, "uses", NULL), *use;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)hps_json_at(item, "uses", NULL), i, use)
+	if (!changed && !json_array_size(uses))
+		return false;
+	json_array_foreach((json_t *)(uintptr_t)uses, i, use)
 		if (!json_is_string(use) || strcmp(json_string_value(use), "write") != 0)
 			return false;
 	return true;
@@ -251,7 +254,7 @@ static int add_blank(struct planner *p, const char *path, const json_t *item)
 
 static int add_file(struct planner *p, const char *path, const char *hex, const json_t *item, bool writable)
 {
-	bool unread = writable && is_unread(item);
+	bool unread = is_unread(item, writable);
 	struct hps_plan_node *node;
 	struct hps_digest digest;
 	int r;

@@ -47,6 +47,12 @@ rm own.log
 replay "read as its own" 4 "('INCONCLUSIVE', 'L0')"
 like "read as its own: the reason" "$(json "$T/out" "j['reason']")" "^1 files held secrets and started empty; .*size"
 
+# one that it could have written to, and did not
+printf 'password=hunter2\n' >quiet
+ok "not written to: recorded" sh -c 'hps-record -q --id-file "$1" -- sh -c "echo x >y" </dev/null 2>>quiet' - "$T/id"
+replay "not written to" 0 "('REPRODUCED-BITS', 'L0')"
+is "not written to: a hole" "$(hole quiet)" "$starts"
+
 # by name, without so much as a digest
 for f in appended removed moved; do echo "API_TOKEN=$secret" >"$f.env"; done
 ok "credentials: recorded" hps-record -q --id-file "$T/id" -- sh -c 'echo X=1 >>appended.env; rm removed.env; mv moved.env to.env; echo x >y'
