@@ -42,7 +42,7 @@ static const char *const token_of[] = {
 /* A name that begins so is a switch, one that ends so is about the secret, not the secret: then it must look like one. */
 static const char *const switches[] = { "use", "no", "enable", "disable", "with", "without", "has", "is", "allow", "require", "skip", "show", "hide", "print", "save", "trust", "verify", "num" };
 static const char *const about[] = {
-	"file", "path", "dir", "sock", "socket", "name", "id", "env", "var", "type", "count", "len", "length", "size", "index", "column", "col", "field", "dim", "format", "mode",
+	"file", "fd", "path", "dir", "sock", "socket", "name", "id", "env", "var", "type", "count", "len", "length", "size", "index", "column", "col", "field", "dim", "format", "mode",
 	"stdin", "heads", "weight", "rate", "ratio", "loss", "scheme", "method", "class", "manager", "provider", "ref", "sharing", "threshold", "bits",
 };
 static const char *const harmless[] = { "PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "TOKENIZERS_PARALLELISM", "token_type_ids" };

@@ -124,6 +124,7 @@ static void test_texts(void **state)
 	check_withheld("token = \"\\\"swordfish1\"\n", "swordfish1");
 	check_withheld("password: \"'swordfish1\"\n", "swordfish1");
 	check_withheld("{\"secrets\": [\"swordfish\", \"x\"]}", "swordfish");
+	check_kept("hps-ledger: whoever reads the keys can sign; --key-passphrase-fd encrypts them");
 }
 
 /* One argument of a command line: of `argv` the last is withheld, or stays. */
