@@ -24,6 +24,7 @@ status "clean: --json" 0 hps-audit check --json --strict --ledger clean
 is "clean: … its schema" "$(json out 'j["schema"]')" hps.audit.check/1
 is "clean: … its outcome" "$(json out 'j["outcome"]')" pass
 is "clean: … nineteen rules" "$(json out 'len(j["rules"])')" 19
+is "clean: README shows all of them" "$(sed -n 's/^    \([A-Z]*-[0-9]*\)  .*/\1/p' "$HPS_SOURCE/README.md" | xargs)" "$(json out '" ".join(r["id"] for r in j["rules"])')"
 is "clean: … the ledger's size" "$(json out 'j["ledger"]["size"]')" "$(hps-ledger list --ledger clean --json | /usr/bin/python3 -c 'import json, sys; print(len(json.load(sys.stdin)["entries"]))' 2>/dev/null || hps-ledger list --ledger clean | grep -c .)"
 status "clean: HPS_LEDGER names the ledger" 0 env HPS_LEDGER="$T/clean" hps-audit check
 status "clean: one study" 0 hps-audit check --ledger clean --study digits
