@@ -73,5 +73,8 @@ struct hps_shim_head {
 	_Atomic uint64_t n_taken;	    /* turns of somebody who had ended, or could not be told of them */
 	_Atomic uint64_t n_open;	    /* calls that were waited for without the turn */
 	_Atomic uint64_t n_other;	    /* reads of clocks that have no slot, or from inside another read */
+	uint64_t n_progress, n_progress_then; /* how often somebody went on; … when `clock` moved last. Of whoever has the turn */
+	_Atomic uint64_t n_ended;	    /* processes that said that they end */
+	_Atomic int32_t leaving_pid, leaving_tid; /* a thread that said so last, and that the kernel may not have ended yet */
 };
 #endif

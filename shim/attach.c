@@ -152,6 +152,7 @@ struct beginning {
 	void *arg;
 	uint64_t name;
 	uint32_t slot;
+	uint64_t mask;
 };
 
 static void *begin(void *arg)
@@ -160,6 +161,7 @@ static void *begin(void *arg)
 
 	hps_shim_thread.name = b.name;
 	hps_shim_order_thread(b.slot); /* before any lock of the C library is asked for: whoever has it may have to wait for us */
+	hps_shim_order_release(b.mask);
 	free(arg);
 	return b.run(b.arg);
 }
@@ -195,13 +197,15 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 	static int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 	struct beginning *b;
 	uint32_t slot;
+	uint64_t mask;
 	int r;
 
 	if (!next)
 		next = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))hps_shim_next("pthread_create", NULL);
 	if (hps_shim_attach() == HPS_SHIM_OFF || !(b = malloc(sizeof *b)))
 		return next(thread, attributes, run, arg);
-	*b = (struct beginning){ run, arg, hps_shim_name(hps_shim_thread.name, SHIM_STARTED, ++hps_shim_thread.n_children), hps_shim_order_slot() };
+	mask = hps_shim_order_hold(); /* the new thread has no signal before it has the turn */
+	*b = (struct beginning){ run, arg, hps_shim_name(hps_shim_thread.name, SHIM_STARTED, ++hps_shim_thread.n_children), hps_shim_order_slot(), mask };
 	slot = b->slot;
 	r = next(thread, attributes, begin, b);
 	hps_shim_order_created(slot, !r);
@@ -209,6 +213,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 		free(b);
 	else
 		remember(*thread, slot);
+	hps_shim_order_release(mask);
 	return r;
 }
 

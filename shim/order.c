@@ -38,8 +38,24 @@ static hps_on_call *const calls[] = {
 	[SYS_rt_sigprocmask] = hps_on_mask,
 	[SYS_rt_sigaction] = hps_on_action,
 	[SYS_sigaltstack] = hps_on_stack,
+	[SYS_rt_sigtimedwait] = hps_on_sigwait,
+	[SYS_kill] = hps_on_kill,
+	[SYS_tkill] = hps_on_kill,
+	[SYS_tgkill] = hps_on_kill,
+	[SYS_rt_sigqueueinfo] = hps_on_kill,
+	[SYS_rt_tgsigqueueinfo] = hps_on_kill,
 
-	[SYS_rt_sigtimedwait] = hps_on_open_wait,
+	[SYS_open] = hps_on_slow,
+	[SYS_openat] = hps_on_slow,
+	[SYS_openat2] = hps_on_slow,
+	[SYS_creat] = hps_on_slow,
+	[SYS_connect] = hps_on_slow,
+	[SYS_ioctl] = hps_on_slow,
+	[SYS_sendfile] = hps_on_slow,
+	[SYS_splice] = hps_on_slow,
+	[SYS_tee] = hps_on_slow,
+	[SYS_vmsplice] = hps_on_slow,
+
 	[SYS_semop] = hps_on_open_wait,
 	[SYS_semtimedop] = hps_on_open_wait,
 	[SYS_msgrcv] = hps_on_open_wait,
@@ -73,13 +89,18 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	greg_t *r = c->uc_mcontext.gregs;
 	const struct hps_stop s = { info->si_syscall, { r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9] }, c };
 
+	uint64_t outer = hps_shim_thread.mask;
+
 	(void)number;
+	hps_shim_thread.mask = *hps_signals_mask(c);
 	if (s.nr == SYS_rt_sigreturn)
 		hps_signals_return(c);
 	else
 		r[REG_RAX] = act(&s);
 	if (hps_question_again(&s, r[REG_RAX]))
-		hps_turn_be_fair();
+		hps_waiting_yield();
+	hps_signals_heed(*hps_signals_mask(c));
+	hps_shim_thread.mask = outer;
 }
 
 /* ---- starting ---- */
@@ -101,17 +122,45 @@ static uint32_t find_slot(void)
 	return hps_slot_new(own, parent);
 }
 
+/* The threads of the program that this process was before. */
+static void forget_others(uint32_t slot)
+{
+	pid_t own = hps_gate_getpid();
+
+	for (uint32_t i = 0, n = atomic_load(&hps_shim.head->n_slots); i < n; i++)
+		if (i != slot && atomic_load(&hps_slots()[i].pid) == own)
+			atomic_store(&hps_slots()[i].state, HPS_SHIM_GONE);
+}
+
 void hps_shim_order_begin(void)
 {
 	uint32_t slot, none = 0;
+	uint64_t mask;
 
 	if (!hps_shim.head->ordered || hps_signals_catch(on_signal))
 		return;
-	hps_signals_open();
+	mask = hps_signals_block();
 	slot = find_slot();
+	forget_others(slot);
 	atomic_compare_exchange_strong(&hps_shim.head->turn, &none, slot + 1);
 	hps_shim.ordered = true;
 	hps_process_attach(slot);
+	hps_signals_restore(mask);
+}
+
+uint64_t hps_shim_order_hold(void)
+{
+	if (!hps_shim.ordered)
+		return 0;
+	return hps_shim_thread.mask = hps_signals_block();
+}
+
+void hps_shim_order_release(uint64_t mask)
+{
+	if (!hps_shim.ordered)
+		return;
+	hps_signals_heed(mask);
+	hps_signals_restore(mask);
 }
 
 /* Before pthread_create(), which makes calls of its own: nobody gives it a turn yet. */
@@ -136,7 +185,6 @@ void hps_shim_order_thread(uint32_t slot)
 {
 	if (!hps_shim.ordered)
 		return;
-	hps_signals_open();
 	hps_process_attach(slot);
 }
 
@@ -144,11 +192,17 @@ void hps_shim_order_thread(uint32_t slot)
 void hps_shim_order_join(uint32_t slot)
 {
 	struct hps_waiting w;
+	uint64_t mask;
 
 	if (!hps_shim.ordered)
 		return;
+	mask = hps_shim_order_hold();
 	hps_waiting_begin(&w, HPS_NEVER);
 	while (atomic_load(&hps_slots()[slot].state) == HPS_SHIM_LIVE)
-		hps_waiting_round(&w);
+		if (hps_waiting_round(&w) == HPS_WAIT_SIGNAL) { /* it runs, and the wait goes on */
+			hps_signals_restore(mask);
+			hps_signals_block();
+		}
 	hps_waiting_end();
+	hps_shim_order_release(mask);
 }

@@ -7,6 +7,9 @@
  * vain, the one whose time limit ends first has reached it: limits are counted on a clock of ours that stands still while somebody
  * can go on, and that waits for the machine's when it moves.
  *
+ * A signal is blocked while its thread is stopped: it comes when that thread has the turn, and goes on. Whoever dies of one
+ * does so in its turn, and passes it on before. What the kernel does by itself when somebody ends is waited for.
+ *
  * What runs here may call nothing of the C library: a program may have been stopped anywhere in it. */
 #ifndef HPS_SHIM_ORDER_H
 #define HPS_SHIM_ORDER_H
@@ -36,26 +39,33 @@ uint64_t hps_slots_live(void);
 uint32_t hps_turn_after(uint32_t slot);		  /* who is next, round and round; itself when there is nobody else */
 void hps_turn_give(uint32_t from, uint32_t to);	  /* nothing when `from` has not the turn */
 void hps_turn_look(uint32_t turn, unsigned looks); /* at who has had it for so many looks; taken from who cannot pass it on */
-void hps_turn_await(void);
+void hps_turn_await(void); /* and until the kernel has done what follows from the turns before */
 void hps_turn_pass(void);
-void hps_turn_be_fair(void); /* one round for the others: whoever looks whether something is there may look again at once */
+void hps_turn_be_fair(void); /* one round for the others */
 
 /* ---- waiting.c: tried in vain, until a limit ---- */
 
 #define HPS_NEVER INT64_MAX
 struct hps_waiting {
 	int64_t limit, real_limit; /* on our clock; on the machine's */
+	uint64_t mask;		   /* signals that do not end it */
 };
+enum hps_waited { HPS_WAIT_ON, HPS_WAIT_LIMIT, HPS_WAIT_SIGNAL };
 int64_t hps_waiting_duration(const struct timespec *t);		  /* NULL: HPS_NEVER */
 int64_t hps_waiting_until(clockid_t clock, const struct timespec *t); /* a point in time, as long from now as it was from what its thread was last told */
 void hps_waiting_begin(struct hps_waiting *w, int64_t ns);
-bool hps_waiting_round(const struct hps_waiting *w); /* the turn goes round; true: the limit is reached */
+enum hps_waited hps_waiting_round(const struct hps_waiting *w); /* the turn goes round, unless it is over */
 bool hps_waiting_over(const struct hps_waiting *w);  /* there was no time to wait */
 void hps_waiting_end(void);
+void hps_waiting_progress(void); /* this thread went on */
+void hps_waiting_yield(void);	 /* it asks for what only another can bring, and goes on asking. For a while it is one that can go on. Then it is one that waits */
 
 /* ---- child.c: the ends of processes ---- */
 
 uint32_t hps_child_ended(long pid); /* the slot of a child (of that pid; <= 0: of any) that has said that it ends; UINT32_MAX */
+void hps_child_settle(void);	    /* until those of this process have ended, so that their signals are there */
+void hps_child_killed(pid_t pid);   /* a process that is about to end without its turn: until it has */
+bool hps_child_is_dead(pid_t pid);  /* any process, waited for or not */
 
 /* ---- signals.c ---- */
 
@@ -63,11 +73,18 @@ uint32_t hps_child_ended(long pid); /* the slot of a child (of that pid; <= 0: o
 const uint64_t *hps_signals_without_ours(const uint64_t *set, uint64_t *own);
 void hps_signals_return(ucontext_t *c); /* the end of another handler: its frame says where to go on */
 int hps_signals_catch(void (*handler)(int, siginfo_t *, void *));
-void hps_signals_open(void); /* this thread lets ours through */
+uint64_t *hps_signals_mask(ucontext_t *c); /* of the program */
+uint64_t hps_signals_block(void); /* all but ours and faults; returns what was blocked */
+void hps_signals_restore(uint64_t mask);
+/* One is there that is not in the mask and that the program handles. One that it dies of: it does, and passes its turn on. */
+bool hps_signals_heed(uint64_t mask);
+struct hps_stop;
+long hps_signals_interrupt(const struct hps_stop *s); /* what a call answers that such a one ended; never -EINTR when the program wants it made again */
 
 /* ---- process.c: beginnings and ends ---- */
 
 void hps_process_attach(uint32_t slot); /* this thread has that slot; returns with the turn */
+void hps_process_leave(void);		/* its last turn is over: descriptors closed, slots given up, turn passed on */
 
 /* ---- what is done with a call; its row is in order.c ---- */
 
@@ -79,9 +96,9 @@ typedef long hps_on_call(const struct hps_stop *s);
 
 bool hps_question_again(const struct hps_stop *s, long answer); /* question.c: it has been asked often enough in this turn */
 
-hps_on_call hps_on_futex, hps_on_sleep, hps_on_clock_sleep, hps_on_yield, hps_on_flock, hps_on_fcntl, hps_on_open_wait;	 /* blocking.c */
+hps_on_call hps_on_futex, hps_on_sleep, hps_on_clock_sleep, hps_on_yield, hps_on_flock, hps_on_fcntl, hps_on_open_wait, hps_on_slow;	 /* blocking.c */
 hps_on_call hps_on_read, hps_on_write, hps_on_send, hps_on_poll, hps_on_select, hps_on_epoll;			 /* readiness.c */
 hps_on_call hps_on_wait4, hps_on_waitid;										 /* child.c */
-hps_on_call hps_on_pause, hps_on_suspend, hps_on_mask, hps_on_action, hps_on_stack;				 /* signals.c */
+hps_on_call hps_on_pause, hps_on_suspend, hps_on_mask, hps_on_action, hps_on_stack, hps_on_kill, hps_on_sigwait; /* signals.c */
 hps_on_call hps_on_exit, hps_on_exec, hps_on_fork, hps_on_clone, hps_on_clone3;					 /* process.c */
 #endif

@@ -1,9 +1,12 @@
 /* Calls that block until a descriptor has something, or takes something. */
 #include "shim/order.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -17,16 +20,24 @@ static long ready(int fd, short events)
 	return CALL(SYS_ppoll, &p, 1, &none, 0, 0, 0);
 }
 
-/* What is no such file always is ready. */
-static void await_ready(int fd, short events)
+static bool does_not_block(int fd, long flags)
+{
+	return flags & MSG_DONTWAIT || CALL(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0) & O_NONBLOCK;
+}
+
+/* What is no such file always is ready. False: a signal came first. */
+static bool await_ready(int fd, short events, long flags)
 {
 	struct hps_waiting w;
+	enum hps_waited waited = HPS_WAIT_ON;
 
+	if (ready(fd, events) == 0 && does_not_block(fd, flags))
+		return true;
 	hps_waiting_begin(&w, HPS_NEVER);
-	while (ready(fd, events) == 0)
-		if (hps_waiting_round(&w))
-			break;
+	while (!waited && ready(fd, events) == 0)
+		waited = hps_waiting_round(&w);
 	hps_waiting_end();
+	return !waited;
 }
 
 static long as_asked(const struct hps_stop *s)
@@ -34,16 +45,21 @@ static long as_asked(const struct hps_stop *s)
 	return CALL(s->nr, s->a[0], s->a[1], s->a[2], s->a[3], s->a[4], s->a[5]);
 }
 
+static long flags_of(const struct hps_stop *s)
+{
+	bool message = s->nr == SYS_recvmsg || s->nr == SYS_sendmsg, many = s->nr == SYS_recvfrom || s->nr == SYS_sendto || s->nr == SYS_recvmmsg || s->nr == SYS_sendmmsg;
+
+	return message ? s->a[2] : many ? s->a[3] : 0;
+}
+
 long hps_on_read(const struct hps_stop *s)
 {
-	await_ready((int)s->a[0], POLLIN);
-	return as_asked(s);
+	return await_ready((int)s->a[0], POLLIN, flags_of(s)) ? as_asked(s) : hps_signals_interrupt(s);
 }
 
 long hps_on_send(const struct hps_stop *s)
 {
-	await_ready((int)s->a[0], POLLOUT);
-	return as_asked(s);
+	return await_ready((int)s->a[0], POLLOUT, flags_of(s)) ? as_asked(s) : hps_signals_interrupt(s);
 }
 
 long hps_on_write(const struct hps_stop *s)
@@ -51,10 +67,36 @@ long hps_on_write(const struct hps_stop *s)
 	struct stat st;
 	long len = s->a[2];
 
-	await_ready((int)s->a[0], POLLOUT);
+	if (!await_ready((int)s->a[0], POLLOUT, 0))
+		return hps_signals_interrupt(s);
 	if (len > PIPE_PART && !CALL(SYS_fstat, s->a[0], &st, 0, 0, 0, 0) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
 		len = PIPE_PART;
 	return CALL(SYS_write, s->a[0], s->a[1], len, 0, 0, 0);
+}
+
+/* Nothing is there yet: whether to look again. A signal ends it; but one that the call's own mask lets through has to come inside of the call. */
+static bool goes_on(const struct hps_waiting *w, const uint64_t *mask, long *r)
+{
+	enum hps_waited waited;
+
+	if (hps_waiting_over(w))
+		return false;
+	waited = hps_waiting_round(w);
+	if (waited == HPS_WAIT_SIGNAL && !mask)
+		*r = -EINTR;
+	return waited == HPS_WAIT_ON || (waited == HPS_WAIT_SIGNAL && mask);
+}
+
+/* Whoever looks whether something is there may look again at once. */
+static long done(const struct hps_waiting *w, long r)
+{
+	if (r || !hps_waiting_over(w)) {
+		hps_waiting_end();
+		hps_turn_be_fair();
+	} else {
+		hps_waiting_yield();
+	}
+	return r;
 }
 
 long hps_on_poll(const struct hps_stop *s)
@@ -67,12 +109,12 @@ long hps_on_poll(const struct hps_stop *s)
 	long r;
 
 	hps_waiting_begin(&w, !old ? hps_waiting_duration((const void *)s->a[2]) : (int)s->a[2] < 0 ? HPS_NEVER : (int)s->a[2] * (NS / 1000));
+	if (mask)
+		w.mask = *mask;
 	do
 		r = CALL(SYS_ppoll, s->a[0], s->a[1], &none, mask, sizeof own, 0);
-	while (!r && !hps_waiting_over(&w) && !hps_waiting_round(&w));
-	hps_waiting_end();
-	hps_turn_be_fair();
-	return r;
+	while (!r && goes_on(&w, mask, &r));
+	return done(&w, r);
 }
 
 static int64_t select_limit(const struct hps_stop *s)
@@ -104,17 +146,17 @@ long hps_on_select(const struct hps_stop *s)
 	for (size_t i = 0; i < 3; i++)
 		if (s->a[i + 1])
 			sets[i] = *(const fd_set *)s->a[i + 1];
+	if (given.mask)
+		w.mask = *given.mask;
 	for (;;) {
 		r = CALL(SYS_pselect6, s->a[0], s->a[1], s->a[2], s->a[3], &none, &given);
-		if (r || hps_waiting_over(&w) || hps_waiting_round(&w))
+		if (r || !goes_on(&w, given.mask, &r))
 			break;
 		for (size_t i = 0; i < 3; i++)
 			if (s->a[i + 1])
 				*(fd_set *)s->a[i + 1] = sets[i];
 	}
-	hps_waiting_end();
-	hps_turn_be_fair();
-	return r;
+	return done(&w, r);
 }
 
 long hps_on_epoll(const struct hps_stop *s)
@@ -125,10 +167,10 @@ long hps_on_epoll(const struct hps_stop *s)
 	long r;
 
 	hps_waiting_begin(&w, (int)s->a[3] < 0 ? HPS_NEVER : (int)s->a[3] * (NS / 1000));
+	if (mask)
+		w.mask = *mask;
 	do
 		r = CALL(SYS_epoll_pwait, s->a[0], s->a[1], s->a[2], 0, mask, sizeof own);
-	while (!r && !hps_waiting_over(&w) && !hps_waiting_round(&w));
-	hps_waiting_end();
-	hps_turn_be_fair();
-	return r;
+	while (!r && goes_on(&w, mask, &r));
+	return done(&w, r);
 }

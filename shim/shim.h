@@ -18,6 +18,7 @@ struct shim {
 	_Atomic uint32_t *alive; /* zero in a forked child */
 	_Atomic int64_t latest[HPS_SHIM_SLOTS]; /* ANSWER: the last that anybody was told; 0: nobody */
 	bool ordered;
+	uint64_t n_ended_seen; /* of this process */
 	int (*clock_gettime)(clockid_t, struct timespec *);
 };
 extern struct shim hps_shim;
@@ -34,6 +35,9 @@ struct shim_thread {
 	uint32_t slot, calls, repeated, n_questions; /* calls: in this turn */
 	uint64_t questions[SHIM_QUESTIONS];	     /* the last different ones */
 	bool joining; /* waits for the kernel to end a thread that is over */
+	uint64_t progress_seen;
+	uint32_t yields; /* since then */
+	uint64_t mask; /* signals that the program blocks here: we block all */
 	uint64_t waits_for;
 	uint32_t waits_while;
 	struct {
@@ -55,5 +59,7 @@ uint32_t hps_shim_order_slot(void);
 void hps_shim_order_created(uint32_t slot, bool created);
 void hps_shim_order_thread(uint32_t slot);
 void hps_shim_order_join(uint32_t slot);
+uint64_t hps_shim_order_hold(void); /* this thread's signals, which are blocked now; as they were: */
+void hps_shim_order_release(uint64_t mask);
 void *hps_shim_next(const char *name, const char *version); /* the function behind ours; version NULL: the default one */
 #endif

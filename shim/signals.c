@@ -5,8 +5,12 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#define SIGNAL_NS 200000000ll
-#define OURS (1ull << (SIGSYS - 1))
+#define BIT(number) (1ull << ((number) - 1))
+#define OURS BIT(SIGSYS)
+#define FAULTS (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGILL) | BIT(SIGTRAP)) /* of the thread itself, and at once */
+#define BLOCKED (~(OURS | FAULTS))
+#define SPARED (BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU)) /* nobody dies of them */
+#define SYSCALL_BYTES 2 /* of the instruction */
 #define RESTORER 0x04000000 /* SA_RESTORER */
 
 struct action { /* the kernel's struct sigaction */
@@ -16,23 +20,91 @@ struct action { /* the kernel's struct sigaction */
 	uint64_t mask;
 };
 
-static uint64_t *mask_of(ucontext_t *c)
+uint64_t *hps_signals_mask(ucontext_t *c)
 {
 	return (uint64_t *)(void *)&c->uc_sigmask;
 }
 
 int hps_signals_catch(void (*handler)(int, siginfo_t *, void *))
 {
-	const struct action action = { handler, SA_SIGINFO | SA_NODEFER | SA_RESTART | RESTORER, hps_gate_restorer, 0 };
+	const struct action action = { handler, SA_SIGINFO | SA_NODEFER | SA_RESTART | RESTORER, hps_gate_restorer, BLOCKED };
 
 	return (int)CALL(SYS_rt_sigaction, SIGSYS, &action, 0, sizeof action.mask, 0, 0);
 }
 
-void hps_signals_open(void)
+uint64_t hps_signals_block(void)
 {
-	uint64_t ours = OURS;
+	uint64_t blocked = BLOCKED, was = 0;
 
-	CALL(SYS_rt_sigprocmask, SIG_UNBLOCK, &ours, 0, sizeof ours, 0, 0);
+	CALL(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, &was, sizeof was, 0, 0);
+	return was;
+}
+
+void hps_signals_restore(uint64_t mask)
+{
+	mask &= ~OURS;
+	CALL(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof mask, 0, 0);
+}
+
+static uint64_t pending(uint64_t mask)
+{
+	uint64_t set = 0;
+
+	CALL(SYS_rt_sigpending, &set, sizeof set, 0, 0, 0, 0);
+	return set & ~mask & ~OURS;
+}
+
+static void action_of(int number, struct action *ret)
+{
+	*ret = (struct action){ 0 };
+	CALL(SYS_rt_sigaction, number, 0, ret, sizeof ret->mask, 0, 0);
+}
+
+/* By a signal that is there, and blocked. */
+static void die_of(int number)
+{
+	uint64_t one = BIT(number);
+
+	if (hps_gate_getpid() == 1) /* whom the kernel spares */
+		return;
+	hps_process_leave();
+	CALL(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, 0, sizeof one, 0, 0);
+	for (;;)
+		CALL(SYS_exit_group, 128 + number, 0, 0, 0, 0, 0);
+}
+
+bool hps_signals_heed(uint64_t mask)
+{
+	bool handled = false;
+
+	for (uint64_t rest = pending(mask); rest; rest &= rest - 1) {
+		int number = __builtin_ctzll(rest) + 1;
+		struct action a;
+
+		action_of(number, &a);
+		if ((uintptr_t)a.handler == (uintptr_t)SIG_DFL && !(BIT(number) & SPARED))
+			die_of(number);
+		else if ((uintptr_t)a.handler > (uintptr_t)SIG_IGN)
+			handled = true;
+	}
+	return handled;
+}
+
+/* The kernel delivers the lowest one first. */
+long hps_signals_interrupt(const struct hps_stop *s)
+{
+	for (uint64_t rest = pending(hps_shim_thread.mask); rest; rest &= rest - 1) {
+		struct action a;
+
+		action_of(__builtin_ctzll(rest) + 1, &a);
+		if ((uintptr_t)a.handler <= (uintptr_t)SIG_IGN)
+			continue;
+		if (!(a.flags & SA_RESTART))
+			return -EINTR;
+		break;
+	}
+	s->context->uc_mcontext.gregs[REG_RIP] -= SYSCALL_BYTES;
+	return s->nr;
 }
 
 const uint64_t *hps_signals_without_ours(const uint64_t *set, uint64_t *own)
@@ -48,14 +120,14 @@ void hps_signals_return(ucontext_t *c)
 	const ucontext_t *to = (const void *)c->uc_mcontext.gregs[REG_RSP];
 
 	c->uc_mcontext = to->uc_mcontext;
-	memcpy(mask_of(c), &to->uc_sigmask, sizeof(uint64_t));
+	memcpy(hps_signals_mask(c), &to->uc_sigmask, sizeof(uint64_t));
 	c->uc_stack = to->uc_stack;
-	*mask_of(c) &= ~OURS;
+	*hps_signals_mask(c) &= ~OURS;
 }
 
 long hps_on_mask(const struct hps_stop *s)
 {
-	uint64_t *mask = mask_of(s->context), before = *mask;
+	uint64_t *mask = hps_signals_mask(s->context), before = *mask;
 
 	if (s->a[3] != sizeof(uint64_t))
 		return -EINVAL;
@@ -92,27 +164,26 @@ long hps_on_stack(const struct hps_stop *s)
 	return r;
 }
 
-/* Until a signal comes that is not in the mask; NULL: in that which is in force. That of a child which has said that it ends is on its way. */
+/* Until a signal comes that is not in the mask; NULL: in that which is in force. */
 static long suspend(const uint64_t *set)
 {
 	uint64_t own;
 	const uint64_t *mask = hps_signals_without_ours(set, &own);
+	struct timespec none = { 0 };
 	struct hps_waiting w;
-	long r;
+	enum hps_waited waited = HPS_WAIT_ON;
+	long r = 0;
 
 	hps_waiting_begin(&w, HPS_NEVER);
-	for (;;) {
-		uint32_t child = hps_child_ended(-1);
-		bool told = child == UINT32_MAX || atomic_exchange(&hps_slots()[child].attached, 2) == 2;
-		struct timespec limit = { 0, told ? 0 : SIGNAL_NS };
-
-		r = CALL(SYS_ppoll, 0, 0, &limit, mask, sizeof own, 0);
-		if (r == -EINTR)
-			break;
-		hps_waiting_round(&w);
+	if (mask)
+		w.mask = *mask;
+	while (r != -EINTR && (mask || !waited)) {
+		r = mask ? CALL(SYS_ppoll, 0, 0, &none, mask, sizeof own, 0) : 0; /* its handler runs within, with that mask */
+		if (r != -EINTR)
+			waited = hps_waiting_round(&w);
 	}
 	hps_waiting_end();
-	return r;
+	return -EINTR;
 }
 
 long hps_on_pause(const struct hps_stop *s)
@@ -124,4 +195,56 @@ long hps_on_pause(const struct hps_stop *s)
 long hps_on_suspend(const struct hps_stop *s)
 {
 	return suspend((const void *)s->a[0]);
+}
+
+/* Of signals that the program blocks, and that stay there until they are asked for. */
+long hps_on_sigwait(const struct hps_stop *s)
+{
+	struct timespec none = { 0 };
+	uint64_t set;
+	struct hps_waiting w;
+	enum hps_waited waited = HPS_WAIT_ON;
+	long r;
+
+	if (!s->a[0] || s->a[3] != sizeof set)
+		return -EINVAL;
+	set = *(const uint64_t *)s->a[0] & ~OURS;
+	hps_waiting_begin(&w, hps_waiting_duration((const void *)s->a[2]));
+	w.mask |= set;
+	do
+		r = CALL(SYS_rt_sigtimedwait, &set, s->a[1], &none, sizeof set, 0, 0);
+	while (r == -EAGAIN && !hps_waiting_over(&w) && !(waited = hps_waiting_round(&w)));
+	hps_waiting_end();
+	return waited == HPS_WAIT_SIGNAL ? -EINTR : r;
+}
+
+/* SIGKILL waits for nobody's turn: whoever sent it goes on when it has done its work. `pid` as kill(2) takes it. */
+static void await_killed(pid_t pid)
+{
+	pid_t own = hps_gate_getpid(), group = pid < -1 ? -pid : (pid_t)CALL(SYS_getpgid, 0, 0, 0, 0, 0, 0);
+
+	if (pid > 0) {
+		hps_child_killed(pid);
+		return;
+	}
+	for (uint32_t i = 0, n = atomic_load(&hps_shim.head->n_slots); i < n; i++) {
+		pid_t other = atomic_load(&hps_slots()[i].pid);
+
+		if (atomic_load(&hps_slots()[i].state) == HPS_SHIM_LIVE && other != own && (pid == -1 || CALL(SYS_getpgid, other, 0, 0, 0, 0, 0) == group))
+			hps_child_killed(other);
+	}
+}
+
+long hps_on_kill(const struct hps_stop *s)
+{
+	bool of_thread = s->nr == SYS_tgkill || s->nr == SYS_rt_tgsigqueueinfo;
+	bool kills = s->a[of_thread ? 2 : 1] == SIGKILL;
+	long r;
+
+	if (kills && (pid_t)s->a[0] == hps_gate_getpid())
+		hps_process_leave();
+	r = CALL(s->nr, s->a[0], s->a[1], s->a[2], s->a[3], s->a[4], s->a[5]);
+	if (!r && kills)
+		await_killed((pid_t)s->a[0]);
+	return r;
 }

@@ -3,10 +3,11 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <poll.h>
 #include <sys/syscall.h>
 
 #define WATCH_NS 100000000ll /* how long one waits for its turn before it looks whether the one who has it is still there */
+#define LEAVING_NS 20000l
+#define LEAVING_LOOKS 50000
 #define STRANGE_LOOKS 10     /* such waits for a program that has not loaded this library yet */
 
 struct hps_shim_slot_state *hps_slots(void)
@@ -69,28 +70,13 @@ void hps_turn_give(uint32_t from, uint32_t to)
 	CALL(SYS_futex, &hps_shim.head->turn, FUTEX_WAKE_BITSET, INT32_MAX, 0, 0, 1u << (to & 31));
 }
 
-/* A process that was killed has not passed its turn on. */
-static bool is_dead(pid_t pid)
-{
-	long fd = CALL(SYS_pidfd_open, pid, 0, 0, 0, 0, 0);
-	struct pollfd p = { .fd = (int)fd, .events = POLLIN };
-	struct timespec none = { 0 };
-	bool dead = fd == -ESRCH;
-
-	if (fd >= 0) {
-		dead = CALL(SYS_ppoll, &p, 1, &none, 0, 0, 0) == 1;
-		CALL(SYS_close, fd, 0, 0, 0, 0, 0);
-	}
-	return dead;
-}
-
 void hps_turn_look(uint32_t turn, unsigned looks)
 {
 	uint32_t holder = turn - 1, live = HPS_SHIM_LIVE, state = HPS_SHIM_LIVE;
 	struct hps_shim_slot_state *s = hps_slots() + holder;
 	pid_t pid = atomic_load(&s->pid);
 
-	if (pid && is_dead(pid))
+	if (pid && hps_child_is_dead(pid)) /* it was killed, and has not passed its turn on */
 		state = HPS_SHIM_EXITED;
 	else if (!atomic_load(&s->attached) && looks >= STRANGE_LOOKS)
 		state = HPS_SHIM_STRANGER;
@@ -101,6 +87,19 @@ void hps_turn_look(uint32_t turn, unsigned looks)
 	if (state != HPS_SHIM_LIVE && atomic_compare_exchange_strong(&s->state, &live, state))
 		atomic_fetch_add(&hps_shim.head->n_taken, 1);
 	hps_turn_give(holder, hps_turn_after(holder));
+}
+
+/* When a thread is over is visible: its memory is used again, and whoever waits for it goes on. */
+static void await_leaving(void)
+{
+	struct hps_shim_head *h = hps_shim.head;
+	int32_t pid = atomic_load(&h->leaving_pid), tid = atomic_load(&h->leaving_tid);
+	struct timespec nap = { 0, LEAVING_NS };
+
+	for (unsigned i = 0; tid && i < LEAVING_LOOKS && !CALL(SYS_tgkill, pid, tid, 0, 0, 0, 0); i++)
+		CALL(SYS_nanosleep, &nap, 0, 0, 0, 0, 0);
+	if (tid)
+		atomic_store(&h->leaving_tid, 0);
 }
 
 void hps_turn_await(void)
@@ -118,6 +117,8 @@ void hps_turn_await(void)
 		if (CALL(SYS_futex, &h->turn, FUTEX_WAIT, turn, &limit, 0, 0) == -ETIMEDOUT && turn)
 			hps_turn_look(turn, ++looks);
 	}
+	await_leaving();
+	hps_child_settle();
 }
 
 void hps_turn_pass(void)

@@ -69,7 +69,7 @@ full|t17 regression (R)|||Rscript t17_r.R out|REPRODUCED-BITS|L2|
 full|(R, unseeded: from time and process id)||--level 3|Rscript -e cat(runif(3),file="out/r")|REPRODUCED-BITS|L3|
 short|t18 addresses, stale heap|gcc -O0 -o t18 t18_address.c|--entropy-full|env -i ./t18 out|REPRODUCED-BITS|L2|
 short|t19 until the time is up||--level 3|/usr/bin/python3 t19_budget.py out|DIVERGED|L3,L2|the order of processes
-short|t19 until the time is up||--level 4|/usr/bin/python3 t19_budget.py out|REPRODUCED-BITS,DIVERGED|L4,L3,L2|its pool kills its workers, which costs the level as often as not
+short|t19 until the time is up||--level 4|/usr/bin/python3 t19_budget.py out|REPRODUCED-BITS|L4|
 short|t20 chaos over libm|gcc -O2 -o t20 t20_libm.c -lm||./t20 out|REPRODUCED-BITS|L2|
 full|t21 unseeded (torch, /dev/urandom)||--entropy-full|/usr/bin/python3 t21_torch_unseeded.py out|REPRODUCED-BITS|L2|
 short|t22 random numbers of the processor|g++ -O2 -o t22 t22_random_device.cc|--level 3|./t22 out|REPRODUCED-BITS|L3|

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 
 #define STOP(nr_, ...) (&(const struct hps_stop){ .nr = (nr_), .a = { __VA_ARGS__ } })
 #define P(pointer) ((long)(uintptr_t)(pointer))
@@ -20,6 +21,7 @@ static pid_t in_another_turn(void (*what)(void *), void *arg)
 	if (pid)
 		return pid;
 	hps_shim_thread.slot = slot;
+	atomic_store(&hps_slot_mine()->pid, getpid());
 	hps_turn_await();
 	what(arg);
 	atomic_store(&hps_slot_mine()->state, HPS_SHIM_GONE);
@@ -66,6 +68,23 @@ static void test_read(void **state)
 	assert_int_equal(hps_on_read(STOP(SYS_read, p[1], P(&c), 1)), -EBADF);
 	close(p[0]);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* It stood still: what must not block was waited for. */
+static void test_read_without_blocking(void **state)
+{
+	int p[2];
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe2(p, O_NONBLOCK), 0);
+	assert_int_equal(hps_on_read(STOP(SYS_read, p[0], P(&c), 1)), -EAGAIN);
+	close(p[0]);
+	close(p[1]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+	assert_int_equal(hps_on_read(STOP(SYS_recvfrom, p[0], P(&c), 1, MSG_DONTWAIT)), -EAGAIN);
+	close(p[0]);
+	close(p[1]);
 }
 
 /* A pipe takes part of it rather than all of it, or nothing. */
@@ -171,6 +190,97 @@ static void test_masks(void **state)
 	assert_int_equal(hps_on_action(STOP(SYS_rt_sigaction, SIGSYS, 0, 0, 8)), 0);
 }
 
+static volatile sig_atomic_t n_caught;
+
+static void on_signal(int number)
+{
+	n_caught += number == SIGUSR1;
+}
+
+/* A signal that is blocked while a thread is stopped ends its call, and comes when it goes on. */
+static void test_interrupted(void **state)
+{
+	struct sigaction catch = { .sa_handler = on_signal }, was;
+	ucontext_t c = { 0 };
+	int p[2];
+	char byte;
+	struct hps_stop s = { .nr = SYS_read, .context = &c };
+	uint64_t mask;
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	s.a[0] = p[0];
+	s.a[1] = P(&byte);
+	s.a[2] = 1;
+	assert_int_equal(sigaction(SIGUSR1, &catch, &was), 0);
+	mask = hps_signals_block();
+	raise(SIGUSR1);
+	assert_int_equal(n_caught, 0);
+	c.uc_mcontext.gregs[REG_RIP] = 1000;
+	assert_int_equal(hps_on_read(&s), -EINTR);
+	catch.sa_flags = SA_RESTART;
+	assert_int_equal(sigaction(SIGUSR1, &catch, NULL), 0);
+	assert_int_equal(hps_on_read(&s), SYS_read); /* made again */
+	assert_int_equal(c.uc_mcontext.gregs[REG_RIP], 998);
+	put_a_byte(&p[1]);
+	assert_int_equal(hps_on_read(&s), 1); /* what is there comes first */
+	hps_shim_thread.mask = 1ull << (SIGUSR1 - 1); /* the program has it blocked */
+	assert_false(hps_signals_heed(hps_shim_thread.mask));
+	hps_shim_thread.mask = 0;
+	assert_true(hps_signals_heed(0));
+	catch.sa_handler = SIG_IGN;
+	assert_int_equal(sigaction(SIGUSR1, &catch, NULL), 0);
+	raise(SIGUSR1);
+	assert_false(hps_signals_heed(0));
+	hps_signals_restore(mask);
+	sigaction(SIGUSR1, &was, NULL);
+	assert_int_equal(n_caught, 0);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void terminate(void *arg)
+{
+	(void)arg;
+	hps_signals_block();
+	raise(SIGTERM);
+	hps_signals_heed(0);
+	_exit(99); /* it does not come here */
+}
+
+/* Whoever dies of a signal passes the turn on before; nothing was taken from it. */
+static void test_dies_in_its_turn(void **state)
+{
+	pid_t pid = in_another_turn(terminate, NULL);
+	int status;
+
+	(void)state;
+	hps_turn_pass();
+	hps_turn_await();
+	assert_int_equal(atomic_load(&hps_slots()[1].state), HPS_SHIM_EXITED);
+	assert_int_equal(waitpid(pid, &status, WNOHANG), pid); /* having the turn again, one can see it */
+	assert_int_equal(WTERMSIG(status), SIGTERM);
+	assert_int_equal(atomic_load(&hps_shim.head->n_taken), 0);
+}
+
+/* SIGKILL does not wait for a turn: its sender goes on when it is done. */
+static void test_kill(void **state)
+{
+	pid_t pid = fork();
+	uint32_t slot;
+
+	(void)state;
+	if (!pid)
+		for (;;)
+			pause();
+	slot = add_slot(pid);
+	assert_int_equal(hps_on_kill(STOP(SYS_kill, pid, SIGKILL)), 0);
+	assert_int_equal(atomic_load(&hps_slots()[slot].state), HPS_SHIM_EXITED);
+	assert_int_equal(hps_turn_after(0), 0);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), pid);
+	assert_int_equal(hps_on_kill(STOP(SYS_kill, pid, SIGKILL)), -ESRCH);
+}
+
 static unsigned asked_until_fair(unsigned n, unsigned n_different, long nr)
 {
 	unsigned i = 0;
@@ -206,7 +316,7 @@ static void test_questions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_futex), TEST(test_read), TEST(test_write), TEST(test_poll), TEST(test_flock), TEST(test_wait), TEST(test_masks), TEST(test_questions),
+		TEST(test_futex), TEST(test_read), TEST(test_read_without_blocking), TEST(test_write), TEST(test_poll), TEST(test_flock), TEST(test_wait), TEST(test_masks), TEST(test_questions), TEST(test_interrupted), TEST(test_dies_in_its_turn), TEST(test_kill),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

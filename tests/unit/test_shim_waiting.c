@@ -40,7 +40,7 @@ static void test_a_limit_is_reached(void **state)
 static void test_the_earliest_first(void **state)
 {
 	uint32_t other = add_slot(1);
-	struct hps_waiting w = { 20, 0 };
+	struct hps_waiting w = { .limit = 20 };
 
 	(void)state;
 	hps_slots()[other].limit = 10;
@@ -75,6 +75,69 @@ static void test_not_while_somebody_goes_on(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* A false level 4: how often somebody yields until another one's limit followed from how long the machine took. */
+static void test_yields(void **state)
+{
+	uint32_t other = add_slot(1);
+	int64_t before = hps_gate_now();
+
+	(void)state;
+	atomic_store(&hps_slots()[other].state, HPS_SHIM_STRANGER); /* it never takes a turn */
+	for (int i = 0; i < 1000; i++) {
+		hps_waiting_yield();
+		assert_int_equal(hps_shim.head->idle, 0);
+	}
+	hps_waiting_yield(); /* and nobody has a limit: there is nothing to wait for */
+	assert_int_equal(hps_shim.head->idle, 1);
+	hps_waiting_progress();
+	hps_waiting_yield();
+	assert_int_equal(hps_shim.head->idle, 0);
+	assert_true(hps_gate_now() - before < NS);
+}
+
+/* … and it yields no more until that limit is reached. */
+static void test_yields_wait_for_a_limit(void **state)
+{
+	uint32_t other = add_slot(1);
+	pid_t pid = fork();
+	struct hps_waiting w;
+
+	(void)state;
+	if (!pid) {
+		hps_shim_thread.slot = other;
+		hps_turn_await();
+		hps_waiting_begin(&w, 20 * MS);
+		while (!hps_waiting_round(&w))
+			;
+		atomic_store(&hps_slot_mine()->state, HPS_SHIM_GONE);
+		hps_turn_pass();
+		_exit(0);
+	}
+	for (int i = 0; i < 1001; i++) {
+		assert_int_equal(hps_shim.head->clock, 0);
+		hps_waiting_yield();
+	}
+	assert_int_equal(hps_shim.head->clock, 20 * MS);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* Who goes on and on does not keep another one's limit from being reached: after so many steps it is. */
+static void test_limit_of_the_patient(void **state)
+{
+	struct hps_waiting w;
+	enum hps_waited waited = HPS_WAIT_ON;
+	unsigned steps = 0;
+
+	(void)state;
+	hps_waiting_begin(&w, 1);
+	for (; !waited; steps++) {
+		hps_waiting_progress(); /* somebody's */
+		waited = hps_waiting_round(&w);
+	}
+	assert_int_equal(waited, HPS_WAIT_LIMIT);
+	assert_int_equal(steps, 100001);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -82,6 +145,9 @@ int main(void)
 		TEST(test_a_limit_is_reached),
 		TEST(test_the_earliest_first),
 		TEST(test_not_while_somebody_goes_on),
+		TEST(test_yields),
+		TEST(test_yields_wait_for_a_limit),
+		TEST(test_limit_of_the_patient),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
