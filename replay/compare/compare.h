@@ -1,11 +1,11 @@
 /* Private header of replay/compare/: what two files say, side by side. No ledger, no record, no rerun: bytes go in, a comparison comes out.
- * Grouped by the file that implements it. Read compare.c's part to add a format. */
+ * Grouped by the file that implements it. Read format.c's part to add a format. */
 #ifndef HPS_COMPARE_H
 #define HPS_COMPARE_H
 
 #include "core/core.h"
 
-/* ---- mask.c: stamps ------------------------------------------------------------------------------------------------------ */
+/* ---- mask.c, mask_names.c: stamps ------------------------------------------------------------------------------------------------------ */
 
 /* What may differ between two runs of one computation. A mask only ever steps over the same kind of stamp on both sides, is counted and
  * listed, and each kind can be switched off (bits of `unmasked`). */
@@ -33,6 +33,25 @@ char *hps_mask_path(const char *path); /* a file's path with the stamps in it re
 bool hps_mask_names(unsigned unmasked); /* files are paired so */
 /* Enters path, which the map does not copy, under its name without stamps, with a number from the second of that name on. Called in the order of names. */
 void hps_mask_pair(struct hps_map *files, const char *path, unsigned unmasked);
+
+/* ---- form.c: what stamps look like -------------------------------------------------------------------------------------- */
+
+struct hps_text {
+	const char *at, *end;
+};
+/* Each takes one off the front; false: there is none, and `at` may be anywhere. */
+bool hps_form_char(struct hps_text *t, const char *set);
+bool hps_form_digits(struct hps_text *t, size_t n, unsigned least, unsigned most); /* exactly n, whose value lies between the two */
+bool hps_form_word(struct hps_text *t, const char *const *words, size_t n);	    /* the first of them that fits */
+bool hps_form_month(struct hps_text *t);
+bool hps_form_date(struct hps_text *t); /* 2026-11-26, alone or with a clock */
+bool hps_form_compact(struct hps_text *t); /* 20261126-064727 */
+bool hps_form_time(struct hps_text *t); /* dates of all kinds, clocks with seconds */
+bool hps_form_duration(struct hps_text *t);
+bool hps_form_uuid(struct hps_text *t);
+bool hps_form_address(struct hps_text *t, bool after_at); /* after_at: behind Python's "at " */
+void hps_form_skip_digits(struct hps_text *t);
+bool hps_form_epoch(double x); /* seconds, milli-, micro- or nanoseconds since 1970, between 2000 and 2100 */
 
 /* ---- tree.c: what a file says, format aside ---------------------------------------------------------------------------- */
 
@@ -178,8 +197,13 @@ struct hps_comparison {
 	char *masked_first[HPS_MASK_N];
 };
 void hps_comparison_release(struct hps_comparison *c);
+json_t *hps_masked_json(const struct hps_comparison *c); /* mask.c: [{kind, count, first}] */
 void hps_mask_name_noted(struct hps_comparison *c, const char *path); /* mask.c: the second's name has other stamps; never IDENTICAL then */
 #define _cleanup_comparison_ _cleanup_(hps_comparison_release)
+
+void hps_compare_trees(const struct hps_tree *a, const struct hps_tree *b, const struct hps_tolerance *tolerance, struct hps_comparison *ret);
+
+/* ---- format.c: the choice of the decoder ------------------------------------------------------------------------------------- */
 
 struct hps_format {
 	const char *name;
@@ -188,9 +212,6 @@ struct hps_format {
 };
 const struct hps_format *hps_format_at(size_t i);	     /* in the order in which they are tried; NULL at the end */
 const struct hps_format *hps_format_named(const char *name); /* NULL: none */
-json_t *hps_masked_json(const struct hps_comparison *c);     /* [{kind, count, first}] */
-
-void hps_compare_trees(const struct hps_tree *a, const struct hps_tree *b, const struct hps_tolerance *tolerance, struct hps_comparison *ret);
 /* Bytes first; only when they differ the decoders, each in turn that fits both. Untrusted bytes are parsed here. */
 void hps_compare_data(const char *path, const struct hps_buf *a, const struct hps_buf *b, const struct hps_tolerance *tolerance,
 		      struct hps_comparison *ret);
