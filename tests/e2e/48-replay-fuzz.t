@@ -11,7 +11,7 @@ ok "formats: written" sh -c "/usr/bin/python3 '$HPS_SOURCE/tests/e2e/replay-form
 for folder in f/*; do
 	ok "mutations: $(basename "$folder")" "$fuzz" -n "$([ -n "${HPS_TEST_FULL:-}" ] && echo 20000 || echo 150)" -s "$seed" "$folder"/a.* "$folder"/same.*
 done
-for noun in bundle plan pair; do
+for noun in bundle plan pair hdf5; do
 	for file in "$HPS_SOURCE/tests/fuzz/corpus/replay_$noun"/*; do
 		ok "$noun: $(basename "$file")" "$HPS_BUILD/fuzz/fuzz_replay_$noun" -n "$([ -n "${HPS_TEST_FULL:-}" ] && echo 20000 || echo 300)" -s "$seed" "$file"
 	done

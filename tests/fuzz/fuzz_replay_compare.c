@@ -1,5 +1,5 @@
 /* Every comparator on the same bytes, whether they fit or not. What it reads must be the same as itself, with nothing masked. HDF5 is left
- * out: libhdf5 itself crashes on damaged files, in the confined process, where that makes an output opaque (48-replay-fuzz.t). HPS_FUZZ_FORMAT
+ * out (fuzz_replay_hdf5.c): libhdf5 itself crashes on damaged files, in the confined process, where that makes an output opaque (48-replay-fuzz.t). HPS_FUZZ_FORMAT
  * names the only one to try, for a fuzzer that is to get deep into it. */
 #include "replay/replay.h"
 
