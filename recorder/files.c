@@ -48,6 +48,41 @@ static void set_now(struct hps_file *file, const struct hps_identity *id)
 }
 
 /* Where nothing but packages put files: what is there can be had again from the package. */
+static const char *const captures[] = {
+	[HPS_CAPTURE_NONE] = "none", [HPS_CAPTURE_CODE] = "code", [HPS_CAPTURE_CLOSURE] = "closure", [HPS_CAPTURE_ALL] = "all",
+};
+
+const char *hps_capture_name(enum hps_capture c)
+{
+	return captures[c];
+}
+
+int hps_capture_parse(const char *name, enum hps_capture *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(captures); i++)
+		if (!strcmp(captures[i], name ? name : "closure")) {
+			*ret = (enum hps_capture)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+bool hps_path_code(const char *path)
+{
+	static const char *const endings[] = { ".R", ".Rmd", ".c", ".cc", ".cfg", ".conf", ".cpp", ".cu", ".cuh", ".cxx", ".f90", ".go", ".h", ".hpp",
+					       ".ini", ".ipynb", ".java", ".jl", ".js", ".lua", ".m", ".mjs", ".pl", ".pm", ".py", ".pyi", ".pyx", ".r",
+					       ".rb", ".rs", ".scala", ".sh", ".sql", ".toml", ".ts", ".yaml", ".yml", "/Dockerfile", "/Makefile" };
+	size_t n = strlen(path);
+
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+		size_t len = strlen(endings[i]);
+
+		if (n > len && !strcmp(path + n - len, endings[i]))
+			return true;
+	}
+	return false;
+}
+
 bool hps_path_unpackaged(const char *path)
 {
 	static const char *const system_dirs[] = { "/usr/", "/lib", "/bin/", "/sbin/", "/etc/ld.so.", "/etc/ssl/", "/var/lib/dpkg/" };
@@ -231,7 +266,8 @@ enum hps_keep hps_file_keep(const struct hps_file *file, bool store)
 
 static struct hps_content *content_of(struct hps_files *f, const struct hps_file *file, int fd, const struct stat *s)
 {
-	bool store = f->capture && !f->rerun && hps_path_unpackaged(file->path);
+	bool kind = f->capture > HPS_CAPTURE_CODE || (f->capture == HPS_CAPTURE_CODE && hps_path_code(file->path));
+	bool store = kind && !f->rerun && hps_path_unpackaged(file->path);
 
 	return hps_hasher_add(f->hasher, fd, s, hps_file_keep(file, store), false);
 }

@@ -108,6 +108,16 @@ struct hps_expected {
 	ino_t ino;
 	bool directory;
 };
+/* --capture: which contents of inputs are stored; each has what the one before has. */
+enum hps_capture {
+	HPS_CAPTURE_NONE,
+	HPS_CAPTURE_CODE,    /* programs, libraries, and what has the name of a source or of settings, that no package has */
+	HPS_CAPTURE_CLOSURE, /* all that no package has */
+	HPS_CAPTURE_ALL,
+};
+#define HPS_CAPTURE_WORDS "'closure', 'code', 'all' or 'none'"
+int hps_capture_parse(const char *name, enum hps_capture *ret) HPS_MUST; /* NULL: the default */
+const char *hps_capture_name(enum hps_capture c);
 struct hps_files {
 	struct hps_inodes inodes;
 	struct hps_expected *expected;
@@ -124,7 +134,7 @@ struct hps_files {
 	struct hps_map listings; /* struct hps_listing *: of directories in which the trial had made names (listing.c) */
 	struct hps_hasher *hasher;
 	struct hps_gaps *gaps;
-	bool capture; /* contents are stored */
+	enum hps_capture capture; /* contents that are stored */
 	bool rerun;   /* of a recorded trial: its inputs are stored already */
 };
 
@@ -170,6 +180,7 @@ void hps_files_miss(struct hps_files *f, const char *path, int error);
 void hps_file_symlink(struct hps_file *file, const struct stat *s, const char *target); /* crossed on the way to something */
 enum hps_keep hps_file_keep(const struct hps_file *file, bool store); /* of what it holds; store: if it is no secret */
 bool hps_file_changed(const struct hps_file *file); /* did not keep its content while it was an input? */
+bool hps_path_code(const char *path); /* a source or settings, by its name */
 bool hps_path_unpackaged(const char *path); /* where no Debian package puts files: store at once */
 
 /* ---- listing.c: in which order directories gave their names ---------------------------------------------------------------- */

@@ -169,7 +169,7 @@ static void store_unowned(struct hps_record *r, struct hps_file *file)
 	size_t n = strlen(file->path);
 
 	if (!c || c->stored || c->secret || atomic_load(&c->state) != HPS_CONTENT_DONE || c->id.size > STORE_MAX || !r->objects ||
-	    (!strncmp(file->path, "/usr/", 5) && n > 4 && !strcmp(file->path + n - 4, ".pyc")))
+	    (r->files->capture < HPS_CAPTURE_ALL && !strncmp(file->path, "/usr/", 5) && n > 4 && !strcmp(file->path + n - 4, ".pyc")))
 		return;
 	root = open(r->o->root ? r->o->root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	fd = (int)syscall(SYS_openat2, root, file->path, &how, sizeof how);
@@ -179,6 +179,15 @@ static void store_unowned(struct hps_record *r, struct hps_file *file)
 		c->stored = true;
 	else
 		hps_gap_note(r->gaps, HPS_GAP_STORE);
+}
+
+static bool is_kept(const struct hps_record *r, const struct hps_file *file, const json_t *owner)
+{
+	enum hps_capture c = r->files->capture;
+
+	if (r->files->rerun || c == HPS_CAPTURE_NONE || (c < HPS_CAPTURE_ALL && restorable(owner)))
+		return false;
+	return c > HPS_CAPTURE_CODE || file->uses & (HPS_USE_EXEC | HPS_USE_INTERPRETER) || is_library(file) || hps_path_code(file->path);
 }
 
 /* What a package brought to everybody is no secret, whatever it looks like: patterns of file(1), examples in settings. */
@@ -202,7 +211,7 @@ static int write_materials(struct hps_record *r, struct hps_file **list, size_t 
 		if (S_ISREG(file->mode) && !file->special) {
 			owner = owners[i];
 			make_public(file, owner);
-			if (!restorable(owner) && r->files->capture && !r->files->rerun)
+			if (is_kept(r, file, owner))
 				store_unowned(r, file);
 			if (hps_file_changed(file) && !(file->first && atomic_load(&file->first->state) == HPS_CONTENT_CHANGED))
 				hps_gap_note(r->gaps, HPS_GAP_CHANGED);

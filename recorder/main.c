@@ -27,7 +27,7 @@ static const struct hps_option options[] = {
 	{ "engine", 0, HPS_OPT_STRING, FIELD(engine), "SOCKET", "ask this container engine about our image: a socket, or 'kubernetes'", 0 },
 	{ "id-file", 0, HPS_OPT_STRING, FIELD(id_file), "FILE", "write the id of the record there", 0 },
 	{ "quiet", 'q', HPS_OPT_FLAG, FIELD(quiet), NULL, "no summary line", 0 },
-	{ "capture", 0, HPS_OPT_STRING, FIELD(capture), "WHAT", "contents to store: 'closure' (what no package has; default) or 'none'", 0 },
+	{ "capture", 0, HPS_OPT_STRING, FIELD(capture), "WHAT", "contents to store: 'closure' (what no package has; default), 'code' of that, 'all', or 'none'", 0 },
 	{ "allow-env", 0, HPS_OPT_STRINGS, FIELD(allow_env), "NAME", "record this variable's value in clear (repeatable)", 0 },
 	{ "dry-run", 0, HPS_OPT_FLAG, FIELD(dry_run), NULL, "run nothing: print what would be kept of the command and its environment, as JSON", 0 },
 	{ "key-passphrase-fd", 0, HPS_OPT_U64, FIELD(passphrase_fd), "N", "read the passphrase of the ledger's keys from descriptor N", GIVEN(has_passphrase_fd) },

@@ -149,7 +149,7 @@ static json_t *options_json(const struct hps_record *r)
 {
 	json_t *internal = json_object(), *options = json_object();
 
-	hps_json_set_text(options, "capture", r->files->capture ? "closure" : "none");
+	hps_json_set_text(options, "capture", hps_capture_name(r->files->capture));
 	hps_json_set(options, "noNetwork", json_boolean(r->o->no_network));
 	hps_json_set(options, "wait", json_boolean(r->o->wait));
 	hps_json_set(options, "root", json_boolean(r->o->root != NULL));

@@ -580,8 +580,10 @@ unsigned hps_trial_level(const struct hps_trial_options *o)
 
 int hps_trial_check(const struct hps_trial_options *o, struct hps_error *err)
 {
-	if (o->capture && strcmp(o->capture, "closure") != 0 && strcmp(o->capture, "none") != 0)
-		return hps_error_set(err, HPS_E_USAGE, "--capture '%s': it is 'closure' or 'none'", o->capture);
+	enum hps_capture capture;
+
+	if (hps_capture_parse(o->capture, &capture))
+		return hps_error_set(err, HPS_E_USAGE, "--capture '%s': it is " HPS_CAPTURE_WORDS, o->capture);
 	if (o->study && !hps_name_valid(o->study, ""))
 		return hps_error_set(err, HPS_E_USAGE, "--study '%.80s': " HPS_NAME_RULE, o->study, "", "");
 	if (o->has_number && !o->study)
@@ -662,7 +664,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 	t->own_dir = (struct hps_temporary)HPS_TEMPORARY_INIT;
 	t->lease = t->supervisor.listener = t->supervisor.proc_fd = t->reaper.epoll_fd = t->reaper.signal_fd = -1;
 	t->redactor.more = &o->allow_env;
-	t->files.capture = !o->capture || !strcmp(o->capture, "closure");
+	r = r ? r : hps_capture_parse(o->capture, &t->files.capture);
 	t->files.rerun = o->replay_of != NULL;
 	t->files.gaps = t->supervisor.gaps = t->record.gaps = &t->gaps;
 	t->supervisor.files = t->record.files = &t->files;

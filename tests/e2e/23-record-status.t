@@ -23,7 +23,7 @@ is "status: … has a record" "$(rec "t['state'], t['exit']")" "('failed', {'cod
 status "status: no command is our own error" 125 hps-record
 status "status: an unknown option, too" 125 hps-record --nosuch -- true
 status "status: a bad parameter" 125 hps-record --param x -- true
-status "status: a bad capture" 125 hps-record --capture all -- true
+status "status: a bad capture" 125 hps-record --capture some -- true
 before=$(hps-ledger list --json | grep -c '"index"')
 status "status: nothing of these is in the ledger" 127 hps-record -- no-such-command-at-all
 is "status: … counted" "$(hps-ledger list --json | grep -c '"index"')" "$before"

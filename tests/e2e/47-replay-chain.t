@@ -132,4 +132,24 @@ is "pyc: verdict and provenance" "$(verdict)" "('REPRODUCED-BITS', 'L2', [('colo
 is "nothing stays behind" "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'hps-fetch.*' -newer "$T/other" 2>/dev/null | wc -l)" 0
 cp "$T/moved/$o" "$T/ledger/objects/$o"
 ok "ledger: verifies" hps-ledger verify
+# what is captured: code without data; or packages' files, too, which may be gone one day
+echo "kept by nobody" >data
+printf 'tr a-z A-Z <data >result\n' >trial.sh
+ok "capture code: recorded" record --capture code -- sh trial.sh
+echo 'exit 7' >trial.sh
+status "capture code: an edited script is there" 0 hps-replay --json "$(cat "$T/id")"
+rm data
+status "capture code: data are not" 4 hps-replay --json "$(cat "$T/id")"
+is "capture code: named" "$(json "$T/out" "j['verdict'], [m['path'].split('/')[-1] for m in j['missing']]")" "('NOT-REBUILT', ['data'])"
+echo "the content" >data
+hidden=$(readlink -f /usr/bin/tr)
+stored() { rec "t['buildDefinition']['internalParameters']['options']['capture'], materials['$hidden'].get('stored', False)"; }
+ok "capture closure: recorded" record --capture closure -- sh -c 'tr a-z A-Z <data >result'
+is "capture closure: in the record" "$(stored)" "('closure', False)"
+status "capture closure: needs the package" 4 elsewhere hps-replay --json "$(cat "$T/id")"
+is "capture closure: named" "$(json "$T/out" "j['verdict'], [m['path'] for m in j['missing']]")" "('NOT-REBUILT', ['$hidden'])"
+ok "capture all: recorded" record --capture all -- sh -c 'tr a-z A-Z <data >result'
+is "capture all: in the record" "$(stored)" "('all', True)"
+status "capture all: needs none" 0 elsewhere hps-replay --json "$(cat "$T/id")"
+is "capture all: verdict" "$(verdict)" "('REPRODUCED-BITS', 'L2', [])"
 done_testing
