@@ -103,6 +103,7 @@ void hps_cleanup_fd(int *fd)
 
 	if (*fd >= 0)
 		close(*fd);
+	*fd = -1; /* the number may be somebody else's by now */
 	errno = saved;
 }
 
