@@ -11,6 +11,7 @@
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 #include <openssl/x509.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,6 +28,7 @@ struct hps_key {
 	char id[HPS_DIGEST_HEX];
 	const struct hps_signer *signer; /* the private part lives elsewhere */
 	void *signer_arg;
+	_Atomic(EVP_MD_CTX *) signing, verifying; /* as they are before the first byte; made when first needed */
 };
 
 static int openssl_error(struct hps_error *err, int code, const char *doing)
@@ -247,13 +249,42 @@ static const char *digest_name(const struct hps_key *key)
 	return key->type == HPS_KEY_P256 ? "SHA256" : NULL;
 }
 
+typedef int init_fn(EVP_MD_CTX *, EVP_PKEY_CTX **, const char *, OSSL_LIB_CTX *, const char *, EVP_PKEY *, const OSSL_PARAM *);
+
+/* A context of one's own, copied from one that is kept: OpenSSL looks the algorithms up under a lock each time that one is made anew. */
+static EVP_MD_CTX *begin(const struct hps_key *key, _Atomic(EVP_MD_CTX *) *kept, init_fn *init)
+{
+	EVP_MD_CTX *ret = EVP_MD_CTX_new(), *first = atomic_load(kept), *before = NULL;
+
+	if (!first) {
+		first = EVP_MD_CTX_new();
+		if (!first || init(first, NULL, digest_name(key), NULL, NULL, key->pkey, NULL) != 1) {
+			EVP_MD_CTX_free(first);
+			EVP_MD_CTX_free(ret);
+			return NULL;
+		}
+		if (!atomic_compare_exchange_strong(kept, &before, first)) { /* another thread was faster */
+			EVP_MD_CTX_free(first);
+			first = before;
+		}
+	}
+	if (ret && EVP_MD_CTX_copy_ex(ret, first) == 1)
+		return ret;
+	EVP_MD_CTX_free(ret);
+	return NULL;
+}
+
+static _Atomic(EVP_MD_CTX *) *kept(_Atomic(EVP_MD_CTX *) const *member)
+{
+	return (_Atomic(EVP_MD_CTX *) *)(uintptr_t)member; /* which changes nothing that a caller can see */
+}
+
 static int sign_here(const struct hps_key *key, const void *data, size_t len, struct hps_buf *out, struct hps_error *err)
 {
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	EVP_MD_CTX *context = begin(key, kept(&key->signing), EVP_DigestSignInit_ex);
 	unsigned char sig[128]; /* a P-256 DER signature has at most 72 bytes */
 	size_t sig_len = sizeof sig;
-	int ok = context && EVP_DigestSignInit_ex(context, NULL, digest_name(key), NULL, NULL, key->pkey, NULL) == 1 &&
-		 EVP_DigestSign(context, sig, &sig_len, data, len) == 1;
+	int ok = context && EVP_DigestSign(context, sig, &sig_len, data, len) == 1;
 
 	EVP_MD_CTX_free(context);
 	if (!ok)
@@ -330,9 +361,8 @@ int hps_key_sign(const struct hps_key *key, const void *data, size_t len, struct
 
 int hps_key_verify(const struct hps_key *key, const void *data, size_t len, const void *sig, size_t sig_len, struct hps_error *err)
 {
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	int ok = context && EVP_DigestVerifyInit_ex(context, NULL, digest_name(key), NULL, NULL, key->pkey, NULL) == 1 &&
-		 EVP_DigestVerify(context, sig, sig_len, data, len) == 1;
+	EVP_MD_CTX *context = begin(key, kept(&key->verifying), EVP_DigestVerifyInit_ex);
+	int ok = context && EVP_DigestVerify(context, sig, sig_len, data, len) == 1;
 
 	EVP_MD_CTX_free(context);
 	ERR_clear_error();
@@ -345,6 +375,8 @@ void hps_key_free(struct hps_key *key)
 		return;
 	if (key->signer && key->signer->free)
 		key->signer->free(key->signer_arg);
+	EVP_MD_CTX_free(key->signing);
+	EVP_MD_CTX_free(key->verifying);
 	EVP_PKEY_free(key->pkey);
 	hps_buf_release(&key->spki);
 	free(key);
