@@ -58,16 +58,17 @@ static int make_request(struct hps_ledger *l, const json_t *const *statements, s
 	return r || !request->full ? r : hps_error_set(err, HPS_E_LIMIT, "the statements together are too large");
 }
 
-/* By this process when the lock is free, else by whoever has it. */
+/* By this process when the lock is free, else by whoever has it. Where others wait already one of them is about to take it who has read what
+ * is there, which this process would have to read first. */
 static int get_served(struct hps_ledger *l, const struct hps_buf *request, struct hps_buf *answer, struct hps_error *err)
 {
-	bool got = false;
-	int r = hps_ledger_try_lock(l, &got, err);
+	bool got = false, patient = !l->journal.loaded && hps_queue_has_waiting(&l->queue);
+	int r = patient ? hps_ledger_lock_open(l, err) : hps_ledger_try_lock(l, &got, err);
 
 	if (r)
 		return r;
-	if (!got && hps_queue_put(&l->queue, request)) {
-		got = hps_queue_wait(&l->queue, l->lockfd);
+	if (!got && hps_queue_put(&l->queue, request, &l->journal)) {
+		got = hps_queue_wait(&l->queue, l->lockfd, patient);
 		if (got && !hps_queue_withdraw(&l->queue)) {
 			hps_ledger_unlock(l);
 			got = false;

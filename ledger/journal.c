@@ -221,7 +221,7 @@ int hps_journal_restart(struct hps_ledger *l, struct hps_error *err)
 	hps_journal_forget(j);
 	j->tree = tree;
 	j->base = tree.size;
-	j->end = HEADER;
+	j->end = j->settled = HEADER;
 	j->loaded = !r;
 	return r;
 }
@@ -274,7 +274,7 @@ static int load_all(struct hps_ledger *l, bool there, uint64_t base, struct hps_
 	if (!there)
 		return hps_journal_restart(l, err);
 	j->base = base;
-	j->end = HEADER;
+	j->end = j->settled = HEADER;
 	r = scan(l, err);
 	j->loaded = !r;
 	return r;

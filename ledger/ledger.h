@@ -563,6 +563,8 @@ bool hps_store_failed(const struct hps_store *s); /* an I/O error happened: noth
 int hps_store_begin(struct hps_store *s, struct hps_error *err) HPS_MUST;
 int hps_store_commit(struct hps_store *s, struct hps_error *err) HPS_MUST;
 void hps_store_rollback(struct hps_store *s);
+/* What is read from here on until hps_store_rollback() is of one moment, and found by taking SQLite's lock once. */
+int hps_store_snapshot(struct hps_store *s, struct hps_error *err) HPS_MUST;
 
 /* The newest state: size, root and the note that was signed for them, always all of one transaction. */
 int hps_store_head(struct hps_store *s, uint64_t *ret_size, struct hps_digest *ret_root, struct hps_buf *ret_note /* may be NULL */,
@@ -608,11 +610,13 @@ struct hps_journal {
 	bool loaded;
 	uint64_t base;	     /* entries before its first batch */
 	uint64_t end;	     /* where the next batch goes */
+	uint64_t settled;    /* up to there the batches are in ledger.db: nothing before it needs to be read again */
 	struct hps_merkle tree;	   /* of everything signed */
 	struct hps_map ids;	   /* of pending entries: id to index + 1 */
 	struct hps_map counters;   /* key id to the counter of its last pending begin entry + 1 */
 	int64_t since_ns;	   /* what is pending was first seen then; 0: nothing is */
 	int64_t retry_ns;	   /* what could not be moved is tried again then */
+	int64_t others_ns;	   /* somebody else was served then */
 };
 struct hps_journal_entry {
 	struct hps_digest id, keyid;
@@ -659,15 +663,16 @@ struct hps_queue {
 void hps_queue_open(struct hps_queue *q, int ledgerfd);
 void hps_queue_clear(struct hps_queue *q); /* its last request, when it has been answered; not in a forked child */
 void hps_queue_close(struct hps_queue *q);
-bool hps_queue_put(struct hps_queue *q, const struct hps_buf *request); /* false: there is no room */
-bool hps_queue_wait(struct hps_queue *q, int lockfd);	 /* true: the lock was free and is ours now; false: answered */
+bool hps_queue_put(struct hps_queue *q, const struct hps_buf *request, const struct hps_journal *known); /* false: there is no room */
+/* true: the lock was free and is ours now; false: answered. `patient`: at first somebody else, who knows more, may take the lock. */
+bool hps_queue_wait(struct hps_queue *q, int lockfd, bool patient);
 bool hps_queue_withdraw(struct hps_queue *q);		 /* false: it has been answered meanwhile */
 int hps_queue_answer_read(struct hps_queue *q, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
 /* For the holder of the lock: the next slot after `after` that waits, or -1. */
 int hps_queue_next(struct hps_queue *q, int after, struct hps_buf *ret_request);
 bool hps_queue_has_waiting(const struct hps_queue *q);
 void hps_queue_answer(struct hps_queue *q, int slot, int code, const char *message, const struct hps_buf *answer);
-void hps_queue_wake(struct hps_queue *q);
+void hps_queue_wake(struct hps_queue *q, const struct hps_journal *known);
 
 /* ---- open.c: the handle ------------------------------------------------------------------------------------------------------------ */
 
@@ -764,6 +769,7 @@ int hps_ledger_rebuild(const char *dir, uint64_t *ret_size, struct hps_error *er
 
 /* Blocks until this process alone may write. What a killed writer left is finished then, and the journal is known to its end. */
 int hps_ledger_lock(struct hps_ledger *l, struct hps_error *err) HPS_MUST;
+int hps_ledger_lock_open(struct hps_ledger *l, struct hps_error *err) HPS_MUST; /* what locking needs; the others do it themselves */
 int hps_ledger_lock_alone(struct hps_ledger *l, struct hps_error *err) HPS_MUST; /* without that: nothing may be written */
 /* In two steps: the lock if it is free, and (unlocking on failure) what goes with it. */
 int hps_ledger_try_lock(struct hps_ledger *l, bool *ret_got, struct hps_error *err) HPS_MUST;

@@ -24,7 +24,7 @@ int hps_ledger_check_append(const struct hps_ledger *l, struct hps_error *err)
 }
 
 /* Readers open what writing needs when they first find something to settle. */
-static int open_files(struct hps_ledger *l, struct hps_error *err)
+int hps_ledger_lock_open(struct hps_ledger *l, struct hps_error *err)
 {
 	int r = check_handle(l, err);
 
@@ -77,7 +77,7 @@ int hps_ledger_lock_load(struct hps_ledger *l, struct hps_error *err)
 
 int hps_ledger_try_lock(struct hps_ledger *l, bool *ret_got, struct hps_error *err)
 {
-	int r = open_files(l, err);
+	int r = hps_ledger_lock_open(l, err);
 
 	if (r)
 		return r;
@@ -89,7 +89,7 @@ int hps_ledger_try_lock(struct hps_ledger *l, bool *ret_got, struct hps_error *e
 
 int hps_ledger_lock_alone(struct hps_ledger *l, struct hps_error *err)
 {
-	int r = open_files(l, err);
+	int r = hps_ledger_lock_open(l, err);
 
 	if (r)
 		return r;
@@ -109,5 +109,5 @@ int hps_ledger_lock(struct hps_ledger *l, struct hps_error *err)
 void hps_ledger_unlock(struct hps_ledger *l)
 {
 	flock(l->lockfd, LOCK_UN);
-	hps_queue_wake(&l->queue);
+	hps_queue_wake(&l->queue, &l->journal);
 }

@@ -21,6 +21,7 @@
 #define SLOTS 128
 #define REQUEST_KEPT 65536
 #define RETRY_MS 20 /* after which the sleepers look for a lock that a killed process has left */
+#define PATIENCE_MS 2 /* for somebody else to take the lock first */
 
 enum { FREE, WAITING, ANSWERED };
 
@@ -28,7 +29,8 @@ struct hps_slot {
 	_Atomic uint32_t state;
 	int32_t code;
 	uint32_t request_len, answer_len;
-	char text[496]; /* of a failure; or the answer, when it is short */
+	char text[480]; /* of a failure; or the answer, when it is short */
+	_Atomic uint64_t base, end; /* how much of which journal its owner has read */
 };
 
 /* ---- opening ---- */
@@ -126,7 +128,7 @@ static void futex(_Atomic uint32_t *at, int op, uint32_t value, const struct tim
 }
 
 /* A file that stays as long as it was costs less than one that is made anew each time. */
-bool hps_queue_put(struct hps_queue *q, const struct hps_buf *request)
+bool hps_queue_put(struct hps_queue *q, const struct hps_buf *request, const struct hps_journal *known)
 {
 	struct stat s;
 
@@ -134,14 +136,19 @@ bool hps_queue_put(struct hps_queue *q, const struct hps_buf *request)
 	    lseek(q->requestfd, 0, SEEK_SET) || hps_write_all(q->requestfd, request->data, request->len))
 		return false;
 	q->slots[q->mine].request_len = (uint32_t)request->len;
+	q->slots[q->mine].base = known->base;
+	q->slots[q->mine].end = known->loaded ? known->end : 0;
 	atomic_store(&q->slots[q->mine].state, WAITING);
 	return true;
 }
 
-bool hps_queue_wait(struct hps_queue *q, int lockfd)
+bool hps_queue_wait(struct hps_queue *q, int lockfd, bool patient)
 {
-	static const struct timespec retry = { 0, RETRY_MS * 1000000L };
+	static const struct timespec retry = { 0, RETRY_MS * 1000000L }, patience = { 0, PATIENCE_MS * 1000000L };
 	_Atomic uint32_t *state = &q->slots[q->mine].state;
+
+	if (patient)
+		futex(state, FUTEX_WAIT, WAITING, &patience);
 
 	for (;;) {
 		if (atomic_load(state) == ANSWERED)
@@ -248,15 +255,18 @@ void hps_queue_answer(struct hps_queue *q, int slot, int code, const char *messa
 	futex(&s->state, FUTEX_WAKE, 1, NULL);
 }
 
-/* One of those who came too late for the last batch gets up and takes the lock, for all of them. */
-void hps_queue_wake(struct hps_queue *q)
+/* One of those who came too late for the last batch gets up and takes the lock, for all of them: the one that has least to read before it
+ * knows what is there. Whoever it is, all are served. */
+void hps_queue_wake(struct hps_queue *q, const struct hps_journal *known)
 {
+	struct hps_slot *best = NULL;
+
 	for (int i = 1; q->slots && i <= SLOTS; i++) {
 		struct hps_slot *s = &q->slots[(q->mine + i + SLOTS) % SLOTS];
 
-		if (atomic_load(&s->state) == WAITING) {
-			futex(&s->state, FUTEX_WAKE, 1, NULL);
-			return;
-		}
+		if (atomic_load(&s->state) == WAITING && (!best || (s->base == known->base && s->end > best->end)))
+			best = s;
 	}
+	if (best)
+		futex(&best->state, FUTEX_WAKE, 1, NULL);
 }

@@ -12,6 +12,7 @@
 #define SETTLE_ENTRIES 128
 #define SETTLE_BYTES ((uint64_t)1 << 20)
 #define SETTLE_NS 1000000000 /* what was acknowledged longer ago is published at the latest by the next append */
+#define OTHERS_NS 20000000 /* who was served so long ago may be about to ask again */
 #define LEAD_NS 5000000 /* so long whoever has the lock goes on serving others after its own request */
 #define PATIENCE_MS 50 /* with readers of ledger.db, such as a verification, and how long nothing is moved when that was not enough */
 #define RETRY_NS 1000000000
@@ -270,15 +271,19 @@ static void answer_one(struct serving *s, int slot, const struct hps_buf *reques
 		ret->message = hps_strdup(e.message ? e.message : "damaged");
 }
 
+/* Where there are many, each asks the database whether it is there already. */
 static void take_waiting(struct serving *s, struct answered **answered, size_t *n)
 {
 	_cleanup_buf_ struct hps_buf request = HPS_BUF_INIT;
+	bool snapshot = hps_queue_has_waiting(&s->l->queue) && !hps_store_snapshot(s->l->store, NULL);
 	int slot = -1;
 
 	while (s->n_new < BATCH_ENTRIES && s->batch.len < BATCH_BYTES && (slot = hps_queue_next(&s->l->queue, slot, &request)) >= 0) {
 		*answered = hps_grow(*answered, *n, sizeof **answered);
 		answer_one(s, slot, &request, &(*answered)[(*n)++]);
 	}
+	if (snapshot)
+		hps_store_rollback(s->l->store);
 }
 
 static int write_batch(struct serving *s, struct hps_error *err)
@@ -301,17 +306,18 @@ static bool is_due(const struct hps_ledger *l, bool others)
 	return others ? pending >= LATE_ENTRIES || bytes >= LATE_BYTES || age >= LATE_NS : pending >= SETTLE_ENTRIES || bytes >= SETTLE_BYTES || age >= SETTLE_NS;
 }
 
-/* Full, or published too long ago. While there are others (who have just been served, or wait) it is put off. One transaction at a time, so
+/* Full, or published too long ago. While there are others (who have been served lately, or wait) it is put off. One transaction at a time, so
  * that no call takes longer than that. What cannot be moved now (a full disk, a long verification) stays acknowledged where it is. */
-static void settle_when_due(struct hps_ledger *l, bool busy)
+static void settle_when_due(struct hps_ledger *l)
 {
 	struct hps_journal *j = &l->journal;
+	bool others = hps_queue_has_waiting(&l->queue) || (j->others_ns && hps_time_monotonic_ns() - j->others_ns < OTHERS_NS);
 
 	if (!j->loaded)
 		return;
 	if (!j->since_ns)
 		j->since_ns = hps_time_monotonic_ns();
-	if (!is_due(l, busy || hps_queue_has_waiting(&l->queue)) || hps_time_monotonic_ns() < j->retry_ns)
+	if (!is_due(l, others) || hps_time_monotonic_ns() < j->retry_ns)
 		return;
 	hps_store_patience(l->store, PATIENCE_MS);
 	if (hps_ledger_settle_some(l, NULL))
@@ -383,6 +389,8 @@ static int serve_batch(struct hps_ledger *l, const struct hps_buf *request, stru
 	hps_strv_release(&s.begun);
 	hps_buf_release(&s.batch);
 	*ret_others = n;
+	if (n)
+		l->journal.others_ns = hps_time_monotonic_ns();
 	return r;
 }
 
@@ -393,11 +401,10 @@ int hps_sequencer_serve(struct hps_ledger *l, const struct hps_buf *request, str
 	int64_t until = hps_time_monotonic_ns() + LEAD_NS;
 	size_t others = 0;
 	int r = serve_batch(l, request, &own, &others);
-	bool busy = others;
 
 	while (!r && others && hps_queue_has_waiting(&l->queue) && hps_time_monotonic_ns() < until)
 		r = serve_batch(l, NULL, NULL, &others);
-	settle_when_due(l, busy);
+	settle_when_due(l);
 	hps_ledger_unlock(l);
 	r = own.code;
 	if (r)

@@ -192,18 +192,21 @@ static int settle(struct hps_ledger *l, bool all, struct hps_error *err)
 {
 	struct hps_merkle_source source = { hps_store_node, l->store };
 	struct settling s = { .l = l, .note = HPS_BUF_INIT };
-	uint64_t at = HPS_JOURNAL_HEADER;
+	struct hps_journal *j = &l->journal;
+	uint64_t at = j->loaded ? j->settled : HPS_JOURNAL_HEADER;
 	bool more = true;
 	int r = hps_ledger_recover(l, err);
 
 	if (!r)
 		r = hps_merkle_load(&source, l->size, &s.tree, err);
-	while (!r && more && s.tree.size < l->journal.tree.size && at < l->journal.end) {
+	while (!r && more && s.tree.size < j->tree.size && at < j->end) {
 		r = settle_some(&s, &at, err);
+		if (!r)
+			j->settled = at;
 		more = all;
 	}
 	hps_buf_release(&s.note);
-	if (!r && s.tree.size == l->journal.tree.size)
+	if (!r && s.tree.size == j->tree.size)
 		r = hps_journal_restart(l, err);
 	return r ? hps_error_prefix(err, "moving acknowledged entries into the ledger") : 0;
 }

@@ -182,6 +182,14 @@ int hps_store_begin(struct hps_store *s, struct hps_error *err)
 	return r ? r : hps_sql_run(s, st, err, "starting a transaction");
 }
 
+int hps_store_snapshot(struct hps_store *s, struct hps_error *err)
+{
+	sqlite3_stmt *st;
+	int r = hps_sql_prepare(s, SQL_SNAPSHOT, &st, err);
+
+	return r ? r : hps_sql_run(s, st, err, "starting a transaction");
+}
+
 int hps_store_commit(struct hps_store *s, struct hps_error *err)
 {
 	sqlite3_stmt *st;

@@ -10,6 +10,7 @@
 /* store_sql.c has the text of each. */
 enum query {
 	SQL_BEGIN,
+	SQL_SNAPSHOT,
 	SQL_COMMIT,
 	SQL_ROLLBACK,
 	SQL_HEAD,

@@ -41,6 +41,7 @@ static const char counter_schema[] =
 
 static const char *const sql[SQL_N_QUERIES] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_SNAPSHOT] = "BEGIN DEFERRED",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
 	[SQL_HEAD] = "SELECT size, root, note FROM head",

@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define AT_ONCE 200
@@ -82,7 +83,16 @@ struct shared {
 	_Atomic unsigned ready;
 	double bytes; /* of the batch of the first entry, as it lies in the journal */
 	_Atomic int64_t begun_ns, answered_ns; /* the first call, and the end of the last */
+	_Atomic int64_t cpu_ns; /* of all writers in between */
 };
+
+static int64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
 
 static void wait_for_all(const struct writing *w)
 {
@@ -100,8 +110,10 @@ static double ms_since(int64_t start)
 static void append_entries(const struct writing *w)
 {
 	struct hps_ledger *l = open_ledger(w->dir, HPS_LEDGER_APPEND);
+	int64_t begun;
 
 	wait_for_all(w);
+	begun = cpu_ns();
 	for (size_t i = 0; i < w->n; i++) {
 		_cleanup_json_ json_t *one = statement(w->writer * w->n + i);
 		struct hps_error e = HPS_ERROR_INIT;
@@ -114,6 +126,7 @@ static void append_entries(const struct writing *w)
 			w->shared->bytes = (double)(l->journal.end - HPS_JOURNAL_HEADER);
 	}
 	w->shared->answered_ns = hps_time_monotonic_ns();
+	w->shared->cpu_ns += cpu_ns() - begun;
 	hps_ledger_close(l);
 }
 
@@ -172,7 +185,7 @@ static void write_all(const char *dir, unsigned writers, size_t n, size_t bytes)
 		failed |= status;
 	if (failed)
 		exit(1);
-	printf("{\"bytes\":%.0f,\"closed\":%.3f,", shared->bytes, ms_since(shared->begun_ns));
+	printf("{\"bytes\":%.0f,\"closed\":%.3f,\"cpu\":%.3f,", shared->bytes, ms_since(shared->begun_ns), (double)shared->cpu_ns / 1e6);
 	print_times(ms, writers * n, (double)(shared->answered_ns - shared->begun_ns) / 1e6);
 }
 

@@ -23,15 +23,14 @@ add() { # a new statement, by the recorder elsewhere
 	printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"x","digest":{"sha256":"%064d"}}],"predicateType":"urn:hps:trial:v1","predicate":{"study":"s","number":%d}}' $n $n >"t$n.json"
 	elsewhere hps-ledger append --ledger "$url" "t$n.json"
 }
-rotate() { hps-ledger key --role "$1" --key-passphrase-fd 7 rotate 7<pass; }
+rotate() { hps-ledger key --role "$1" rotate; }
 
-echo secret >pass
-hps-ledger init --origin example.org/s --key-passphrase-fd 7 led 7<pass >/dev/null 2>&1
+hps-ledger init --origin example.org/s led >/dev/null 2>&1
 cp led/trust.json first.json
-background sock hps-ledger serve --key-passphrase-fd 7 --listen "unix:$T/sock" 7<pass
+background sock hps-ledger serve --listen "unix:$T/sock"
 url=unix:$T/sock:
 elsewhere hps-ledger enrol --kind begin --kind trial --kind lost "$url" >draft
-hps-ledger key --key-passphrase-fd 7 apply draft 7<pass >/dev/null
+hps-ledger key apply draft >/dev/null
 status "an entry from elsewhere" 0 add
 
 # ---- the log's key
@@ -43,7 +42,7 @@ curl -s --unix-socket sock http://x/tiles/checkpoint >checkpoint
 status "… and it has shown the checkpoint meanwhile" 0 add
 status "nothing is signed by the former key" 0 hps-ledger verify --trust first.json
 status "a follower comes along" 0 hps-ledger monitor --trust first.json --state seen "$url"
-status "record a run, and replace the key while it runs" 0 elsewhere hps-record -q --ledger "$url" -- sh -c "HPS_LEDGER=$T/led XDG_STATE_HOME=$XDG_STATE_HOME hps-ledger key --role log --key-passphrase-fd 7 rotate 7<$T/pass >$T/rotated 2>&1"
+status "record a run, and replace the key while it runs" 0 elsewhere hps-record -q --ledger "$url" -- sh -c "HPS_LEDGER=$T/led XDG_STATE_HOME=$XDG_STATE_HOME hps-ledger key --role log rotate >$T/rotated 2>&1"
 like "… it was" "$(cat rotated)" "the log's key is now"
 is "its begin and its end are there" "$(hps-ledger list --kind begin --jsonl | wc -l) $(hps-ledger list --kind trial --jsonl | wc -l)" "1 4"
 status "all of it holds" 0 hps-ledger verify --trust first.json
@@ -51,7 +50,7 @@ status "all of it holds" 0 hps-ledger verify --trust first.json
 # ---- the statement key
 status "the statement key is replaced" 0 rotate statement
 status "the server goes on" 0 add
-status "… and so does the owner" 0 sh -c 'hps-ledger append --key-passphrase-fd 7 t1.json 7<pass'
+status "… and so does the owner" 0 hps-ledger append t1.json
 status "all of it holds" 0 hps-ledger verify --trust first.json
 
 # ---- cut off: nothing is taken until it is finished
@@ -60,7 +59,7 @@ if strace -o /dev/null -e inject=getppid:error=EIO true 2>/dev/null; then
 	i=3 cut=
 	until [ "$cut" ] || [ $((i += 1)) -gt 40 ]; do
 		before=$(handovers)
-		strace -qq -o trace -e trace=renameat -e inject=renameat:signal=KILL:when=$i hps-ledger key --role log --key-passphrase-fd 7 rotate 7<pass >killed 2>&1
+		strace -qq -o trace -e trace=renameat -e inject=renameat:signal=KILL:when=$i hps-ledger key --role log rotate >killed 2>&1
 		[ "$(handovers)" -gt "$before" ] && [ -e led/keys/log.next.pem ] && cut=1
 	done
 	ok "a rotation is cut off behind its handover" test "$cut"
@@ -73,4 +72,16 @@ if strace -o /dev/null -e inject=getppid:error=EIO true 2>/dev/null; then
 else
 	skip "a rotation that is cut off" "strace cannot trace here"
 fi
+
+# ---- encrypted keys: the server has their passphrase
+echo secret >pass
+HPS_LEDGER=$T/sealed
+hps-ledger init --origin example.org/e --key-passphrase-fd 7 sealed 7<pass >/dev/null 2>&1
+background seal hps-ledger serve --key-passphrase-fd 7 --listen "unix:$T/seal" 7<pass
+url=unix:$T/seal:
+elsewhere hps-ledger enrol --kind trial "$url" >draft
+hps-ledger key --key-passphrase-fd 7 apply draft 7<pass >/dev/null
+status "an encrypted log key is replaced" 0 hps-ledger key --role log --key-passphrase-fd 7 rotate 7<pass
+status "its server goes on" 0 add
+status "all of it holds" 0 hps-ledger verify
 done_testing
