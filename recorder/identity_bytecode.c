@@ -43,14 +43,26 @@ static const char script[] =
 
 /* ---- what earlier runs found: a line "<key> <= or !>" ---- */
 
-/* The two contents. */
+/* As its name says: what is right without assertions is not where assertions are expected. */
+static uint8_t level_of(const char *pyc)
+{
+	static const char mark[] = ".opt-";
+	uint8_t level = '0';
+
+	for (const char *at = pyc; (at = strstr(at, mark)); at += sizeof mark - 1)
+		level = (uint8_t)at[sizeof mark - 1];
+	return level;
+}
+
+/* The two contents, and the level of optimisation. */
 static void key_of(const struct hps_bytecode *b, char ret[HPS_DIGEST_HEX])
 {
-	uint8_t both[2 * HPS_DIGEST_LEN];
+	uint8_t both[2 * HPS_DIGEST_LEN + 1];
 	struct hps_digest d;
 
 	memcpy(both, b->compiled.b, HPS_DIGEST_LEN);
 	memcpy(both + HPS_DIGEST_LEN, b->text.b, HPS_DIGEST_LEN);
+	both[2 * HPS_DIGEST_LEN] = level_of(b->pyc);
 	hps_digest_of(both, sizeof both, &d);
 	hps_digest_hex(&d, ret);
 }

@@ -111,11 +111,12 @@ is "python: the distribution is as it was packaged" "$(rec "python['mod']['versi
 is "python: the interpreter" "$(identity python.interpreter)" "['$(readlink -f /usr/bin/python3)']"
 is "python: its version" "$(identity python.version)" "['$(/usr/bin/python3 -c 'import platform; print(platform.python_version())')']"
 # Compiled code: the interpreter believes the time and size in it.
-printf 'y = 2\nif y == (1, 2.0):\n    print({"a", "b"})\n\n\ndef f():\n    return [g for g in (1, 2)]\n' >site-packages/mod/part.py
+printf 'y = 2\nassert y\nif y == (1, 2.0):\n    print({"a", "b"})\n\n\ndef f():\n    return [g for g in (1, 2)]\n' >site-packages/mod/part.py
 printf 'mod/part.py,sha256=%s,\n' "$(openssl sha256 -binary <site-packages/mod/part.py | basenc --base64url | tr -d =)" >>site-packages/mod-1.5.dist-info/RECORD
 with_mod() {
-	env -u PYTHONDONTWRITEBYTECODE PYTHONPATH=site-packages hps-record -q --id-file id -- /usr/bin/python3 -c 'import mod, mod.part'
+	env -u PYTHONDONTWRITEBYTECODE PYTHONPATH=site-packages hps-record -q --id-file id -- /usr/bin/python3 $level -c 'import mod, mod.part'
 }
+level=
 decided() { # on a machine that is busy the time for it may not be enough at once
 	for k in 1 2 3 4 5 6; do
 		with_mod || return
@@ -125,6 +126,14 @@ decided() { # on a machine that is busy the time for it may not be enough at onc
 env -u PYTHONDONTWRITEBYTECODE PYTHONPATH=site-packages /usr/bin/python3 -c 'import mod, mod.part'
 status "bytecode: run" 0 decided
 is "bytecode: compiled from the distribution's sources" "$(rec "python['mod'].get('pristine'), python['mod'].get('filesEqual'), 'modified' in python['mod'], '$T/site-packages/mod/part.py' in materials")" "(True, 2, False, False)"
+level=-O
+env -u PYTHONDONTWRITEBYTECODE PYTHONPATH=site-packages /usr/bin/python3 -O -c 'import mod, mod.part'
+status "bytecode: without assertions, run" 0 decided
+is "bytecode: … is what that compiles to" "$(rec "python['mod'].get('pristine')")" True
+level=
+for f in site-packages/mod/__pycache__/part.*.opt-1.pyc; do cp "$f" "${f%.opt-1.pyc}.pyc"; done
+status "bytecode: … where they are expected, run" 0 decided
+is "bytecode: … it is another, whatever was remembered" "$(rec "python['mod'].get('pristine'), len(python['mod'].get('modified', []))")" "(False, 1)"
 cat >replace.py <<'END'
 import importlib.util, marshal, sys
 path = importlib.util.cache_from_source(sys.argv[1])
