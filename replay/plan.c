@@ -42,120 +42,7 @@ static bool is_plain(const char *path)
 	return true;
 }
 
-static int damaged(struct planner *p, const char *path, const char *what)
-{
-	return hps_error_set(p->err, HPS_E_FORMAT, "planning the view: '%s' %s", path, what);
-}
-
-static size_t index_of(const struct hps_plan *plan, const char *path)
-{
-	return (size_t)hps_map_get(&plan->index, path); /* 0: none, else number + 1 */
-}
-
-const struct hps_plan_node *hps_plan_find(const struct hps_plan *p, const char *path)
-{
-	size_t i = index_of(p, path);
-
-	return i ? &p->nodes[i - 1] : NULL;
-}
-
-static size_t append(struct hps_plan *plan, const char *path, size_t parent, enum hps_plan_kind kind)
-{
-	plan->nodes = hps_grow(plan->nodes, plan->n, sizeof *plan->nodes);
-	plan->nodes[plan->n] = (struct hps_plan_node){ .kind = kind, .path = hps_strdup(path), .parent = parent, .size = -1, .mtime_ns = -1, .beginning = -1, .rank = SIZE_MAX };
-	*hps_map_slot(&plan->index, path) = (void *)(plan->n + 1);
-	return plan->n++;
-}
-
-void hps_plan_add_ghost(struct hps_plan *p, const char *path, size_t parent, mode_t mode, int64_t size, int64_t mtime_ns)
-{
-	size_t i = append(p, path, parent, HPS_PLAN_GHOST);
-	struct hps_plan_node *node = &p->nodes[i];
-
-	node->known = mode;
-	node->size = size;
-	node->mtime_ns = mtime_ns;
-}
-
-/* A directory and all above it. *ret is its number. */
-static int add_directory(struct planner *p, const char *path, size_t *ret)
-{
-	_cleanup_free_ char *prefix = hps_strdup(path);
-	size_t parent = 0, found;
-
-	for (char *end = prefix + 1; *prefix && prefix[1];) {
-		char after;
-
-		end += strcspn(end, "/");
-		after = *end;
-		*end = '\0';
-		found = index_of(p->plan, prefix);
-		parent = found ? found - 1 : append(p->plan, prefix, parent, HPS_PLAN_DIRECTORY);
-		if (p->plan->nodes[parent].kind == HPS_PLAN_GHOST)
-			p->plan->nodes[parent].kind = HPS_PLAN_DIRECTORY;
-		if (p->plan->nodes[parent].kind != HPS_PLAN_DIRECTORY)
-			return damaged(p, prefix, "is a directory and something else");
-		*end = after;
-		if (!after)
-			break;
-		end++;
-	}
-	*ret = parent;
-	return 0;
-}
-
-static int add_parent(struct planner *p, const char *path, size_t *ret)
-{
-	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *parent = hps_strndup(path, slash == path ? 1 : (size_t)(slash - path));
-
-	return add_directory(p, parent, ret);
-}
-
-static int add_node(struct planner *p, const char *path, enum hps_plan_kind kind, struct hps_plan_node **ret)
-{
-	size_t parent, found;
-	int r;
-
-	if (kind == HPS_PLAN_DIRECTORY) {
-		r = add_directory(p, path, &found);
-		*ret = r ? NULL : &p->plan->nodes[found];
-		return r;
-	}
-	r = add_parent(p, path, &parent);
-	if (r)
-		return r;
-	found = index_of(p->plan, path);
-	if (!found)
-		found = append(p->plan, path, parent, kind) + 1;
-	*ret = &p->plan->nodes[found - 1];
-	if ((*ret)->kind == HPS_PLAN_GHOST)
-		(*ret)->kind = kind;
-	return (*ret)->kind == kind ? 0 : damaged(p, path, "is two things");
-}
-
 /* ---- items ---- */
-
-static int64_t read_ns(const json_t *item, const char *name)
-{
-	const char *text = hps_json_text(item, name);
-	int64_t ns;
-
-	return text && !hps_parse_i64(text, 0, INT64_MAX, &ns) ? ns : -1;
-}
-
-static mode_t read_mode(const json_t *item)
-{
-	const char *text = hps_json_text(item, "mode");
-	mode_t mode = 0;
-
-	for (; text && *text; text++) {
-		if (*text < '0' || *text > '7' || mode > 07777)
-			return 0;
-		mode = mode * 8 + (mode_t)(*text - '0');
-	}
-	return mode & 07777;
-}
 
 static char *read_item_path(struct planner *p, const json_t *item, const char *name, int *ret_error)
 {
@@ -163,17 +50,10 @@ static char *read_item_path(struct planner *p, const json_t *item, const char *n
 	const char *text = hps_json_text(item, name);
 
 	if (!text || hps_path_unescape(text, &path, p->err) || strlen(path.data ? path.data : "") != path.len || !is_plain(path.data ? path.data : "")) {
-		*ret_error = damaged(p, text ? text : "", "is not a path");
+		*ret_error = hps_plan_damaged(p->err, text ? text : "", "is not a path");
 		return NULL;
 	}
 	return hps_buf_take(&path);
-}
-
-static bool is_deleted(const json_t *product)
-{
-	const char *state = hps_json_text(product, "state");
-
-	return state && !strcmp(state, "deleted");
 }
 
 static bool is_new(const struct planner *p, const char *path)
@@ -181,7 +61,7 @@ static bool is_new(const struct planner *p, const char *path)
 	const json_t *product = hps_map_get(&p->products, path);
 
 	return product && !hps_json_at(product, "before", NULL) && !hps_json_at(product, "beforeTag", NULL) && !hps_map_get(&p->others, path) &&
-	       !is_deleted(product);
+	       !hps_item_deleted(product);
 }
 
 /* True when the trial itself made what is at path, or a directory above it, so that it must not be there when the trial starts. */
@@ -199,46 +79,11 @@ static bool is_made(const struct planner *p, const char *path)
 	return false;
 }
 
-bool hps_plan_is_made(const struct hps_plan *p, const char *path)
-{
-	return hps_map_get(&p->made, path) != NULL;
-}
-
-/* A before that is an object carries a digest; it may also be the digest in hex. */
-static const char *before_of(const json_t *product)
-{
-	const json_t *before = hps_json_at(product, "before", NULL);
-
-	return json_is_string(before) ? json_string_value(before) : hps_json_text(before, "sha256");
-}
-
-/* A file that was opened for writing only, or for both: that is one in the record. What was changed and read then is the trial's own there.
- * One that was not changed must say so itself. */
-static bool is_unread(const json_t *item, bool changed)
-{
-	const json_t *uses = hps_json_at(item, "uses", NULL), *use;
-	size_t i;
-
-	if (!changed && !json_array_size(uses))
-		return false;
-	json_array_foreach((json_t *)(uintptr_t)uses, i, use)
-		if (!json_is_string(use) || strcmp(json_string_value(use), "write") != 0)
-			return false;
-	return true;
-}
-
-static int64_t beginning_of(const json_t *item, const char *hex)
-{
-	const char *whole = hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
-
-	return whole && !strcmp(whole, hex) ? hps_json_int(item, "size", -1) : -1;
-}
-
 /* Nobody has what it held. It is no input, as far as is known, and the verdict is told. */
 static int add_blank(struct planner *p, const char *path, const json_t *item)
 {
 	struct hps_plan_node *node;
-	int r = add_node(p, path, HPS_PLAN_FILE, &node);
+	int r = hps_plan_add_node(p->plan, path, HPS_PLAN_FILE, &node, p->err);
 
 	if (r)
 		return r;
@@ -246,15 +91,15 @@ static int add_blank(struct planner *p, const char *path, const json_t *item)
 	hps_digest_of("", 0, &node->digest);
 	node->size = 0;
 	node->writable = node->unread = node->blank = true;
-	node->mode = read_mode(item);
-	node->mtime_ns = read_ns(item, "mtime");
+	node->mode = hps_item_mode(item);
+	node->mtime_ns = hps_item_ns(item, "mtime");
 	hps_hole_add(&p->plan->holes, path, HPS_BLANK);
 	return 0;
 }
 
 static int add_file(struct planner *p, const char *path, const char *hex, const json_t *item, bool writable)
 {
-	bool unread = is_unread(item, writable);
+	bool unread = hps_item_unread(item, writable);
 	struct hps_plan_node *node;
 	struct hps_digest digest;
 	int r;
@@ -266,8 +111,8 @@ static int add_file(struct planner *p, const char *path, const char *hex, const 
 		return 0;
 	}
 	if (hps_digest_parse(hex, &digest))
-		return damaged(p, path, "has a digest that is none");
-	r = add_node(p, path, HPS_PLAN_FILE, &node);
+		return hps_plan_damaged(p->err, path, "has a digest that is none");
+	r = hps_plan_add_node(p->plan, path, HPS_PLAN_FILE, &node, p->err);
 	if (r)
 		return r;
 	p->plan->n_files++;
@@ -275,10 +120,10 @@ static int add_file(struct planner *p, const char *path, const char *hex, const 
 	node->writable = writable;
 	node->stored = json_is_true(hps_json_at(item, "stored", NULL));
 	node->secret = hps_json_text(item, "notStored") != NULL;
-	node->mode = read_mode(item);
-	node->mtime_ns = read_ns(item, "mtime");
+	node->mode = hps_item_mode(item);
+	node->mtime_ns = hps_item_ns(item, "mtime");
 	node->size = writable ? -1 : hps_json_int(item, "size", -1);
-	node->beginning = writable ? beginning_of(item, hex) : -1;
+	node->beginning = writable ? hps_item_beginning(item, hex) : -1;
 	node->unread = unread;
 	if (json_is_true(hps_json_at(item, "changed", NULL)))
 		hps_hole_add(&p->plan->holes, path, "somebody else changed it while the trial used it; the rerun has what was there first");
@@ -290,7 +135,7 @@ static int add_link(struct planner *p, const char *path, const json_t *item)
 {
 	int r = 0;
 	_cleanup_free_ char *first = hps_json_text(item, "link") ? read_item_path(p, item, "link", &r) : NULL;
-	size_t a = first ? index_of(p->plan, first) : 0, b = index_of(p->plan, path);
+	size_t a = first ? hps_plan_index(p->plan, first) : 0, b = hps_plan_index(p->plan, path);
 	struct hps_plan_node *x = a ? &p->plan->nodes[a - 1] : NULL, *y = b ? &p->plan->nodes[b - 1] : NULL;
 
 	if (r || !x || !y || a == b || x->kind != HPS_PLAN_FILE || y->kind != HPS_PLAN_FILE || !hps_digest_equal(&x->digest, &y->digest))
@@ -302,33 +147,12 @@ static int add_link(struct planner *p, const char *path, const json_t *item)
 	return 0;
 }
 
-/* Nine numbers, the first octal; then, of a symlink, where it leads. */
-static bool read_attributes(char *text, struct hps_attributes *ret, char **ret_target)
-{
-	int64_t v[9];
-	char *end;
-
-	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
-		end = text + strcspn(text, " ");
-		*ret_target = *end ? end + 1 : NULL;
-		*end = '\0';
-		if (i ? hps_parse_i64(text, 0, INT64_MAX, &v[i]) : *text < '0' || *text > '7')
-			return false;
-		if (!i)
-			v[i] = (int64_t)strtoul(text, NULL, 8);
-		text = *ret_target ? *ret_target : end;
-	}
-	*ret = (struct hps_attributes){ (mode_t)v[0], (uid_t)v[2], (gid_t)v[3], v[1], v[4], v[5], v[6], v[7], v[8] };
-	return v[0] > 0 && v[0] <= 0177777;
-}
-
 static void set_attributes(struct hps_plan_node *node, const json_t *item)
 {
-	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_free_ char *target = NULL;
 	struct hps_attributes a;
-	char *target;
 
-	if (!json_is_string(item) || hps_path_unescape(json_string_value(item), &text, NULL) || !text.len || !read_attributes(text.data, &a, &target))
+	if (!hps_item_attributes(item, &a, &target))
 		return;
 	if (!node->attributes)
 		node->attributes = hps_alloc(sizeof a);
@@ -338,8 +162,8 @@ static void set_attributes(struct hps_plan_node *node, const json_t *item)
 	node->known = a.mode;
 	node->size = a.size;
 	node->mtime_ns = a.mtime_ns;
-	if (S_ISLNK(a.mode) && target && *target && !node->target)
-		node->target = hps_strdup(target);
+	if (S_ISLNK(a.mode) && !node->target)
+		node->target = hps_take(target);
 }
 
 static int add_listing(struct planner *p, const char *path, const json_t *listing, const json_t *attributes)
@@ -355,17 +179,17 @@ static int add_listing(struct planner *p, const char *path, const json_t *listin
 		int r = 0;
 
 		if (!json_is_string(name) || hps_path_unescape(json_string_value(name), &text, p->err) || !text.len || memchr(text.data, '/', text.len))
-			return damaged(p, path, "lists a name that is none");
+			return hps_plan_damaged(p->err, path, "lists a name that is none");
 		if (!strcmp(text.data, ".") || !strcmp(text.data, ".."))
 			continue;
 		child = hps_format("%s/%s", path[1] ? path : "", text.data);
 		if (!is_plain(child))
-			return damaged(p, path, "lists a name that is none");
+			return hps_plan_damaged(p->err, path, "lists a name that is none");
 		if (is_virtual(child) || is_made(p, child))
 			continue;
-		found = index_of(p->plan, child);
+		found = hps_plan_index(p->plan, child);
 		if (!found)
-			r = add_node(p, child, HPS_PLAN_GHOST, &node);
+			r = hps_plan_add_node(p->plan, child, HPS_PLAN_GHOST, &node, p->err);
 		else
 			node = &p->plan->nodes[found - 1];
 		if (r)
@@ -409,7 +233,7 @@ static int add_material(struct planner *p, const json_t *item)
 	product = hps_map_get(&p->products, path);
 	add_descriptors(p, path, hps_json_at(item, "descriptors", NULL));
 	if (!strcmp(type, "file")) {
-		const char *hex = product ? before_of(product) : hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
+		const char *hex = product ? hps_item_before(product) : hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
 
 		r = add_file(p, path, hex, item, product != NULL);
 		return r ? r : add_link(p, path, item);
@@ -419,13 +243,13 @@ static int add_material(struct planner *p, const json_t *item)
 		_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
 		if (!target || hps_path_unescape(target, &text, p->err) || !text.len)
-			return damaged(p, path, "is a symbolic link to nothing");
-		r = add_node(p, path, HPS_PLAN_SYMLINK, &node);
+			return hps_plan_damaged(p->err, path, "is a symbolic link to nothing");
+		r = hps_plan_add_node(p->plan, path, HPS_PLAN_SYMLINK, &node, p->err);
 		if (r)
 			return r;
 		free(node->target);
 		node->target = hps_buf_take(&text);
-		node->mtime_ns = read_ns(item, "mtime");
+		node->mtime_ns = hps_item_ns(item, "mtime");
 		return 0;
 	}
 	if (strcmp(type, "directory") != 0) {
@@ -433,11 +257,11 @@ static int add_material(struct planner *p, const json_t *item)
 			hps_hole_add(&p->plan->holes, path, "neither file, directory nor link: it was there and is not rebuilt");
 		return 0;
 	}
-	r = add_node(p, path, HPS_PLAN_DIRECTORY, &node);
+	r = hps_plan_add_node(p->plan, path, HPS_PLAN_DIRECTORY, &node, p->err);
 	if (r)
 		return r;
-	node->mode = read_mode(item);
-	node->mtime_ns = read_ns(item, "mtime");
+	node->mode = hps_item_mode(item);
+	node->mtime_ns = hps_item_ns(item, "mtime");
 	node->listed = hps_json_at(item, "listing", NULL) != NULL;
 	p->plan->moves_directories = p->plan->moves_directories || json_is_true(hps_json_at(item, "moved", NULL));
 	set_attributes(node, json_array_get(hps_json_at(item, "attributes", NULL), 0));
@@ -472,14 +296,14 @@ static int add_product(struct planner *p, const json_t *item)
 	above = hps_strndup(path, (size_t)(strrchr(path, '/') - path));
 	while (*above && is_made(p, above))
 		*strrchr(above, '/') = '\0';
-	r = *above ? add_directory(p, above, &parent) : 0;
+	r = *above ? hps_plan_add_directory(p->plan, above, &parent, p->err) : 0;
 	if (r || is_made(p, path) || hps_plan_find(p->plan, path))
 		return r;
 	if (type && !strcmp(type, "directory"))
-		return add_directory(p, path, &parent);
+		return hps_plan_add_directory(p->plan, path, &parent, p->err);
 	if (type && strcmp(type, "file") != 0)
 		return 0; /* its material says why */
-	return add_file(p, path, before_of(item), item, true);
+	return add_file(p, path, hps_item_before(item), item, true);
 }
 
 /* mkdir() that found something: most often the directory that it was to make. */
@@ -495,7 +319,7 @@ static int add_miss(struct planner *p, const json_t *item)
 	path = read_item_path(p, item, "path", &r);
 	if (r || is_virtual(path) || is_made(p, path) || hps_plan_find(p->plan, path))
 		return r;
-	return add_directory(p, path, &found);
+	return hps_plan_add_directory(p->plan, path, &found, p->err);
 }
 
 static int index_items(struct planner *p, const json_t *items, bool files, struct hps_map *ret)
@@ -557,32 +381,19 @@ static int add_frame(struct planner *p)
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(frame) && !r; i++)
-		r = add_directory(p, frame[i], &found);
-	r = r || !p->plan->uses_sys ? r : add_directory(p, "/sys", &found);
-	r = r ? r : add_node(p, "/tmp", HPS_PLAN_DIRECTORY, &node);
+		r = hps_plan_add_directory(p->plan, frame[i], &found, p->err);
+	r = r || !p->plan->uses_sys ? r : hps_plan_add_directory(p->plan, "/sys", &found, p->err);
+	r = r ? r : hps_plan_add_node(p->plan, "/tmp", HPS_PLAN_DIRECTORY, &node, p->err);
 	if (r)
 		return r;
 	node->mode = 01777;
-	r = add_node(p, "/dev/shm", HPS_PLAN_DIRECTORY, &node);
+	r = hps_plan_add_node(p->plan, "/dev/shm", HPS_PLAN_DIRECTORY, &node, p->err);
 	if (r)
 		return r;
 	node->mode = 01777;
 	if (!is_plain(p->original->cwd))
-		return damaged(p, p->original->cwd, "is not a path");
-	return add_directory(p, p->original->cwd, &found);
-}
-
-char *hps_plan_python_source(const char *path)
-{
-	static const char cache[] = "/__pycache__/";
-	const char *at = strstr(path, cache), *name, *dot;
-	size_t len = strlen(path);
-
-	if (!at || len < 4 || strcmp(path + len - 4, ".pyc") != 0)
-		return NULL;
-	name = at + strlen(cache);
-	dot = strchr(name, '.');
-	return dot && !strchr(name, '/') ? hps_format("%.*s/%.*s.py", (int)(at - path), path, (int)(dot - name), name) : NULL;
+		return hps_plan_damaged(p->err, p->original->cwd, "is not a path");
+	return hps_plan_add_directory(p->plan, p->original->cwd, &found, p->err);
 }
 
 /* Python uses a .pyc of __pycache__ only while its source is there, which it looks at but does not open: nothing recorded it. */
@@ -594,8 +405,8 @@ static int add_sources(struct planner *p)
 		_cleanup_free_ char *source = p->plan->nodes[i].kind == HPS_PLAN_FILE ? hps_plan_python_source(p->plan->nodes[i].path) : NULL;
 		struct hps_plan_node *node;
 
-		if (source && !is_made(p, source) && !index_of(p->plan, source))
-			r = add_node(p, source, HPS_PLAN_GHOST, &node);
+		if (source && !is_made(p, source) && !hps_plan_index(p->plan, source))
+			r = hps_plan_add_node(p->plan, source, HPS_PLAN_GHOST, &node, p->err);
 	}
 	return r;
 }
@@ -635,7 +446,7 @@ int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps
 	struct planner p = { .plan = ret, .original = o, .err = err };
 	int r;
 
-	append(ret, "/", 0, HPS_PLAN_DIRECTORY);
+	hps_plan_append(ret, "/", 0, HPS_PLAN_DIRECTORY);
 	check_command(&p);
 	r = index_items(&p, o->products, true, &p.products);
 	r = r ? r : index_items(&p, o->materials, false, &p.others);
@@ -648,33 +459,4 @@ int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps
 	hps_map_release(&p.products);
 	hps_map_release(&p.others);
 	return r;
-}
-
-int hps_plan_substitute(struct hps_plan *p, const char *path, const struct hps_digest *digest)
-{
-	size_t i = index_of(p, path);
-
-	if (!i || p->nodes[i - 1].kind != HPS_PLAN_FILE)
-		return -ENOENT;
-	p->nodes[i - 1].digest = *digest;
-	p->nodes[i - 1].size = p->nodes[i - 1].beginning = -1;
-	p->nodes[i - 1].blank = false;
-	return 0;
-}
-
-void hps_plan_release(struct hps_plan *p)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		free(p->nodes[i].attributes);
-		free(p->nodes[i].path);
-		free(p->nodes[i].target);
-	}
-	free(p->nodes);
-	hps_map_release(&p->index);
-	hps_map_release(&p->made);
-	for (size_t i = 0; i < ARRAY_SIZE(p->standard); i++)
-		free(p->standard[i]);
-	hps_holes_release(&p->problems);
-	hps_holes_release(&p->holes);
-	*p = (struct hps_plan){ 0 };
 }

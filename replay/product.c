@@ -7,9 +7,7 @@
 
 static const char *deleted(const json_t *product)
 {
-	const char *state = hps_json_text(product, "state");
-
-	return state && !strcmp(state, "deleted") ? "deleted" : "left";
+	return hps_item_deleted(product) ? "deleted" : "left";
 }
 
 static const char *type(const json_t *product)
@@ -122,7 +120,7 @@ static const char *before(const json_t *product)
 {
 	const char *tag = hps_json_text(product, "beforeTag");
 
-	return tag ? tag : hps_json_text(hps_json_at(product, "before", NULL), "sha256");
+	return tag ? tag : hps_item_before(product);
 }
 
 static bool began_alike(const json_t *product, const json_t *rerun)

@@ -71,14 +71,6 @@ static void add_sum(struct hps_buf *b, const char *hex, const char *path)
 	hps_buf_addc(b, '\n');
 }
 
-static char *path_of(const json_t *item)
-{
-	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
-	const char *text = hps_json_text(item, "path");
-
-	return text && !hps_path_unescape(text, &path, NULL) && path.len ? hps_buf_take(&path) : NULL;
-}
-
 /* ---- what it read ---- */
 
 static void add_packages(struct hps_buf *b, const json_t *materials)
@@ -248,7 +240,7 @@ static void add_outputs(struct hps_buf *b, const struct hps_original *o)
 
 	hps_buf_adds(b, "\n# ---- 3. what it left\n\n");
 	json_array_foreach(o->products, i, item) {
-		_cleanup_free_ char *path = path_of(item);
+		_cleanup_free_ char *path = hps_item_path(item);
 
 		if (path)
 			add_product(b, item, path, &sums);

@@ -117,12 +117,31 @@ struct hps_plan {
 };
 /* From the manifests alone, which are untrusted: a record that contradicts itself is HPS_E_FORMAT. */
 int hps_plan_make(const struct hps_original *o, struct hps_plan *ret, struct hps_error *err) HPS_MUST;
+
+/* ---- plan_tree.c: its nodes ---------------------------------------------------------------------------------------------------------- */
+
 const struct hps_plan_node *hps_plan_find(const struct hps_plan *p, const char *path);
 bool hps_plan_is_made(const struct hps_plan *p, const char *path);
 char *hps_plan_python_source(const char *path); /* "/d/__pycache__/m.cpython-311.pyc": "/d/m.py"; NULL for any other path */
 void hps_plan_add_ghost(struct hps_plan *p, const char *path, size_t parent, mode_t mode, int64_t size, int64_t mtime_ns); /* a new path */
 int hps_plan_substitute(struct hps_plan *p, const char *path, const struct hps_digest *digest) HPS_MUST; /* another content; -ENOENT: no such file */
 void hps_plan_release(struct hps_plan *p);
+size_t hps_plan_index(const struct hps_plan *p, const char *path); /* number of the node + 1; 0: none */
+size_t hps_plan_append(struct hps_plan *p, const char *path, size_t parent, enum hps_plan_kind kind); /* its number; the path is new */
+int hps_plan_add_directory(struct hps_plan *p, const char *path, size_t *ret, struct hps_error *err) HPS_MUST; /* and all above it; *ret: its number */
+int hps_plan_add_node(struct hps_plan *p, const char *path, enum hps_plan_kind kind, struct hps_plan_node **ret, struct hps_error *err) HPS_MUST; /* or the one that is there */
+int hps_plan_damaged(struct hps_error *err, const char *path, const char *what) HPS_MUST; /* the record contradicts itself */
+
+/* ---- item.c: what an item of a manifest says ----------------------------------------------------------------------------------------- */
+
+char *hps_item_path(const json_t *item); /* unescaped; NULL: it has none */
+int64_t hps_item_ns(const json_t *item, const char *name); /* -1: not known */
+mode_t hps_item_mode(const json_t *item); /* 0: not known */
+bool hps_item_deleted(const json_t *product);
+const char *hps_item_before(const json_t *product); /* hex: what was there when the trial first opened it; NULL: nothing, or it is withheld */
+bool hps_item_unread(const json_t *item, bool changed); /* of a material: nothing says that what it held was read */
+int64_t hps_item_beginning(const json_t *item, const char *hex); /* bytes of the content hex; -1: not known */
+bool hps_item_attributes(const json_t *item, struct hps_attributes *ret, char **ret_target); /* target: of a symlink, or NULL */
 
 /* ---- neighbours.c: names that were only looked at ------------------------------------------------------------------------------------ */
 

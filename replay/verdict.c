@@ -38,10 +38,9 @@ static void decide(struct hps_judgement *j, enum hps_verdict v, char *reason)
 
 static const struct hps_plan_node *planned(const struct hps_plan *plan, const json_t *item)
 {
-	const char *escaped = hps_json_text(item, "path");
-	_cleanup_buf_ struct hps_buf path = HPS_BUF_INIT;
+	_cleanup_free_ char *path = hps_item_path(item);
 
-	return escaped && !hps_path_unescape(escaped, &path, NULL) && path.data ? hps_plan_find(plan, path.data) : NULL;
+	return path ? hps_plan_find(plan, path) : NULL;
 }
 
 /* The rerun's record hashed every file again: one that is not what the plan proved it to be was written to meanwhile. */

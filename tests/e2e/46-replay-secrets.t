@@ -36,6 +36,15 @@ is "log: the plan says it, too" "$(hole err.log) $(json "$T/out" "j['missing']")
 ok "log: the script" sh -c "hps-replay emit-script '$(cat "$T/id")' >script"
 like "log: the script says it" "$(cat script)" "^# .*/err.log: it held a secret before the trial"
 
+# … and those that have nothing to say, too
+for log in quiet.log quiet.env; do
+	printf '%s\nAPI_TOKEN=%s\n' "$header" "$secret" >$log
+	ok "$log: recorded" sh -c 'hps-record -q --id-file "$1" -- sh -c "echo x >y" </dev/null 2>>"$2"' - "$T/id" $log
+	rm $log
+	replay "$log" 0 "('REPRODUCED-BITS', 'L0')"
+	is "$log: a hole" "$(hole $log)" "$starts"
+done
+
 # what is written anew does not depend on it; whether it was read is not known, so that nothing is called diverged
 echo "$header" >new.log
 ok "written anew: recorded" hps-record -q --id-file "$T/id" -- sh -c 'echo x >new.log'
