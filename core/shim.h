@@ -20,6 +20,7 @@
 #define HPS_SHIM_MAX ((uint64_t)128 << 20) /* what clocks said, of all threads: two to four bytes each time */
 #define HPS_SHIM_SLOT_TABLE 4096 /* struct hps_shim_slot_state */
 #define HPS_SHIM_SLOTS_MAX 1024u
+#define HPS_SHIM_WATCH_TABLE 36864 /* struct hps_shim_watch, of the same slots */
 #define HPS_SHIM_HEAD 65536 /* after which streams and chunks come */
 
 enum hps_shim_mode { HPS_SHIM_OFF, HPS_SHIM_RECORD, HPS_SHIM_ANSWER };
@@ -57,6 +58,12 @@ struct hps_shim_slot_state { /* a thread, in the order of turns */
 	_Atomic int32_t pid, parent; /* parent: of a process */
 	int64_t limit;		     /* on `clock`, of its wait; INT64_MAX: none */
 };
+enum hps_shim_stood { HPS_SHIM_SPINS = 1, HPS_SHIM_COMPUTES };
+struct hps_shim_watch { /* what who has the turn does with it */
+	_Atomic uint32_t tid, n_calls, call; /* call: its number + 1 while it is made */
+	_Atomic uint32_t looks;		     /* of others, since its last call */
+	_Atomic uint32_t give_up, reserved;
+};
 struct hps_shim_head {
 	uint32_t version, mode;
 	uint64_t size;			    /* of the whole memory */
@@ -75,6 +82,11 @@ struct hps_shim_head {
 	_Atomic uint64_t n_other;	    /* reads of clocks that have no slot, or from inside another read */
 	uint64_t n_progress, n_progress_then; /* how often somebody went on; … when `clock` moved last. Of whoever has the turn */
 	_Atomic uint64_t n_ended;	    /* processes that said that they end */
+	_Atomic uint32_t open_call;   /* number + 1 of the first call that was waited for without the turn */
+	_Atomic uint32_t released;    /* the order was given up, because: */
+	_Atomic uint32_t stood_how;   /* enum hps_shim_stood; 0: nobody stood still */
+	uint32_t stood_call, stood_looks; /* its last call, number + 1; how long, in tenths of a second */
+	char stood_thread[16];	      /* its name (prctl(2), PR_GET_NAME) */
 	_Atomic int32_t leaving_pid, leaving_tid; /* a thread that said so last, and that the kernel may not have ended yet */
 };
 #endif

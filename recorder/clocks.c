@@ -369,6 +369,27 @@ static json_t *without_json(const struct hps_supervisor *s, int64_t *ret_n)
 	return list;
 }
 
+/* Numbers of calls are one more than the call's: 0 is none. */
+static void add_call(json_t *to, const char *key, uint32_t number)
+{
+	_cleanup_free_ char *name = number ? hps_call_name((int)((number - 1) & INT32_MAX)) : NULL;
+
+	hps_json_set_text(to, key, name);
+}
+
+/* Why the order was given up, as the library left it. */
+static json_t *stood_json(const struct hps_shim_head *head)
+{
+	_cleanup_free_ char *thread = hps_strndup(head->stood_thread, strnlen(head->stood_thread, sizeof head->stood_thread));
+	json_t *j = json_object();
+
+	hps_json_set_text(j, "how", head->stood_how == HPS_SHIM_SPINS ? "spins" : "computes");
+	hps_json_set(j, "thread", hps_path_json(thread));
+	add_call(j, "call", head->stood_call);
+	hps_json_set_int(j, "seconds", head->stood_looks / 10);
+	return j;
+}
+
 json_t *hps_clocks_json(const struct hps_record *r)
 {
 	const struct hps_clocks *c = r->supervisor->clocks;
@@ -392,6 +413,9 @@ json_t *hps_clocks_json(const struct hps_record *r)
 	if (head.ordered) {
 		hps_json_set_int(j, "turnsTaken", (int64_t)(head.n_taken & INT32_MAX));
 		hps_json_set_int(j, "outOfTurn", (int64_t)(head.n_open & INT32_MAX));
+		add_call(j, "outOfTurnFirst", head.open_call);
+		if (head.stood_how)
+			hps_json_set(j, "stoodStill", stood_json(&head));
 	}
 	hps_json_set_int(j, "other", (int64_t)(head.n_other & INT32_MAX));
 	hps_json_set_int(j, "programs", (int64_t)r->supervisor->n_executions);

@@ -134,22 +134,37 @@ static bool clocks_answered(const struct hps_original *o, const struct hps_entry
 	return !why;
 }
 
+/* Who had the turn and did nothing with it; NULL: nobody. */
+static char *stood_still(const json_t *clocks, const char *run)
+{
+	const json_t *stood = json_object_get(clocks, "stoodStill");
+	const char *thread = hps_json_text(stood, "thread"), *call = hps_json_text(stood, "call"), *how = hps_json_text(stood, "how");
+
+	if (!stood)
+		return NULL;
+	return hps_format("it was given up: thread '%s' of the %s had the turn for %" PRId64 " s without a call after '%s', and %s", thread ? thread : "?", run,
+			  hps_json_int(stood, "seconds", 0), call ? call : "?", how && !strcmp(how, "spins") ? "waited in memory for what another one had to bring" : "computed");
+}
+
 /* One thread at a time in both runs, to the end, and nobody outside of it. */
 static bool order_kept(const struct hps_original *o, const struct hps_entry *rerun, struct hps_holes *holes)
 {
 	const json_t *was = clocks_of(&o->trial), *is = clocks_of(rerun);
 	int64_t taken = hps_json_int(was, "turnsTaken", -1), again = hps_json_int(is, "turnsTaken", -1);
 	int64_t open = hps_json_int(was, "outOfTurn", 0) + hps_json_int(is, "outOfTurn", 0);
+	const char *first = hps_json_text(hps_json_int(was, "outOfTurn", 0) ? was : is, "outOfTurnFirst");
 	_cleanup_free_ char *why = NULL;
 
 	if (taken < 0 && again < 0)
 		return false; /* nobody asked for it */
 	if (taken < 0 || again < 0)
 		why = hps_format("only the %s ran one thread at a time", taken < 0 ? "rerun" : "trial");
+	else if ((why = stood_still(was, "trial")) || (why = stood_still(is, "rerun")))
+		;
 	else if (taken + again)
 		why = hps_format("%" PRId64 " times a program that does not keep it, or was killed, had the turn", taken + again);
 	else if (open)
-		why = hps_format("%" PRId64 " calls wait for what only others say (signals, queues of the kernel)", open);
+		why = hps_format("%" PRId64 " calls wait for what only others say (queues of the kernel, a FIFO's other end), first '%s'", open, first ? first : "?");
 	if (why)
 		hps_hole_add(holes, "the order of threads and processes", why);
 	return !why;

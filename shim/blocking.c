@@ -137,9 +137,11 @@ long hps_on_slow(const struct hps_stop *s)
 /* Waits for what only others can say: without the turn, and in the order in which they say it. */
 long hps_on_open_wait(const struct hps_stop *s)
 {
+	uint32_t none = 0;
 	long r;
 
 	atomic_fetch_add(&hps_shim.head->n_open, 1);
+	atomic_compare_exchange_strong(&hps_shim.head->open_call, &none, (uint32_t)s->nr + 1);
 	atomic_store(&hps_slot_mine()->state, HPS_SHIM_STRANGER);
 	hps_turn_pass();
 	r = hps_on_slow(s);

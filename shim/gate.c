@@ -6,6 +6,7 @@
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
+#define PR_SYS_DISPATCH_OFF 0
 #define PR_SYS_DISPATCH_ON 1
 #endif
 
@@ -26,6 +27,11 @@ __asm__(".pushsection .text.hps_gate,\"ax\",@progbits\n"
 	".hidden hps_gate_end\n.globl hps_gate_end\nhps_gate_end:\n"
 	".popsection\n");
 extern const char hps_gate[], hps_gate_end[];
+
+void hps_gate_open(void)
+{
+	CALL(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0, 0);
+}
 
 void hps_gate_close(void)
 {

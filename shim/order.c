@@ -3,6 +3,8 @@
 
 #include <sys/syscall.h>
 
+#define SYS_USER_DISPATCH_CODE 2 /* SYS_USER_DISPATCH of linux/signal.h */
+
 /* What is not here is made as it was asked for. */
 static hps_on_call *const calls[] = {
 	[SYS_futex] = hps_on_futex,
@@ -83,24 +85,59 @@ static long act(const struct hps_stop *s)
 	return CALL(s->nr, s->a[0], s->a[1], s->a[2], s->a[3], s->a[4], s->a[5]);
 }
 
+/* Others had the turn while the kernel was long about its call. */
+static void come_back(void)
+{
+	uint32_t stranger = HPS_SHIM_STRANGER;
+
+	if (atomic_compare_exchange_strong(&hps_slot_mine()->state, &stranger, HPS_SHIM_LIVE))
+		hps_turn_await();
+}
+
+static void on_call(const struct hps_stop *s)
+{
+	struct shim_thread *me = &hps_shim_thread;
+	struct hps_shim_watch *w = hps_watch(me->slot);
+	greg_t *r = s->context->uc_mcontext.gregs;
+	uint64_t outer = me->mask;
+
+	me->mask = *hps_signals_mask(s->context);
+	me->again = false;
+	me->last_call = (uint32_t)s->nr + 1;
+	atomic_fetch_add(&w->n_calls, 1);
+	come_back();
+	atomic_store(&w->call, me->last_call);
+	if (s->nr == SYS_rt_sigreturn)
+		hps_signals_return(s->context);
+	else
+		r[REG_RAX] = act(s);
+	w = hps_watch(me->slot); /* of a child that was forked */
+	if (me->again)
+		hps_signals_make_again(s);
+	come_back();
+	if (hps_question_again(s, r[REG_RAX]))
+		hps_waiting_yield();
+	hps_signals_heed(*hps_signals_mask(s->context));
+	atomic_store(&w->call, 0);
+	me->mask = outer;
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	ucontext_t *c = context;
-	greg_t *r = c->uc_mcontext.gregs;
+	const greg_t *r = c->uc_mcontext.gregs;
 	const struct hps_stop s = { info->si_syscall, { r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9] }, c };
 
-	uint64_t outer = hps_shim_thread.mask;
-
 	(void)number;
-	hps_shim_thread.mask = *hps_signals_mask(c);
-	if (s.nr == SYS_rt_sigreturn)
-		hps_signals_return(c);
-	else
-		r[REG_RAX] = act(&s);
-	if (hps_question_again(&s, r[REG_RAX]))
-		hps_waiting_yield();
-	hps_signals_heed(*hps_signals_mask(c));
-	hps_shim_thread.mask = outer;
+	if (info->si_code == SI_TKILL) {
+		hps_standstill_sample(c);
+	} else if (info->si_code == SYS_USER_DISPATCH_CODE && hps_order_is_released()) {
+		hps_gate_open();
+		hps_shim.ordered = false;
+		hps_signals_make_again(&s);
+	} else if (info->si_code == SYS_USER_DISPATCH_CODE) {
+		on_call(&s);
+	}
 }
 
 /* ---- starting ---- */
@@ -137,7 +174,7 @@ void hps_shim_order_begin(void)
 	uint32_t slot, none = 0;
 	uint64_t mask;
 
-	if (!hps_shim.head->ordered || hps_signals_catch(on_signal))
+	if (!hps_shim.head->ordered || hps_order_is_released() || hps_signals_catch(on_signal))
 		return;
 	mask = hps_signals_block();
 	slot = find_slot();
@@ -198,7 +235,7 @@ void hps_shim_order_join(uint32_t slot)
 		return;
 	mask = hps_shim_order_hold();
 	hps_waiting_begin(&w, HPS_NEVER);
-	while (atomic_load(&hps_slots()[slot].state) == HPS_SHIM_LIVE)
+	while (atomic_load(&hps_slots()[slot].state) == HPS_SHIM_LIVE && !hps_order_is_released())
 		if (hps_waiting_round(&w) == HPS_WAIT_SIGNAL) { /* it runs, and the wait goes on */
 			hps_signals_restore(mask);
 			hps_signals_block();

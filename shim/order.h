@@ -10,6 +10,9 @@
  * A signal is blocked while its thread is stopped: it comes when that thread has the turn, and goes on. Whoever dies of one
  * does so in its turn, and passes it on before. What the kernel does by itself when somebody ends is waited for.
  *
+ * Who has the turn, makes no call and is seen in the same few states again and again waits in memory for what only another one can
+ * bring: then the order is given up, from there on every thread runs as it would without us, and who it was is said.
+ *
  * What runs here may call nothing of the C library: a program may have been stopped anywhere in it. */
 #ifndef HPS_SHIM_ORDER_H
 #define HPS_SHIM_ORDER_H
@@ -27,6 +30,7 @@ long hps_gate_call(long nr, long a, long b, long c, long d, long e, long f);
 long hps_gate_clone(long flags, long stack, long ptid, long ctid, long tls, const greg_t *registers);
 void hps_gate_restorer(void); /* of our signal handler */
 void hps_gate_close(void);    /* for this thread: every call made elsewhere is stopped from now on */
+void hps_gate_open(void);     /* … no more */
 pid_t hps_gate_getpid(void);
 int64_t hps_gate_now(void); /* of the machine, CLOCK_MONOTONIC, in ns */
 
@@ -43,6 +47,13 @@ void hps_turn_await(void); /* and until the kernel has done what follows from th
 void hps_turn_pass(void);
 void hps_turn_be_fair(void); /* one round for the others */
 
+/* ---- standstill.c: who has the turn and does nothing with it ---- */
+
+struct hps_shim_watch *hps_watch(uint32_t slot);
+void hps_standstill_look(uint32_t holder, unsigned looks); /* by who awaits its turn; a look is a tenth of a second */
+void hps_standstill_sample(const ucontext_t *c);	   /* what such a look makes the holder do, wherever it is */
+bool hps_order_is_released(void);
+
 /* ---- waiting.c: tried in vain, until a limit ---- */
 
 #define HPS_NEVER INT64_MAX
@@ -50,7 +61,7 @@ struct hps_waiting {
 	int64_t limit, real_limit; /* on our clock; on the machine's */
 	uint64_t mask;		   /* signals that do not end it */
 };
-enum hps_waited { HPS_WAIT_ON, HPS_WAIT_LIMIT, HPS_WAIT_SIGNAL };
+enum hps_waited { HPS_WAIT_ON, HPS_WAIT_LIMIT, HPS_WAIT_SIGNAL /* or the order was given up: `again` */ };
 int64_t hps_waiting_duration(const struct timespec *t);		  /* NULL: HPS_NEVER */
 int64_t hps_waiting_until(clockid_t clock, const struct timespec *t); /* a point in time, as long from now as it was from what its thread was last told */
 void hps_waiting_begin(struct hps_waiting *w, int64_t ns);
@@ -79,6 +90,7 @@ void hps_signals_restore(uint64_t mask);
 /* One is there that is not in the mask and that the program handles. One that it dies of: it does, and passes its turn on. */
 bool hps_signals_heed(uint64_t mask);
 struct hps_stop;
+void hps_signals_make_again(const struct hps_stop *s); /* when the handler returns */
 long hps_signals_interrupt(const struct hps_stop *s); /* what a call answers that such a one ended; never -EINTR when the program wants it made again */
 
 /* ---- process.c: beginnings and ends ---- */

@@ -13,6 +13,10 @@ void hps_process_attach(uint32_t slot)
 	hps_shim_thread.waits_for = 0;
 	atomic_store(&hps_slot_mine()->pid, hps_gate_getpid());
 	atomic_store(&hps_slot_mine()->attached, 1);
+	atomic_store(&hps_watch(slot)->tid, (uint32_t)CALL(SYS_gettid, 0, 0, 0, 0, 0, 0));
+	atomic_store(&hps_watch(slot)->call, 0);
+	if (hps_order_is_released())
+		return;
 	hps_gate_close();
 	hps_turn_await();
 }

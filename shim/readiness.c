@@ -84,7 +84,7 @@ static bool goes_on(const struct hps_waiting *w, const uint64_t *mask, long *r)
 	waited = hps_waiting_round(w);
 	if (waited == HPS_WAIT_SIGNAL && !mask)
 		*r = -EINTR;
-	return waited == HPS_WAIT_ON || (waited == HPS_WAIT_SIGNAL && mask);
+	return waited == HPS_WAIT_ON || (waited == HPS_WAIT_SIGNAL && mask && !hps_shim_thread.again);
 }
 
 /* Whoever looks whether something is there may look again at once. */
@@ -149,12 +149,15 @@ long hps_on_select(const struct hps_stop *s)
 	if (given.mask)
 		w.mask = *given.mask;
 	for (;;) {
+		bool on;
+
 		r = CALL(SYS_pselect6, s->a[0], s->a[1], s->a[2], s->a[3], &none, &given);
-		if (r || !goes_on(&w, given.mask, &r))
-			break;
-		for (size_t i = 0; i < 3; i++)
+		on = !r && goes_on(&w, given.mask, &r);
+		for (size_t i = 0; i < 3 && (on || hps_shim_thread.again); i++)
 			if (s->a[i + 1])
 				*(fd_set *)s->a[i + 1] = sets[i];
+		if (!on)
+			break;
 	}
 	return done(&w, r);
 }

@@ -24,6 +24,7 @@ struct shim {
 extern struct shim hps_shim;
 
 #define SHIM_QUESTIONS 8
+#define SHIM_STATES 32
 struct shim_thread {
 	uint64_t name, n_children;
 	const uint8_t *at, *end; /* ANSWER: what is left of the stream */
@@ -35,6 +36,10 @@ struct shim_thread {
 	uint32_t slot, calls, repeated, n_questions; /* calls: in this turn */
 	uint64_t questions[SHIM_QUESTIONS];	     /* the last different ones */
 	bool joining; /* waits for the kernel to end a thread that is over */
+	bool again;			   /* the order was given up while it waited: the call is to be made anew */
+	uint32_t last_call, sampled_calls; /* number + 1; how many calls it had made at the last sample */
+	uint32_t n_states, n_known, n_pauses;
+	uint64_t states[SHIM_STATES], loop; /* in which it was seen in its turn; about which instruction */
 	uint64_t progress_seen;
 	uint32_t yields; /* since then */
 	uint64_t mask; /* signals that the program blocks here: we block all */

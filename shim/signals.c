@@ -90,9 +90,19 @@ bool hps_signals_heed(uint64_t mask)
 	return handled;
 }
 
+void hps_signals_make_again(const struct hps_stop *s)
+{
+	greg_t *r = s->context->uc_mcontext.gregs;
+
+	r[REG_RIP] -= SYSCALL_BYTES;
+	r[REG_RAX] = s->nr;
+}
+
 /* The kernel delivers the lowest one first. */
 long hps_signals_interrupt(const struct hps_stop *s)
 {
+	if (hps_shim_thread.again)
+		return -EINTR; /* nobody sees it */
 	for (uint64_t rest = pending(hps_shim_thread.mask); rest; rest &= rest - 1) {
 		struct action a;
 
@@ -103,7 +113,7 @@ long hps_signals_interrupt(const struct hps_stop *s)
 			return -EINTR;
 		break;
 	}
-	s->context->uc_mcontext.gregs[REG_RIP] -= SYSCALL_BYTES;
+	hps_signals_make_again(s);
 	return s->nr;
 }
 
@@ -177,7 +187,7 @@ static long suspend(const uint64_t *set)
 	hps_waiting_begin(&w, HPS_NEVER);
 	if (mask)
 		w.mask = *mask;
-	while (r != -EINTR && (mask || !waited)) {
+	while (r != -EINTR && (mask || !waited) && !hps_shim_thread.again) {
 		r = mask ? CALL(SYS_ppoll, 0, 0, &none, mask, sizeof own, 0) : 0; /* its handler runs within, with that mask */
 		if (r != -EINTR)
 			waited = hps_waiting_round(&w);

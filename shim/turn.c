@@ -8,7 +8,8 @@
 #define WATCH_NS 100000000ll /* how long one waits for its turn before it looks whether the one who has it is still there */
 #define LEAVING_NS 20000l
 #define LEAVING_LOOKS 50000
-#define STRANGE_LOOKS 10     /* such waits for a program that has not loaded this library yet */
+#define STRANGE_LOOKS 20     /* such waits for a program that has not loaded this library yet */
+#define BEGINNING_LOOKS 100  /* … for a thread of one that has */
 
 struct hps_shim_slot_state *hps_slots(void)
 {
@@ -78,10 +79,13 @@ void hps_turn_look(uint32_t turn, unsigned looks)
 
 	if (pid && hps_child_is_dead(pid)) /* it was killed, and has not passed its turn on */
 		state = HPS_SHIM_EXITED;
-	else if (!atomic_load(&s->attached) && looks >= STRANGE_LOOKS)
+	else if (!atomic_load(&s->attached) && looks >= (atomic_load(&s->parent) ? STRANGE_LOOKS : BEGINNING_LOOKS))
 		state = HPS_SHIM_STRANGER;
-	if (atomic_load(&s->state) == HPS_SHIM_LIVE && state == HPS_SHIM_LIVE)
+	if (atomic_load(&s->state) == HPS_SHIM_LIVE && state == HPS_SHIM_LIVE) {
+		if (atomic_load(&s->attached))
+			hps_standstill_look(holder, looks);
 		return;
+	}
 	if (atomic_load(&hps_shim.head->turn) != turn) /* it has gone on meanwhile, and the slot may be another's */
 		return;
 	if (state != HPS_SHIM_LIVE && atomic_compare_exchange_strong(&s->state, &live, state))
@@ -105,14 +109,16 @@ static void await_leaving(void)
 void hps_turn_await(void)
 {
 	struct hps_shim_head *h = hps_shim.head;
-	uint32_t me = hps_shim_thread.slot, seen = 0;
+	uint32_t me = hps_shim_thread.slot, seen = 0, calls_seen = 0;
 	unsigned looks = 0;
 
-	for (uint32_t turn; (turn = atomic_load(&h->turn)) != me + 1;) {
+	for (uint32_t turn; (turn = atomic_load(&h->turn)) != me + 1 && !hps_order_is_released();) {
 		struct timespec limit = { 0, WATCH_NS };
+		uint32_t calls = turn ? atomic_load(&hps_watch(turn - 1)->n_calls) : 0;
 
-		looks = turn == seen ? looks : 0;
+		looks = turn == seen && calls == calls_seen ? looks : 0;
 		seen = turn;
+		calls_seen = calls;
 		/* FUTEX_WAIT takes a duration (FUTEX_WAIT_BITSET a point in time): each wait is one look long. */
 		if (CALL(SYS_futex, &h->turn, FUTEX_WAIT, turn, &limit, 0, 0) == -ETIMEDOUT && turn)
 			hps_turn_look(turn, ++looks);

@@ -63,7 +63,9 @@ enum hps_waited hps_waiting_round(const struct hps_waiting *w)
 	struct hps_shim_head *h = hps_shim.head;
 	uint64_t n, live = hps_slots_live();
 
-	if (hps_signals_heed(w->mask))
+	if (hps_order_is_released())
+		hps_shim_thread.again = true;
+	if (hps_shim_thread.again || hps_signals_heed(w->mask))
 		return HPS_WAIT_SIGNAL;
 	n = ++h->idle;
 	hps_slot_mine()->limit = w->limit;

@@ -125,5 +125,23 @@ ok "namesake: a thread of the name of its parent's is another one" timeout 20 hp
 ok "static: built" gcc -w -O1 -static -pthread -o static spin.c
 ok "static: recorded, it does not wait for it" timeout 60 hps-record -q --level 4 --id-file "$T/id" -- sh -c './static & wait'
 like "static: it is said" "$(rec "t['clocks']['turnsTaken'] > 0, t['clocks']['without']")" "True, 1"
+# Who waits in memory for a thread that has no turn would stand still for ever. The order is given up, and it is said why.
+for how in flag counter; do
+	ok "standstill: a $how: recorded, to its end" timeout 60 hps-record -q --level 4 --id-file "$T/id" -- "$HPS_TRACEES/order_spin" $how
+	is "standstill: a $how: in the record" "$(rec "[t['clocks']['stoodStill'].get(k) for k in ('how', 'thread', 'call')], t['clocks']['stoodStill']['seconds'] >= 2")" "(['spins', 'impatient', 'prctl'], True)"
+done
+again
+like "standstill: the verdict names thread and call, and no level 4" "$(verdict) $(hole 'the order of threads and processes')" "^\('REPRODUCED-BITS', 'L3'\) \[.it was given up: thread 'impatient' of the trial had the turn for [0-9]+ s without a call after 'prctl', and waited in memory"
+ok "standstill: recorded without an order" hps-record -q --level 3 --id-file "$T/id" -- "$HPS_TRACEES/order_spin" flag
+again --level 4
+like "standstill: a rerun gives way, too" "$(verdict)" "^\('REPRODUCED-BITS', 'L3'\)$"
+is "standstill: at level 3 nobody does" "$(rec "t['clocks'].get('stoodStill'), t['clocks'].get('turnsTaken')")" "(None, None)"
+# The control: who computes as long as that is left alone.
+ok "standstill: who computes: recorded" hps-record -q --level 4 --id-file "$T/id" -- "$HPS_TRACEES/order_spin" work "${HPS_TEST_FULL:+10}45"
+is "standstill: who computes keeps the turn" "$(rec "t['clocks'].get('stoodStill'), t['clocks']['turnsTaken'], t['clocks']['outOfTurn']") $(cut -c1-6 spin.out)" "(None, 0, 0) flag 0"
+if [ -n "${HPS_TEST_FULL:-}" ]; then
+	ok "standstill: a FIFO: recorded" timeout 60 hps-record -q --level 4 --id-file "$T/id" -- "$HPS_TRACEES/order_spin" fifo
+	is "standstill: a FIFO: the call that waited without the turn" "$(rec "t['clocks'].get('stoodStill'), t['clocks']['outOfTurn'], t['clocks']['outOfTurnFirst']")" "(None, 1, 'openat')"
+fi
 ok "ledger: verifies" hps-ledger verify
 done_testing

@@ -96,9 +96,9 @@ static void test_of_a_stranger(void **state)
 
 	(void)state;
 	hps_turn_give(0, slot);
-	hps_turn_look(slot + 1, 9);
+	hps_turn_look(slot + 1, 19);
 	assert_int_equal(holder(), slot);
-	hps_turn_look(slot + 1, 10);
+	hps_turn_look(slot + 1, 20);
 	assert_int_equal(holder(), 0);
 	assert_int_equal(atomic_load(&hps_slots()[slot].state), HPS_SHIM_STRANGER);
 }
