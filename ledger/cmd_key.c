@@ -67,7 +67,7 @@ static int load_key(struct work *w, char *text, struct hps_key **ret, struct hps
 
 static int list_keys(struct work *w, struct hps_error *err)
 {
-	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = HPS_KEYRING_INIT;
 	struct hps_table table = { .columns = 4 };
 	int r = open_ledger(w, HPS_LEDGER_READ, err);
 
@@ -112,7 +112,7 @@ static int put(struct work *w, struct hps_keyring *ring, json_t *draft, bool onl
 
 static int add_key(struct work *w, bool only_draft, struct hps_error *err)
 {
-	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = HPS_KEYRING_INIT;
 	_cleanup_key_ struct hps_key *key = NULL;
 	_cleanup_json_ json_t *draft = NULL;
 	struct hps_pkcs11 where;
@@ -132,7 +132,7 @@ static int add_key(struct work *w, bool only_draft, struct hps_error *err)
 
 static int revoke_key(struct work *w, bool only_draft, struct hps_error *err)
 {
-	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = HPS_KEYRING_INIT;
 	_cleanup_json_ json_t *draft = NULL;
 	struct hps_key_change change;
 	int r = open_ledger(w, only_draft ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, err);
@@ -204,16 +204,40 @@ static int approve(struct work *w, struct hps_error *err)
 	return 0;
 }
 
+static void print_log(const struct work *w, const struct hps_key_changes *changes, const char *vkey)
+{
+	print_changes(changes);
+	hps_print_line("the log's key is now %s", vkey);
+	hps_note("give '%s/trust.json' out again, and '%s/tiles/" HPS_HANDOVER_DIR "/%llu' to witnesses ('hps-ledger witness --handover')", w->dir, w->dir,
+		 (unsigned long long)w->l->n_handovers);
+}
+
+static int apply_log(struct work *w, json_t *draft, struct hps_error *err)
+{
+	_cleanup_(hps_key_changes_release) struct hps_key_changes changes = { .n = 0 };
+	_cleanup_free_ char *vkey = NULL;
+	int r = hps_rotate_log_apply(w->l, w->passphrase, draft, &changes, &vkey, err);
+
+	if (!r)
+		print_log(w, &changes, vkey);
+	return r;
+}
+
 static int apply(struct work *w, struct hps_error *err)
 {
-	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = HPS_KEYRING_INIT;
 	_cleanup_json_ json_t *draft = NULL;
+	const char *action;
 	int r = read_draft(w->args[0], &draft, err);
 
 	if (!r)
 		r = open_ledger(w, HPS_LEDGER_APPEND, err);
-	if (!r)
-		r = hps_keyring_load(&ring, w->l, err);
+	if (r)
+		return r;
+	action = hps_json_text(json_object_get(draft, "change"), "action");
+	if (action && !strcmp(action, "log"))
+		return apply_log(w, draft, err);
+	r = hps_keyring_load(&ring, w->l, err);
 	return r ? r : put(w, &ring, draft, false, err);
 }
 
@@ -222,13 +246,24 @@ static int rotate_log(struct work *w, struct hps_error *err)
 	_cleanup_(hps_key_changes_release) struct hps_key_changes changes = { .n = 0 };
 	_cleanup_free_ char *vkey = NULL;
 	int r = hps_rotate_log(w->l, w->passphrase, w->o->reason, &changes, &vkey, err);
-	if (r)
-		return r;
-	print_changes(&changes);
-	hps_print_line("the log's key is now %s", vkey);
-	hps_note("give '%s/trust.json' out again, and '%s/tiles/" HPS_HANDOVER_DIR "/%llu' to witnesses ('hps-ledger witness --handover')", w->dir, w->dir,
-		 (unsigned long long)w->l->n_handovers);
-	return 0;
+
+	if (!r)
+		print_log(w, &changes, vkey);
+	return r;
+}
+
+static int draft_rotating(struct work *w, struct hps_error *err)
+{
+	_cleanup_json_ json_t *draft = NULL;
+	int r = open_ledger(w, HPS_LEDGER_READ, err);
+
+	if (!r && (!w->o->role || strcmp(w->o->role, "log") != 0))
+		r = hps_error_set(err, HPS_E_USAGE, "'key draft-rotate' is for --role log; a statement key is replaced by draft-add and draft-revoke");
+	if (!r)
+		r = hps_rotate_log_draft(w->l, w->passphrase, w->o->reason, &draft, err);
+	if (!r)
+		hps_print_json(draft);
+	return r;
 }
 
 static int rotate_statement(struct work *w, struct hps_error *err)
@@ -287,7 +322,7 @@ static int run_key(void *arg, int argc, char **argv, struct hps_error *err)
 	} actions[] = {
 		{ "list", 0, 0, list_keys },	       { "add", 1, 1, add_now },		{ "revoke", 1, 1, revoke_now }, { "rotate", 0, 0, rotate },
 		{ "draft-add", 1, 1, draft_adding }, { "draft-revoke", 1, 1, draft_revoking }, { "approve", 1, 1, approve }, { "apply", 1, 1, apply },
-		{ "use", 1, 1, use },
+		{ "use", 1, 1, use },		     { "draft-rotate", 0, 0, draft_rotating },
 	};
 	struct options *o = arg;
 	struct work w = { .o = o, .dir = hps_ledger_path(o->ledger), .args = argv + 1, .n = argc - 1 };
@@ -301,7 +336,7 @@ static int run_key(void *arg, int argc, char **argv, struct hps_error *err)
 									      actions[i].run(&w, err);
 		}
 	if (!known)
-		r = hps_error_set(err, HPS_E_USAGE, "'key %s': it is list, add, revoke, rotate, draft-add, draft-revoke, approve, apply or use", argv[0]);
+		r = hps_error_set(err, HPS_E_USAGE, "'key %s': it is list, add, revoke, rotate, draft-add, draft-revoke, draft-rotate, approve, apply or use", argv[0]);
 	hps_ledger_close(w.l);
 	hps_wipe_free(w.passphrase);
 	hps_strv_release(&o->kinds);
@@ -314,7 +349,7 @@ static const struct hps_option options[] = {
 	{ "kind", 'k', HPS_OPT_STRINGS, offsetof(struct options, kinds), "KIND", "what a new key may sign (repeatable; default: everything)", 0 },
 	{ "reason", 0, HPS_OPT_STRING, offsetof(struct options, reason), "TEXT", "why; it is signed and stays in the ledger", 0 },
 	{ "root-key", 0, HPS_OPT_STRING, offsetof(struct options, root_key), "FILE", "the root key that approves (PEM)", 0 },
-	{ "role", 0, HPS_OPT_STRING, offsetof(struct options, role), "ROLE", "with 'use' and 'rotate': statement (default) or log", 0 },
+	{ "role", 0, HPS_OPT_STRING, offsetof(struct options, role), "ROLE", "with 'use', 'rotate' and 'draft-rotate': statement (default) or log", 0 },
 	PASSPHRASE,
 };
 

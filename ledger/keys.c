@@ -12,6 +12,7 @@ void hps_keyring_release(struct hps_keyring *r)
 		hps_buf_release(&r->keys[i].spki);
 	}
 	free(r->keys);
+	free(r->logs);
 	memset(r, 0, sizeof *r);
 }
 
@@ -154,6 +155,27 @@ static int apply_revoke(struct hps_keyring *r, uint64_t index, const char *keyid
 	return 0;
 }
 
+/* What makes it the log's key is the handover that both keys sign. */
+static int apply_log(struct hps_keyring *r, uint64_t index, const json_t *predicate, const json_t *change, const char *keyid, const struct hps_buf *pae, struct hps_error *err)
+{
+	int e = read_added(change, keyid, predicate, pae, err);
+
+	if (e)
+		return e;
+	r->logs = hps_grow(r->logs, r->n_logs, sizeof *r->logs);
+	r->logs[r->n_logs] = (struct hps_keyring_log){ .index = index };
+	snprintf(r->logs[r->n_logs++].keyid, HPS_DIGEST_HEX, "%s", keyid);
+	return 0;
+}
+
+bool hps_keyring_announced(const struct hps_keyring *r, const char *keyid, uint64_t before)
+{
+	for (size_t i = 0; i < r->n_logs; i++)
+		if (r->logs[i].index < before && !strcmp(r->logs[i].keyid, keyid))
+			return true;
+	return false;
+}
+
 int hps_keyring_apply(struct hps_keyring *r, uint64_t index, const json_t *statement, struct hps_error *err)
 {
 	const json_t *predicate = json_object_get(statement, "predicate"), *change = json_object_get(predicate, "change");
@@ -176,8 +198,8 @@ int hps_keyring_apply(struct hps_keyring *r, uint64_t index, const json_t *state
 		e = apply_add(r, index, predicate, change, keyid, &pae, err);
 	else if (!strcmp(action, "revoke"))
 		e = apply_revoke(r, index, keyid, err);
-	else if (!strcmp(action, "log")) /* announces the log's next key; what makes it that is the handover that both keys sign */
-		e = read_added(change, keyid, predicate, &pae, err);
+	else if (!strcmp(action, "log"))
+		e = apply_log(r, index, predicate, change, keyid, &pae, err);
 	else
 		e = wrong(err, "its action is neither add, revoke nor log");
 	r->changes += !e;

@@ -484,7 +484,14 @@ struct hps_keyring {
 	} *keys;
 	size_t n;
 	uint64_t changes; /* so far: the number of the next one */
+	struct hps_keyring_log { /* keys that entries have announced as the log's next */
+		char keyid[HPS_DIGEST_HEX];
+		uint64_t index;
+	} *logs;
+	size_t n_logs;
 };
+#define HPS_KEYRING_INIT { NULL, NULL, 0, 0, NULL, 0 }
+bool hps_keyring_announced(const struct hps_keyring *r, const char *keyid, uint64_t before); /* as the log's next, by an entry before that index */
 void hps_keyring_init(struct hps_keyring *r, const struct hps_trust *trust); /* the keys of the trust file, from the start */
 void hps_keyring_release(struct hps_keyring *r);
 int hps_keyring_load(struct hps_keyring *r, struct hps_ledger *l, struct hps_error *err) HPS_MUST; /* with all changes in the ledger */
@@ -530,6 +537,10 @@ int hps_key_changes_append(struct hps_ledger *l, struct hps_keyring *ring, struc
 int hps_rotate_statement(struct hps_ledger *l, const char *passphrase, const char *reason, struct hps_key_changes *ret, struct hps_error *err) HPS_MUST;
 /* An entry announces the new key, then a handover makes it the log's. *ret_vkey is heap. Afterwards the handle is to be closed. */
 int hps_rotate_log(struct hps_ledger *l, const char *passphrase, const char *reason, struct hps_key_changes *ret, char **ret_vkey, struct hps_error *err) HPS_MUST;
+/* In two steps, where root keys have to approve it: the new key lies in HPS_DRAFT_LOG_KEY until its draft, with their approvals, is applied. */
+#define HPS_DRAFT_LOG_KEY "keys/log.draft.pem"
+int hps_rotate_log_draft(struct hps_ledger *l, const char *passphrase, const char *reason, json_t **ret_draft, struct hps_error *err) HPS_MUST;
+int hps_rotate_log_apply(struct hps_ledger *l, const char *passphrase, json_t *draft, struct hps_key_changes *ret, char **ret_vkey, struct hps_error *err) HPS_MUST;
 /* What was cut off behind the point from which on it has happened: 1 when there was something to finish. Before that nothing has happened.
  * The handle was opened for reading. */
 int hps_rotate_statement_finish(struct hps_ledger *l, const char *passphrase, struct hps_error *err) HPS_MUST;

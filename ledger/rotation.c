@@ -18,7 +18,7 @@ static int use_next(struct hps_ledger *l, struct hps_error *err)
 
 int hps_rotate_statement_finish(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
 {
-	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = HPS_KEYRING_INIT;
 	_cleanup_key_ struct hps_key *next = NULL;
 	char keyid[HPS_DIGEST_HEX];
 	int r;
@@ -38,7 +38,7 @@ int hps_rotate_statement_finish(struct hps_ledger *l, const char *passphrase, st
 /* There is no moment with none, or two. */
 static int replace_statement(struct hps_ledger *l, const struct hps_key *next, const char *reason, struct hps_key_changes *ret, struct hps_error *err)
 {
-	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = HPS_KEYRING_INIT;
 	struct hps_key_change change;
 	int r = hps_keyring_load(&ring, l, err);
 
@@ -71,20 +71,6 @@ int hps_rotate_statement(struct hps_ledger *l, const char *passphrase, const cha
 }
 
 /* ---- the log's key ---- */
-
-static int announce(struct hps_ledger *l, const struct hps_key *next, const char *reason, struct hps_key_changes *ret, struct hps_error *err)
-{
-	_cleanup_(hps_keyring_release) struct hps_keyring ring = { NULL, NULL, 0, 0 };
-	struct hps_key_change change;
-	int r = hps_keyring_load(&ring, l, err);
-
-	if (r)
-		return r;
-	change = hps_key_change_next(l, &ring, reason);
-	r = hps_key_change_log(&change, next, &ret->drafts[0], err);
-	ret->n = !r;
-	return r ? r : hps_key_changes_append(l, &ring, ret, err);
-}
 
 static int write_handover(struct hps_ledger *l, const struct hps_key *next, struct hps_error *err)
 {
@@ -146,24 +132,79 @@ int hps_rotate_log_finish(struct hps_ledger *l, const char *passphrase, struct h
 	return r ? r : 1;
 }
 
-int hps_rotate_log(struct hps_ledger *l, const char *passphrase, const char *reason, struct hps_key_changes *ret, char **ret_vkey, struct hps_error *err)
+/* The next key lies in its place. */
+static int announce_and_hand_over(struct hps_ledger *l, const struct hps_key *next, struct hps_keyring *ring, struct hps_key_changes *ret, char **ret_vkey, struct hps_error *err)
 {
-	_cleanup_key_ struct hps_key *next = NULL;
-	_cleanup_free_ char *vkey = NULL;
-	int r = hps_key_generate(HPS_KEY_ED25519, &next, err);
+	_cleanup_free_ char *vkey = hps_vkey_format(l->trust.origin, next);
+	int r = hps_key_changes_append(l, ring, ret, err);
 
-	if (!r)
-		r = hps_key_save(next, l->dirfd, HPS_NEXT_LOG_KEY, passphrase, err);
-	if (r)
-		return r;
-	r = announce(l, next, reason, ret, err);
 	if (r) {
 		unlinkat(l->dirfd, HPS_NEXT_LOG_KEY, 0);
 		return r;
 	}
-	vkey = hps_vkey_format(l->trust.origin, next);
 	r = hand_over(l, next, vkey, err);
 	if (!r)
 		*ret_vkey = hps_take(vkey);
 	return r;
+}
+
+static int draft_log(struct hps_ledger *l, const char *passphrase, const char *reason, const char *path, struct hps_keyring *ring, struct hps_key **ret_key, json_t **ret_draft,
+		     struct hps_error *err)
+{
+	struct hps_key_change change;
+	int r = hps_keyring_load(ring, l, err);
+
+	if (!r)
+		r = hps_key_generate(HPS_KEY_ED25519, ret_key, err);
+	if (!r)
+		r = hps_key_save(*ret_key, l->dirfd, path, passphrase, err);
+	if (r)
+		return r;
+	change = hps_key_change_next(l, ring, reason);
+	return hps_key_change_log(&change, *ret_key, ret_draft, err);
+}
+
+int hps_rotate_log(struct hps_ledger *l, const char *passphrase, const char *reason, struct hps_key_changes *ret, char **ret_vkey, struct hps_error *err)
+{
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = HPS_KEYRING_INIT;
+	_cleanup_key_ struct hps_key *next = NULL;
+	int r = draft_log(l, passphrase, reason, HPS_NEXT_LOG_KEY, &ring, &next, &ret->drafts[0], err);
+
+	ret->n = !r;
+	return r ? r : announce_and_hand_over(l, next, &ring, ret, ret_vkey, err);
+}
+
+int hps_rotate_log_draft(struct hps_ledger *l, const char *passphrase, const char *reason, json_t **ret_draft, struct hps_error *err)
+{
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = HPS_KEYRING_INIT;
+	_cleanup_key_ struct hps_key *next = NULL;
+
+	return draft_log(l, passphrase, reason, HPS_DRAFT_LOG_KEY, &ring, &next, ret_draft, err);
+}
+
+int hps_rotate_log_apply(struct hps_ledger *l, const char *passphrase, json_t *draft, struct hps_key_changes *ret, char **ret_vkey, struct hps_error *err)
+{
+	_cleanup_(hps_keyring_release) struct hps_keyring ring = HPS_KEYRING_INIT, trial = HPS_KEYRING_INIT;
+	const char *keyid = hps_json_text(json_object_get(draft, "change"), "keyid");
+	_cleanup_json_ json_t *statement = hps_key_change_statement(draft);
+	_cleanup_key_ struct hps_key *next = NULL;
+	char id[HPS_DIGEST_HEX];
+	int r = hps_key_load(l->dirfd, HPS_DRAFT_LOG_KEY, passphrase, &next, err);
+
+	if (r)
+		return r;
+	hps_key_id(next, id);
+	if (!keyid || strcmp(id, keyid) != 0)
+		return hps_error_set(err, HPS_E_USAGE, "replacing the log's key: the draft is not the newest one, whose key is in '" HPS_DRAFT_LOG_KEY "'");
+	r = hps_keyring_load(&ring, l, err);
+	if (!r)
+		r = hps_keyring_load(&trial, l, err);
+	if (!r) /* what will not count leaves the key where it is */
+		r = hps_keyring_apply(&trial, hps_ledger_size(l), statement, err);
+	if (!r && renameat(l->dirfd, HPS_DRAFT_LOG_KEY, l->dirfd, HPS_NEXT_LOG_KEY))
+		r = hps_error_errno(err, "taking the new log key");
+	if (r)
+		return r;
+	ret->drafts[ret->n++] = json_incref(draft);
+	return announce_and_hand_over(l, next, &ring, ret, ret_vkey, err);
 }

@@ -47,6 +47,19 @@ static int judge(const struct hps_authority *a, struct hps_keyring *ring, uint64
 	return r;
 }
 
+/* A key of the log that nobody announced who may change keys: whoever has copied the former log key alone can make a handover. */
+static void judge_handovers(struct hps_verifier *v, const struct hps_keyring *ring)
+{
+	for (const struct hps_vkey *k = &v->trust.log; k->former; k = k->former) {
+		char keyid[HPS_DIGEST_HEX];
+
+		hps_key_id(k->key, keyid);
+		if (!hps_keyring_announced(ring, keyid, k->former_until))
+			hps_problem_add(v, -1, NULL, "tiles/" HPS_HANDOVER_DIR, "the log's key was handed over to '%.12s' at %llu entries, and no entry before that announces it", keyid,
+					(unsigned long long)k->former_until);
+	}
+}
+
 void hps_authority_judge(struct hps_verifier *v)
 {
 	struct hps_authority *a = &v->authority;
@@ -64,6 +77,8 @@ void hps_authority_judge(struct hps_verifier *v)
 		hps_problem_add(v, (int64_t)i, NULL, NULL, "%s", error.message);
 		v->found->n_checked -= a->notes[i] & 1;
 	}
+	if (!v->options->skip_bodies && v->n == v->found->size)
+		judge_handovers(v, &ring);
 	hps_keyring_release(&ring);
 }
 

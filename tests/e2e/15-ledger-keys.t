@@ -116,6 +116,20 @@ status "two of three are enough" 0 hps-ledger key apply both
 status "the same draft again is refused" 3 hps-ledger key apply both
 like "… by its number" "$(cat err)" "its number is not the next one"
 status "verify holds" 0 hps-ledger verify
+status "the log's key, too, needs their approvals" 3 hps-ledger key --role log rotate
+like "… with the count" "$(cat err)" "0 of the 2"
+status "a draft of it" 0 hps-ledger key --role log draft-rotate
+hps-ledger key --root-key root2.pem approve out >one
+status "one approval is not enough" 3 hps-ledger key apply one
+hps-ledger key --root-key root1.pem approve one >both
+hps-ledger key --role log draft-rotate >newer
+status "an earlier draft, whose key is gone" 2 hps-ledger key apply both
+hps-ledger key --root-key root2.pem approve newer >one && hps-ledger key --root-key root1.pem approve one >both
+status "two are" 0 hps-ledger key apply both
+like "… and the key is replaced" "$(cat out)" "^the log's key is now example.org/rooted"
+is "no key is left behind" "$(ls two/keys | tr '\n' ' ')" "log.pem redact.key statement.pem "
+status "verify holds" 0 hps-ledger verify
+status "drafting is for the log's key" 2 hps-ledger key draft-rotate
 status "approving needs a root key" 2 hps-ledger key approve draft
 status "an unknown action" 2 hps-ledger key destroy x
 status "a key file that is not there" 4 hps-ledger key add nowhere.pem

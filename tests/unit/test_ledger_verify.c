@@ -147,11 +147,37 @@ static void test_statement_twice(void **state)
 	assert_null(strstr(found, "same statement as entry 1"));
 }
 
+/* Who copied the log's key alone can hand it over, but not announce it. (With an announcement it holds: tests/e2e/15-ledger-logkey.t.) */
+static void test_unannounced_handover(void **state)
+{
+	struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND);
+	struct hps_checkpoint c = { .origin = (char[]){ "example.org/test" }, .size = 3 };
+	_cleanup_key_ struct hps_key *log = NULL, *next = NULL;
+	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
+	_cleanup_free_ char *found = NULL;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		fixture_append(l, HPS_PREDICATE_TRIAL, "s", i, NULL);
+	assert_int_equal(hps_ledger_size(l), 3);
+	c.root = l->root;
+	hps_ledger_close(l);
+	fixture_verify(3, true);
+	assert_ok(hps_key_load(AT_FDCWD, LEDGER "/keys/log.pem", NULL, &log, err));
+	assert_ok(hps_key_generate(HPS_KEY_ED25519, &next, err));
+	assert_ok(hps_handover_sign(&c, log, next, &note, err));
+	assert_ok(hps_dir_make(AT_FDCWD, LEDGER "/tiles/log-keys", 0755, err));
+	assert_ok(hps_file_write(AT_FDCWD, LEDGER "/tiles/log-keys/0", 0644, note.data, note.len, err));
+	found = report(LEDGER, 0);
+	assert_non_null(strstr(found, "at 3 entries, and no entry before that announces it"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, fixture_leave)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TEST(test_threads_agree), cmocka_unit_test_setup_teardown(test_statement_twice, fixture_ledger, fixture_leave) };
+	const struct CMUnitTest tests[] = { TEST(test_threads_agree), cmocka_unit_test_setup_teardown(test_statement_twice, fixture_ledger, fixture_leave),
+					    cmocka_unit_test_setup_teardown(test_unannounced_handover, fixture_ledger, fixture_leave) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
