@@ -26,8 +26,10 @@ enum hps_content_state {
 };
 struct hps_content {
 	struct hps_identity id;
-	struct hps_digest digest;
-	struct hps_hashing *job;  /* until it is hashed; then NULL */
+	union {
+		struct hps_digest digest; /* when it is DONE or CHANGED */
+		struct hps_hashing *job;  /* before */
+	};
 	struct hps_content *next; /* of its chain */
 	_Atomic int state; /* enum hps_content_state */
 	_Atomic bool wanted; /* somebody waits: the hasher hands the job over after its chunk */

@@ -58,13 +58,13 @@ struct hps_hashing {
 };
 
 /* What the first bytes tell: a shared object (ELF, ET_DYN), a private key. */
-static void sniff(struct hps_content *c, const char *block, size_t n)
+static void sniff(struct hps_content *c, struct hps_hashing *job, const char *block, size_t n)
 {
 	static const char begin[] = "-----BEGIN ", end[] = "PRIVATE KEY-----";
 	const char *key;
 
 	c->shared_object = n >= 18 && !memcmp(block, "\177ELF", 4) && block[16] == 3;
-	c->job->opcodes = hps_opcodes_new(c->job->fd, block, n);
+	job->opcodes = hps_opcodes_new(job->fd, block, n);
 	n = n < 4096 ? n : 4096;
 	key = memmem(block, n, begin, sizeof begin - 1);
 	if (key && memmem(key, n - (size_t)(key - block), end, sizeof end - 1))
@@ -72,7 +72,7 @@ static void sniff(struct hps_content *c, const char *block, size_t n)
 }
 
 /* Credentials, a copy of them, or a file that holds what is secret? */
-static bool withhold(struct hps_hasher *h, struct hps_content *c)
+static bool withhold(struct hps_hasher *h, struct hps_content *c, int fd)
 {
 	enum hps_content_secret found = HPS_CONTENT_CLEAN;
 
@@ -82,18 +82,18 @@ static bool withhold(struct hps_hasher *h, struct hps_content *c)
 		h->withheld = hps_grow(h->withheld, h->n_withheld, sizeof *h->withheld);
 		h->withheld[h->n_withheld++] = c->digest;
 	} else if (c->store && h->objects && c->id.size <= STORE_MAX) {
-		found = hps_redact_content(h->redactor, c->job->fd);
+		found = hps_redact_content(h->redactor, fd);
 	}
 	c->secret |= found != HPS_CONTENT_CLEAN;
 	c->guessable |= found == HPS_CONTENT_GUESSABLE;
 	return c->secret;
 }
 
-static void store(struct hps_hasher *h, struct hps_content *c)
+static void store(struct hps_hasher *h, struct hps_content *c, int fd)
 {
 	if (!c->store || c->secret || c->id.size > STORE_MAX || !h->objects)
 		return;
-	if (hps_objects_put_fd(h->objects, c->job->fd, &c->digest, NULL, NULL, NULL))
+	if (hps_objects_put_fd(h->objects, fd, &c->digest, NULL, NULL, NULL))
 		hps_gap_note(h->gaps, HPS_GAP_STORE);
 	else
 		c->stored = true;
@@ -101,46 +101,47 @@ static void store(struct hps_hasher *h, struct hps_content *c)
 
 /* Is the file still what it was when the job was made? A changed name, mode or link count moves the change time alone:
  * then a second reading decides. */
-static enum hps_content_state verdict(struct hps_content *c)
+static enum hps_content_state verdict(struct hps_content *c, const struct hps_hashing *job)
 {
 	struct hps_identity id;
 	struct hps_digest again;
 	struct stat s;
 
-	if (fstat(c->job->fd, &s))
+	if (fstat(job->fd, &s))
 		return HPS_CONTENT_CHANGED;
 	hps_identity_of(&s, &id);
-	if (c->job->at != c->id.size || id.size != c->id.size || id.mtime_ns != c->id.mtime_ns)
+	if (job->at != c->id.size || id.size != c->id.size || id.mtime_ns != c->id.mtime_ns)
 		return HPS_CONTENT_CHANGED;
 	if (id.ctime_ns == c->id.ctime_ns)
 		return HPS_CONTENT_DONE;
 	c->cached = true; /* its old change time is nothing to find it by */
-	return !hps_digest_fd(c->job->fd, &again, NULL, NULL) && hps_digest_equal(&again, &c->digest) ? HPS_CONTENT_DONE : HPS_CONTENT_CHANGED;
+	return !hps_digest_fd(job->fd, &again, NULL, NULL) && hps_digest_equal(&again, &c->digest) ? HPS_CONTENT_DONE : HPS_CONTENT_CHANGED;
 }
 
 static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 {
 	enum hps_content_state state = HPS_CONTENT_FAILED;
+	struct hps_hashing *job = c->job;
 
-	hps_sha256_final(c->job->running, &c->digest);
-	c->draws = hps_opcodes_end(hps_take(c->job->opcodes));
+	hps_sha256_final(job->running, &c->digest);
+	c->draws = hps_opcodes_end(job->opcodes);
 	if (!failed)
-		state = verdict(c);
+		state = verdict(c, job);
 	if (state == HPS_CONTENT_DONE) {
 		pthread_mutex_lock(&h->store_lock);
-		if (!withhold(h, c))
+		if (!withhold(h, c, job->fd))
 			atomic_store(&h->storing, true);
-		store(h, c);
+		store(h, c, job->fd);
 		atomic_store(&h->storing, false);
 		if (h->cache && !c->cached && !c->secret)
-			hps_cache_put(h->cache, c->job->fd, &c->id, &(struct hps_cached){ c->digest, c->shared_object, c->secret, c->draws });
+			hps_cache_put(h->cache, job->fd, &c->id, &(struct hps_cached){ c->digest, c->shared_object, c->secret, c->draws });
 		pthread_mutex_unlock(&h->store_lock);
 	} else {
 		hps_gap_note(h->gaps, failed ? HPS_GAP_UNREADABLE : HPS_GAP_CHANGED);
 	}
-	hps_sha256_free(c->job->running);
-	close(c->job->fd);
-	free(hps_take(c->job));
+	hps_sha256_free(job->running);
+	close(job->fd);
+	free(job);
 	atomic_fetch_sub(&h->n_open, 1);
 	pthread_mutex_lock(&h->lock);
 	atomic_store(&c->state, state);
@@ -151,10 +152,12 @@ static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 /* Works on a BUSY job until it is done, or until somebody else wants it and `give` allows that. */
 static void work_on(struct hps_hasher *h, struct hps_content *c, char *block, bool give)
 {
-	if (!c->job->running)
-		c->job->running = hps_sha256_new();
+	struct hps_hashing *job = c->job;
+
+	if (!job->running)
+		job->running = hps_sha256_new();
 	for (;;) {
-		ssize_t n = pread(c->job->fd, block, CHUNK, c->job->at);
+		ssize_t n = pread(job->fd, block, CHUNK, job->at);
 
 		atomic_fetch_add_explicit(&h->n_chunks, 1, memory_order_relaxed);
 
@@ -164,13 +167,13 @@ static void work_on(struct hps_hasher *h, struct hps_content *c, char *block, bo
 			finish(h, c, n < 0);
 			return;
 		}
-		if (c->job->at == 0)
-			sniff(c, block, (size_t)n);
-		if (c->job->opcodes)
-			hps_opcodes_block(c->job->opcodes, block, (size_t)n, (uint64_t)c->job->at);
-		hps_sha256_update(c->job->running, block, (size_t)n);
-		c->job->at += n;
-		if (n < CHUNK && c->job->at == c->id.size) {
+		if (job->at == 0)
+			sniff(c, job, block, (size_t)n);
+		if (job->opcodes)
+			hps_opcodes_block(job->opcodes, block, (size_t)n, (uint64_t)job->at);
+		hps_sha256_update(job->running, block, (size_t)n);
+		job->at += n;
+		if (n < CHUNK && job->at == c->id.size) {
 			finish(h, c, false);
 			return;
 		}
