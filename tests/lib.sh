@@ -16,6 +16,8 @@ export T XDG_STATE_HOME XDG_CACHE_HOME
 cd "$T" || exit 99
 n_tests=0
 n_failed=0
+# What a compiler must be told whose output is linked with ours.
+san=$(case ${HPS_BUILD:-} in *san-*) echo "-fsanitize=${HPS_BUILD##*san-}" | tr - , | sed 's/^,/-/' ;; esac)
 cleanup() {
 	cd /
 	chmod -R u+rwX "$T" 2>/dev/null

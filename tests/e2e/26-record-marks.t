@@ -167,7 +167,7 @@ int main(int argc, char **argv)
 	return 0;
 }
 END
-ok "C: a runner builds against the header" gcc -std=gnu17 -D_GNU_SOURCE -fsanitize=undefined -I"$HPS_SOURCE/include" -o runner runner.c "$HPS_BUILD/libhps.a" -ljansson -lcrypto -lsqlite3 -lz -lm -lubsan
+ok "C: a runner builds against the header" gcc -std=gnu17 -D_GNU_SOURCE -fsanitize=undefined $san -I"$HPS_SOURCE/include" -o runner runner.c "$HPS_BUILD/libhps.a" -ljansson -lcrypto -lsqlite3 -lz -lm -lubsan
 from=$(size)
 status "C: marks" 0 hps-record -q -- ./runner
 is "C: … are entries" "$(cat "$T/out"; trials "(p.get('number'), p['metrics'])" | tr '\n' ' ')" "ok

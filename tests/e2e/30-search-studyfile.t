@@ -99,7 +99,6 @@ is "pure: the check sees a clock and libm" "$(impure impure.o | tr '\n' ' ')" "e
 
 # ---- the same bytes from every compilation
 
-san=$(case $HPS_BUILD in *san-*) echo "-fsanitize=${HPS_BUILD##*san-}" | tr - , | sed 's/^,/-/' ;; esac)
 rest=$(find "$HPS_BUILD/search" -name '*.o' | grep -vE "/($(echo "$pure" | tr ' ' '|'))\.o$")
 compiled() {
 	rm -f other
