@@ -181,6 +181,12 @@ static void give(struct builder *w, int dir_fd, const struct hps_plan_node *n)
 		hps_hole_add(&w->view.holes, n->path, "another user's, or of another group: here it is the replaying user's, as are all of its kind");
 }
 
+/* One with the setgid bit gets it last, or all in it would inherit it now. */
+static mode_t first_mode(const struct hps_plan_node *n)
+{
+	return n->mode && !(n->mode & S_ISGID) ? n->mode & 01777 : 0755;
+}
+
 static int make_kind(struct builder *w, int dir_fd, const struct hps_plan_node *n)
 {
 	bool open = w->b->open;
@@ -197,7 +203,7 @@ static int make_kind(struct builder *w, int dir_fd, const struct hps_plan_node *
 			hps_set_mtime(dir_fd, hps_plan_base(n), n->mtime_ns);
 		return 0;
 	case HPS_PLAN_DIRECTORY:
-		return open && mkdirat(dir_fd, hps_plan_base(n), 0755) ? cannot_make(&w->err, n) : 0;
+		return open && mkdirat(dir_fd, hps_plan_base(n), first_mode(n)) ? cannot_make(&w->err, n) : 0;
 	}
 	return 0;
 }
@@ -223,7 +229,7 @@ static int by_making(const void *a, const void *b, void *arg)
 		return x->parent < y->parent ? -1 : 1;
 	if (x->rank != y->rank)
 		return x->rank > y->rank ? -1 : 1;
-	return strcmp(y->path, x->path);
+	return *(const size_t *)a > *(const size_t *)b ? -1 : 1; /* they came by path, and so they are listed */
 }
 
 static int open_directory(int root_fd, const char *path, int *ret, struct hps_error *err)
@@ -381,11 +387,11 @@ static void finish_directories(struct build *b)
 		bool directory = node->kind == HPS_PLAN_DIRECTORY || (node->kind == HPS_PLAN_GHOST && S_ISDIR(node->known));
 		_cleanup_fd_ int fd = -1;
 
-		if (!directory || (!node->mode && node->mtime_ns < 0) || open_directory(b->layout->tree_fd, node->path, &fd, NULL))
+		if (!directory)
 			continue;
-		if (node->mode)
-			(void)!fchmod(fd, node->mode & 03777); /* what is made in a setgid directory inherits that */
-		hps_set_mtime(fd, "", node->mtime_ns);
+		if (node->mode & S_ISGID && !open_directory(b->layout->tree_fd, node->path, &fd, NULL))
+			(void)!fchmod(fd, node->mode & 03777); /* what the trial makes in it inherits that */
+		hps_set_mtime(b->layout->tree_fd, node->path + 1, node->mtime_ns);
 	}
 }
 
