@@ -318,7 +318,8 @@ static int read_events(struct reader *r, yaml_parser_t *p)
 int hps_document_parse(const char *file, const char *text, size_t len, struct hps_document *ret, struct hps_error *err)
 {
 	struct hps_document document = { NULL, NULL, 0 };
-	struct reader r = { .file = file, .text = text, .len = len, .err = err, .document = &document };
+	size_t mark = len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0; /* of byte order, as some editors write */
+	struct reader r = { .file = file, .text = text + mark, .len = len - mark, .err = err, .document = &document };
 	struct hps_mark start = { 1, 1 };
 	yaml_parser_t parser;
 	int result;
@@ -328,7 +329,7 @@ int hps_document_parse(const char *file, const char *text, size_t len, struct hp
 	if (!yaml_parser_initialize(&parser))
 		abort(); /* out of memory */
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)r.text, r.len);
 	result = read_events(&r, &parser);
 	yaml_parser_delete(&parser);
 	free(r.key);

@@ -29,6 +29,10 @@ study list '' ', trials: [{lr: 1e-3, w: 7, act: tanh, m: 0, n: 0}, {lr: 0.1, w: 
 status "check: a good file" 0 hps-search check sobol.yaml
 is "check: says what is in it" "$(sed 's/specification [0-9a-f]*/specification X/' out)" \
 	"study 's': 5 parameters, sampler sobol, 2000 trials, 1 at a time, specification X"
+cp out good
+{ printf '\357\273\277'; cat sobol.yaml; } >marked.yaml
+status "check: the same with a byte order mark" 0 hps-search check marked.yaml
+is "check: … is the same study" "$(cat out)" "$(cat good)"
 sed 's/sampler/sampelr/' sobol.yaml >bad.yaml
 status "check: a typo is exit 2" 2 hps-search check bad.yaml
 is "check: a typo has its place and the nearest key" "$(cat err)" "hps-search: bad.yaml:11:10: unknown key 'sampelr' in 'search': did you mean 'sampler'?"
