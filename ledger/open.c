@@ -91,7 +91,7 @@ int hps_ledger_read_checkpoint(struct hps_ledger *l, struct hps_error *err)
 	if (!r)
 		r = open_checkpoint(l, &note, &c, err);
 	if (r) {
-		hps_error_prefix(err, "the ledger '%s' is damaged: tiles/checkpoint", l->dir);
+		hps_error_prefix(err, "the ledger '%s'%s: tiles/checkpoint", l->dir, r <= HPS_E_USAGE ? " is damaged" : "");
 		return r;
 	}
 	if (c.size < l->size || (c.size == l->size && l->size && !hps_digest_equal(&c.root, &l->root)))

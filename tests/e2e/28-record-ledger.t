@@ -68,6 +68,7 @@ for limit in 8 12 14 16 17 18 19 20 24 32; do
 	0 | 125) pass "few descriptors ($limit): recorded, or refused before the start" ;;
 	*) fail "few descriptors ($limit): recorded, or refused before the start" && note "$(cat err)" ;;
 	esac
+	unlike "few descriptors ($limit): the ledger is not called damaged" "$(cat err)" damaged
 done
 status "id-file: in a folder that is not there" 0 hps-record --id-file no/such/id -- true
 like "id-file: said, and recorded all the same" "$(cat err)" "writing the id: .*'no/such': No such file"
