@@ -259,6 +259,7 @@ int hps_metrics_read(const char *path, const char *pointer, json_t *metrics, str
 		return 0;
 	}
 	if (!r && add_text(text.data, text.len, pointer, metrics, NULL))
-		r = add_lines(text.data, pointer, metrics, err);
+		r = memchr(text.data, '\0', text.len) ? hps_error_set(err, HPS_E_FORMAT, "there is a NUL byte in it: was it cut short while somebody wrote to it?")
+						      : add_lines(text.data, pointer, metrics, err);
 	return r ? hps_error_prefix(err, "reading the metrics '%s'", path) : 0;
 }

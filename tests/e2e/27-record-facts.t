@@ -13,6 +13,9 @@ is "parameters: as given" "$(rec "t['buildDefinition']['externalParameters']['pa
 is "study and number" "$(rec "t['study'], t['number'], t['state']")" "('s', 3, 'complete')"
 is "begin: the same" "$(hps-ledger show "$(rec "t['begin']")" --json >b; json b "(lambda p: (p['study'], p['number'], p['params']['lr'], p['command'][0], p['counter'], p['cwd'] == '$T', len(p['recorder']['digest'])))(j['statement']['predicate'])")" "('s', 3, '0.10', 'sh', 0, True, 64)"
 is "begin: comes first" "$(hps-ledger list --json >l; json l "[e['kind'] for e in j['entries']]")" "['begin', 'trial']"
+status "metrics: behind a hole, as a log that was emptied while it was written to" 0 hps-record --id-file id -- sh -c 'head -c 40 /dev/zero >"$HPS_METRICS"; echo "{\"loss\": 1}" >>"$HPS_METRICS"'
+like "metrics: … are none, and that is said" "$(cat err)" "NUL byte.*; the trial is recorded without them"
+like "metrics: … and is a gap" "$(rec gaps)" "'a file of metrics could not be used': 1"
 status "metrics: bad ones do not fail the trial" 0 hps-record --id-file id -- sh -c 'echo "{no json" >"$HPS_METRICS"'
 like "metrics: … are said" "$(cat err)" "reading the metrics"
 like "metrics: … and a gap" "$(rec gaps)" "'a file of metrics could not be used': 1"
