@@ -54,7 +54,7 @@ full|t06 convolutions, two loading processes (torch)||--level 4|/usr/bin/python3
 full|t07 LSTM (torch)||--level 3|/usr/bin/python3 t07_lstm.py out|REPRODUCED-BITS|L3|
 full|t08 xgboost|||/usr/bin/python3 t08_xgb_hist.py out|REPRODUCED-BITS|L2|
 short|t09 descent (numpy)|||/usr/bin/python3 t09_numpy_sgd.py out|REPRODUCED-BITS|L2|
-short|t10 float sums, two threads|gcc -O2 -fopenmp -o t10 t10_omp_reduce.c -lm||env OMP_NUM_THREADS=2 ./t10 out|DIVERGED,REPRODUCED-BITS|L2|the order of threads (luck: it need not show)
+short|t10 float sums, two threads|gcc -O2 -fopenmp -o t10 t10_omp_reduce.c -lm||env OMP_NUM_THREADS=2 ./t10 out|DIVERGED,REPRODUCED-BITS|L2|the order of threads: luck, as it need not show; level 4 makes it sure
 short|t10 float sums, two threads||--level 4|env OMP_NUM_THREADS=2 ./t10 out|REPRODUCED-BITS|L4|
 short|t10 float sums, one thread|||env OMP_NUM_THREADS=1 ./t10 out|REPRODUCED-BITS|L2|
 short|t11 shell, sort, awk|||sh t11_awk.sh out|REPRODUCED-BITS|L2|
@@ -63,7 +63,7 @@ short|t13 stamps in every output|||/usr/bin/python3 t13_stamp.py out|REPRODUCED-
 short|t13 stamps in every output||--level 3|/usr/bin/python3 t13_stamp.py out|REPRODUCED-BITS|L3|
 short|t14 order of a hash table|||/usr/bin/python3 t14_hashorder.py out|REPRODUCED-BITS|L2|
 short|t15 order of a listing|||/usr/bin/python3 t15_scandir.py out|REPRODUCED-BITS|L2|
-short|t16 data race|gcc -O0 -pthread -o t16 t16_race.c||./t16 out|DIVERGED,REPRODUCED-BITS|L2|the order of threads (luck: it need not show)
+short|t16 data race|gcc -O0 -pthread -o t16 t16_race.c||./t16 out|DIVERGED,REPRODUCED-BITS|L2|the order of threads: luck, as it need not show; level 4 makes it sure
 short|t16 data race||--level 4|./t16 out|REPRODUCED-BITS|L4|
 full|t17 regression (R)|||Rscript t17_r.R out|REPRODUCED-BITS|L2|
 full|(R, unseeded: from time and process id)||--level 3|Rscript -e cat(runif(3),file="out/r")|REPRODUCED-BITS|L3|
