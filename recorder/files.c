@@ -47,7 +47,6 @@ static void set_now(struct hps_file *file, const struct hps_identity *id)
 	file->rare->now_known = true;
 }
 
-/* Where nothing but packages put files: what is there can be had again from the package. */
 static const char *const captures[] = {
 	[HPS_CAPTURE_NONE] = "none", [HPS_CAPTURE_CODE] = "code", [HPS_CAPTURE_CLOSURE] = "closure", [HPS_CAPTURE_ALL] = "all",
 };
@@ -83,6 +82,7 @@ bool hps_path_code(const char *path)
 	return false;
 }
 
+/* Where nothing but packages put files: what is there can be had again from the package. */
 bool hps_path_unpackaged(const char *path)
 {
 	static const char *const system_dirs[] = { "/usr/", "/lib", "/bin/", "/sbin/", "/etc/ld.so.", "/etc/ssl/", "/var/lib/dpkg/" };
