@@ -45,7 +45,7 @@ like "report: the summary says what failed" "$page" "2 finished, 1 failed"
 like "report: the best" "$page" "was <strong><bdi>0.92</bdi></strong>, in trial 2"
 like "report: the rerun" "$page" "trial 2 was judged <strong>REPRODUCED-BITS</strong>: every output was the same, byte for byte"
 is "report: a row for each trial" "$(grep -c '<tr[^>]*><th scope="row" class="num">' page.html)" 3
-is "report: a row for each rule" "$(grep -cE '<tr><th scope="row" class="tight">(ID|INT|CAP)-' page.html)" 12
+is "report: a row for each rule" "$(grep -cE '<tr><th scope="row" class="tight">(ID|INT|CAP)-' page.html)" 13
 is "report: the chart has the two values" "$(sed -n '/chart wide/,/<\/svg>/p' page.html | grep -c '<circle class="point')" 2
 is "report: … and the failure" "$(sed -n '/chart wide/,/<\/svg>/p' page.html | grep -c 'class="failed"')" 1
 like "report: the root hash" "$page" "<code>$(hps-audit check --ledger clean --json | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["ledger"]["root"])')</code>"

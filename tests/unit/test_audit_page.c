@@ -433,9 +433,9 @@ static void test_check_json(void **state)
 	j = hps_check_json(&x->source, &x->findings);
 	assert_string_equal(hps_json_text(j, "schema"), "hps.audit.check/1");
 	assert_string_equal(hps_json_text(j, "outcome"), "fail");
-	assert_int_equal(json_array_size(json_object_get(j, "rules")), 18);
+	assert_int_equal(json_array_size(json_object_get(j, "rules")), 19);
 	assert_true(json_is_true(json_object_get(json_object_get(j, "ledger"), "holds")));
-	assert_int_equal(hps_json_int(json_array_get(json_object_get(json_array_get(json_object_get(j, "rules"), 7), "offenders"), 0), "index", -1), 0);
+	assert_int_equal(hps_json_int(json_array_get(json_object_get(json_array_get(json_object_get(j, "rules"), 8), "offenders"), 0), "index", -1), 0);
 	fixture_free(x);
 }
 
