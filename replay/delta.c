@@ -325,6 +325,7 @@ void hps_original_move(struct hps_original *o, const char *to)
 	move_items(o->materials, o->cwd, to);
 	move_items(o->products, o->cwd, to);
 	move_items(o->misses, o->cwd, to);
+	move_items(o->listings, o->cwd, to);
 	metrics = o->metrics_path ? moved(o->metrics_path, o->cwd, to) : NULL;
 	if (metrics) {
 		free(o->metrics_path);

@@ -318,7 +318,10 @@ static int read_record(char *seed, struct hps_original *ret, struct hps_error *e
 
 	r = r ? r : hps_manifest_load(ret->objects, &ret->trial, "materials", &ret->materials, err);
 	r = r ? r : hps_manifest_load(ret->objects, &ret->trial, "products", &ret->products, err);
-	return r ? r : hps_manifest_load(ret->objects, &ret->trial, "misses", &ret->misses, err);
+	r = r ? r : hps_manifest_load(ret->objects, &ret->trial, "misses", &ret->misses, err);
+	if (!r && hps_manifest_named(&ret->trial, "listings"))
+		r = hps_manifest_load(ret->objects, &ret->trial, "listings", &ret->listings, err);
+	return r;
 }
 
 int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err)
@@ -390,6 +393,7 @@ void hps_original_release(struct hps_original *o)
 	json_decref(o->materials);
 	json_decref(o->products);
 	json_decref(o->misses);
+	json_decref(o->listings);
 	hps_strv_release(&o->argv);
 	hps_strv_release(&o->environment);
 	hps_strv_release(&o->metrics);

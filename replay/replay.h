@@ -33,6 +33,7 @@ struct hps_original {
 	struct hps_objects *own;     /* of a bundle: closed with this */
 	json_t *spec;		      /* of its study; NULL when it has none */
 	json_t *materials, *products, *misses; /* the manifests' items */
+	json_t *listings;		       /* those of another one; NULL: the record has none */
 	struct hps_strv argv, environment; /* NAME=value */
 	struct hps_strv metrics; /* files that --metrics named */
 	char *seed;		 /* file with the seed of its random numbers; NULL: they were the kernel's, or it is not here */

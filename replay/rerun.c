@@ -20,7 +20,7 @@
 
 /* ---- what goes inside ---- */
 
-static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_controls *c, bool listings, const char *work, int passphrase_fd,
+static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_controls *c, const char *work, int passphrase_fd,
 			  struct hps_strv *ret)
 {
 	_cleanup_free_ char *ledger = hps_path_absolute(hps_ledger_dir(l));
@@ -45,7 +45,7 @@ static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, co
 		hps_strv_add(ret, "--looks-from");
 		hps_strv_addf(ret, "%s/looks", work);
 	}
-	if (listings) {
+	if (o->listings) {
 		hps_strv_add(ret, "--listings-from");
 		hps_strv_addf(ret, "%s/listings", work);
 	}
@@ -129,23 +129,15 @@ static int write_looks(const struct hps_plan *p, const char *work, struct hps_er
 }
 
 /* For --listings-from, of a trial that listed names of its own making. */
-static int write_listings(const struct hps_original *o, const char *work, bool *ret, struct hps_error *err)
+static int write_listings(const struct hps_original *o, const char *work, struct hps_error *err)
 {
 	_cleanup_free_ char *path = hps_format("%s/listings", work);
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	_cleanup_json_ json_t *all = json_object();
-	json_t *items;
 	int r;
 
-	*ret = false;
-	if (!hps_manifest_named(&o->trial, "listings"))
-		return 0;
-	r = hps_manifest_load(o->objects, &o->trial, "listings", &items, err);
-	if (r)
-		return r;
-	hps_json_set(all, "items", items);
+	hps_json_set(all, "items", json_incref(o->listings));
 	r = hps_json_canonical(all, &text, err);
-	*ret = !r;
 	return r ? r : hps_file_write(AT_FDCWD, path, 0600, text.data, text.len, err);
 }
 
@@ -369,14 +361,14 @@ static int run_recorder(struct hps_ledger *l, const struct hps_original *o, cons
 	_cleanup_fd_ int passphrase = -1;
 	static const char *const nothing[] = { NULL };
 	int r = passphrase_pipe(options->passphrase, &passphrase, err), status = 0;
-	bool listings = false;
 
-	r = r ? r : write_listings(o, ret->work.path, &listings, err);
+	if (!r && o->listings)
+		r = write_listings(o, ret->work.path, err);
 	r = r ? r : hps_controls_make(o, options->level, ret->work.path, &controls, err);
 	if (r)
 		return r;
 	make_environment(o, &ret->pins, &environment);
-	recorder_argv(l, o, p, &controls, listings, ret->work.path, passphrase, &argv);
+	recorder_argv(l, o, p, &controls, ret->work.path, passphrase, &argv);
 	r = start(&(struct hps_inside){ .sandbox = { .uid = o->uid, .host = o->host, .network = options->network },
 					.plan = p,
 					.work = ret->work.path,
