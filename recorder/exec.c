@@ -134,7 +134,7 @@ static bool gives_privileges(int fd, const struct stat *st)
 	return geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0;
 }
 
-static void exec_file(struct hps_supervisor *s, struct hps_call *c, const struct hps_target *target, int fd, uint64_t argv, int flags)
+static void exec_file(struct hps_supervisor *s, struct hps_call *c, struct hps_target *target, int fd, uint64_t argv, int flags)
 {
 	struct stat st, running;
 	struct hps_file *file;
@@ -165,7 +165,7 @@ static void exec_file(struct hps_supervisor *s, struct hps_call *c, const struct
 		hps_executable_keep(s, target->given, &p);
 	else
 		hps_executable_drop(&p);
-	prepare(s, c, file->path, argv, &running, target->stable, &p);
+	prepare(s, c, file->path, argv, &running, hps_target_stable(s, target), &p);
 	hps_answer_continue(s, c);
 }
 
@@ -173,6 +173,7 @@ static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 {
 	struct hps_target target;
 	const struct hps_executable *known;
+	bool stable;
 	int fd, r = hps_target_get(s, c, flags & AT_EMPTY_PATH ? AT_FDCWD : dirfd, at, &target);
 
 	if (r || (flags & AT_EMPTY_PATH && target.len && target.given[0] != '/')) {
@@ -183,10 +184,10 @@ static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 		return;
 	}
 	/* A vforked child is alone with its parent's memory while the parent waits; only a parent with threads could lie. */
-	target.stable = hps_memory_stable(s, c->t, at, target.len + 1);
+	stable = hps_target_stable(s, &target);
 	known = !c->t->foreign && target.given[0] == '/' && !target.own && !flags ? hps_executable_known(s, target.given) : NULL;
 	if (known) {
-		prepare(s, c, known->file->path, argv, &(struct stat){ .st_dev = known->running_dev, .st_ino = known->running_ino }, target.stable,
+		prepare(s, c, known->file->path, argv, &(struct stat){ .st_dev = known->running_dev, .st_ino = known->running_ino }, stable,
 			known);
 		hps_answer_continue(s, c);
 		hps_target_release(&target);
@@ -206,7 +207,7 @@ static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 		hps_answer_error(s, c, -fd);
 	} else {
 		/* Not readable, or something that the kernel judges: the program that runs is asked for afterwards. */
-		prepare(s, c, target.given, argv, &(struct stat){ 0 }, target.stable, NULL);
+		prepare(s, c, target.given, argv, &(struct stat){ 0 }, stable, NULL);
 		hps_answer_continue(s, c);
 	}
 	hps_target_release(&target);

@@ -144,25 +144,32 @@ static bool lent(const struct hps_supervisor *s, const struct hps_tracee *t, con
 	       fstat(t->task_fd, &st) == 0 && st.st_nlink == s->task_links + 1 && syscall(SYS_kcmp, t->pid, parent->pid, KCMP_VM, 0, 0) == 0;
 }
 
-bool hps_memory_stable(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, size_t len)
+struct hps_tracee *hps_memory_alone(struct hps_supervisor *s, struct hps_tracee *t)
 {
+	struct hps_tracee *parent = t->own_memory != HPS_YES && t->parent ? s->tracees.items[t->parent - 1] : NULL;
 	struct stat st;
 
 	if (t->launching)
-		return true;
-	if (t->own_memory != HPS_YES && t->parent && s->tracees.items[t->parent - 1] && lent(s, t, s->tracees.items[t->parent - 1]))
-		return hps_memory_stable(s, s->tracees.items[t->parent - 1], at, len);
+		return t;
+	if (parent && lent(s, t, parent))
+		t = parent;
 	if (t->own_memory != HPS_YES || t->shares || s->memory_untrusted || t->task_fd < 0)
-		return false;
+		return NULL;
 	if (t->threads_assumed) { /* it had threads a moment ago; to be wrong about that costs time alone */
 		t->threads_assumed--;
-		return false;
+		return NULL;
 	}
-	if (fstat(t->task_fd, &st) || st.st_nlink != s->task_links + 1) {
-		t->threads_assumed = ASSUME_THREADS;
-		return false;
-	}
-	if (t->maps_fd < 0)
-		t->maps_fd = openat(t->task_fd, s->have_query ? "../maps" : "../pagemap", O_RDONLY | O_CLOEXEC);
-	return t->maps_fd >= 0 && stable_range(s, t, at, at + len);
+	if (fstat(t->task_fd, &st) == 0 && st.st_nlink == s->task_links + 1)
+		return t;
+	t->threads_assumed = ASSUME_THREADS;
+	return NULL;
+}
+
+bool hps_memory_private(struct hps_supervisor *s, struct hps_tracee *alone, uint64_t at, size_t len)
+{
+	if (!alone || alone->launching)
+		return alone;
+	if (alone->maps_fd < 0)
+		alone->maps_fd = openat(alone->task_fd, s->have_query ? "../maps" : "../pagemap", O_RDONLY | O_CLOEXEC);
+	return alone->maps_fd >= 0 && stable_range(s, alone, at, at + len);
 }

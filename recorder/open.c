@@ -22,7 +22,6 @@ struct request {
 	struct open_how how; /* as the program asked */
 	const char *name; /* absolute, as given */
 	struct hps_buf joined; /* holds it when the program gave a relative one */
-	bool stable;
 	bool direct; /* no link was on the way: `name` is the real path */
 	struct stat before; /* a regular file that is opened for writing, and its path; valid when before_fd is open */
 	int before_fd;	    /* O_PATH, or -1 */
@@ -105,13 +104,19 @@ static int look(const struct request *r, struct stat *ret)
 	return fstatat(r->target.base, r->target.path, ret, r->how.flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
 }
 
+/* Where the name cannot change the kernel may read it once more. */
+static bool stable(struct request *r)
+{
+	return !r->c->t->foreign && !r->how.resolve && hps_target_stable(r->s, &r->target);
+}
+
 /* ---- letting the kernel go on ---- */
 
 static void go_on(struct request *r, struct hps_file *file)
 {
-	if (file && !r->stable)
+	if (file && !stable(r))
 		file->unverified = true;
-	if (file && r->stable) {
+	if (file && stable(r)) {
 		r->c->t->in_flight = file;
 		r->c->t->in_flight_nr = r->c->n->data.nr;
 		r->s->tracees.n_in_flight++;
@@ -166,14 +171,14 @@ static void open_special(struct request *r, const struct stat *st)
 
 	if (hps_entropy_open(r->s, r->c, st, r->how.flags))
 		return;
-	if (!r->stable && plain_device(st)) {
+	if (!stable(r) && plain_device(st)) {
 		fd = open_at(r, r->target.path, (r->how.flags & KNOWN_FLAGS) | LARGEFILE, creates(&r->how) ? r->how.mode & 07777 : 0);
 		if (fd >= 0) {
 			hps_answer_descriptor(r->s, r->c, fd, r->how.flags & O_CLOEXEC, false);
 			return;
 		}
 	}
-	if (!r->stable) {
+	if (!stable(r)) {
 		hps_gap_note(r->s->gaps, HPS_GAP_SPECIAL);
 		file->unverified = true;
 	}
@@ -233,7 +238,7 @@ static void open_pseudo(struct request *r, int fd, const struct stat *st)
 	int n = snprintf(ours, sizeof ours, "/proc/%d", getpid());
 
 	hps_supervisor_path(r->s, fd, st, real);
-	if (r->stable || writes(&r->how) || (!strncmp(real, ours, (size_t)n) && (real[n] == '/' || !real[n]))) {
+	if (stable(r) || writes(&r->how) || (!strncmp(real, ours, (size_t)n) && (real[n] == '/' || !real[n]))) {
 		close(fd);
 		open_special(r, st);
 		return;
@@ -245,15 +250,36 @@ static void open_pseudo(struct request *r, int fd, const struct stat *st)
 /* ---- reading ---- */
 
 /* The same file as at the last look: its content is queued or hashed already. */
-static bool seen_before(const struct request *r, struct hps_file *file)
+static bool seen_before(const struct request *r, struct hps_file *file, const struct stat *st)
 {
 	struct hps_identity id;
+
+	if (!file || r->target.own || !(file->product || file->uses & HPS_USE_READ) || !(S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)))
+		return false;
+	hps_identity_of(st, &id);
+	return hps_file_is_now(file, &id);
+}
+
+/* A name of which nothing is known, or that may be left to the kernel, is looked at first: most are not there, or were seen before. True
+ * when the look was enough. */
+static bool open_by_look(struct request *r, struct hps_file *file)
+{
 	struct stat st;
 
-	if (!file || r->target.own || !(file->product || file->uses & HPS_USE_READ) || look(r, &st) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+	if (file && !r->target.alone)
 		return false;
-	hps_identity_of(&st, &id);
-	return hps_file_is_now(file, &id);
+	if (look(r, &st)) {
+		if (r->how.resolve || (errno != ENOENT && errno != ENOTDIR))
+			return false;
+		refuse(r, errno);
+	} else if (seen_before(r, file, &st) && stable(r)) {
+		go_on(r, file);
+	} else if (!file && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode)) {
+		open_special(r, &st);
+	} else {
+		return false;
+	}
+	return true;
 }
 
 static void open_read(struct request *r)
@@ -262,14 +288,8 @@ static void open_read(struct request *r)
 	struct stat st;
 	int fd;
 
-	if (r->stable && seen_before(r, file)) {
-		go_on(r, file);
+	if (open_by_look(r, file))
 		return;
-	}
-	if (!file && !look(r, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode)) {
-		open_special(r, &st);
-		return;
-	}
 	/* Not to wait for a writer of a pipe that has just taken the name. */
 	fd = open_direct(r, (r->how.flags & KNOWN_FLAGS) | LARGEFILE | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0) {
@@ -287,7 +307,7 @@ static void open_read(struct request *r)
 	}
 	file = identify(r, file, fd, &st);
 	hps_file_use(r->s->files, file, fd, &st, HPS_USE_READ);
-	if (r->stable) {
+	if (stable(r)) {
 		close(fd);
 		go_on(r, file);
 		return;
@@ -418,7 +438,6 @@ static void open_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 		hps_target_release(&r.target);
 		return;
 	}
-	r.stable = !c->t->foreign && !how->resolve && hps_memory_stable(s, c->t, at, r.target.len + 1);
 	if (c->t->foreign)
 		hps_foreign_open(s, c, &r.target, how->flags, writes(how));
 	else if (how->flags & O_PATH) /* gives no content; ADDFD cannot pass it on */

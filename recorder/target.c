@@ -101,10 +101,14 @@ static int use_descriptor(struct hps_supervisor *s, struct hps_tracee *t, pid_t 
 
 static int read_name(struct hps_supervisor *s, struct hps_call *c, uint64_t at, struct hps_target *ret)
 {
-	ssize_t n = hps_memory_string(s, c->t, at, ret->given, sizeof ret->given - 1);
+	ssize_t n;
 
+	ret->alone = hps_memory_alone(s, c->t);
+	n = hps_memory_string(s, c->t, at, ret->given, sizeof ret->given - 1);
+	ret->at = at;
+	ret->stable = HPS_UNKNOWN;
 	ret->base = AT_FDCWD;
-	ret->own = ret->stable = ret->borrowed = false;
+	ret->own = ret->borrowed = false;
 	ret->base_path = "";
 	if (n < 0)
 		return (int)n;
@@ -153,6 +157,13 @@ void hps_target_release(struct hps_target *t)
 	if (t->base >= 0 && !t->borrowed)
 		close(t->base);
 	t->base = AT_FDCWD;
+}
+
+bool hps_target_stable(struct hps_supervisor *s, struct hps_target *t)
+{
+	if (t->stable == HPS_UNKNOWN)
+		t->stable = hps_memory_private(s, t->alone, t->at, t->len + 1) ? HPS_YES : HPS_NO;
+	return t->stable == HPS_YES;
 }
 
 void hps_target_name(const struct hps_target *t, struct hps_buf *ret)

@@ -78,9 +78,10 @@ ssize_t hps_memory_string(struct hps_supervisor *s, struct hps_tracee *t, uint64
 /* Strings at n addresses, with one call for the starts of all: those that were got have their length in lens, the others -1. */
 #define HPS_MEMORY_START 128
 void hps_memory_starts(struct hps_tracee *t, const uint64_t *at, size_t n, char (*to)[HPS_MEMORY_START], ssize_t *lens);
-/* Can nobody change these bytes before the kernel reads them? One thread, memory of its own, a private mapping; or that of a parent
- * of which the same is true, and which waits (vfork). */
-bool hps_memory_stable(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, size_t len);
+/* Can nobody change what is read from now on before the kernel reads it? First, before the reading: one thread with memory of its own, or of a
+ * parent of which the same is true, and which waits (vfork): whose memory it is, or NULL. Then of the bytes: are they in private mappings? */
+struct hps_tracee *hps_memory_alone(struct hps_supervisor *s, struct hps_tracee *t);
+bool hps_memory_private(struct hps_supervisor *s, struct hps_tracee *alone, uint64_t at, size_t len); /* alone may be NULL: then not */
 
 /* ---- target.c: the name that a call gives ---- */
 struct hps_target {
@@ -93,12 +94,15 @@ struct hps_target {
 	size_t len;
 	bool borrowed; /* base is not ours to close */
 	bool own;    /* links may be magic: /proc/self and kin: the program's own process directory or descriptors */
-	bool stable; /* nobody can change the name before the kernel reads it */
+	uint64_t at; /* where the name is, in the memory of `alone`: see hps_memory_alone() */
+	struct hps_tracee *alone;
+	enum hps_answer stable;
 };
 /* 0, or -errno when the name cannot be read or its start not opened: the caller lets the kernel decide (CONTINUE). */
 int hps_target_get(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, struct hps_target *ret) HPS_MUST;
 int hps_target_get_inside(struct hps_supervisor *s, struct hps_call *c, int dirfd, uint64_t at, struct hps_target *ret) HPS_MUST; /* dirfd is its root */
 void hps_target_release(struct hps_target *t);
+bool hps_target_stable(struct hps_supervisor *s, struct hps_target *t); /* can nobody change the name before the kernel reads it? */
 /* Absolute, as given: the key of by_name. */
 void hps_target_name(const struct hps_target *t, struct hps_buf *ret);
 void hps_target_walk(struct hps_supervisor *s, const struct hps_target *t, bool follow, struct hps_buf *ret);

@@ -36,8 +36,8 @@ for how in thread vm; do
 	is "flips by a $how: the record is what was opened" "$(flips 'swapped True' hps-record $how)" "opened $n swapped True unrecorded 0 invented 0"
 done
 is "flips: no gap" "$(rec gaps)" "{}"
-ok "negative control: a recorder that believes every name" sh "$HPS_SOURCE/tests/broken.sh" hps-record recorder/memory.c \
-	'/^bool hps_memory_stable/,/^{/s/^{/{ return true;/' "$T/believer"
+ok "negative control: a recorder that believes every name" sh "$HPS_SOURCE/tests/broken.sh" hps-record recorder/target.c \
+	'/^bool hps_target_stable/,/^{/s/^{/{ return true;/' "$T/believer"
 unlike "negative control: … is fooled" "$(flips 'unrecorded [1-9]' "$T/believer" thread)" "unrecorded 0"
 
 mkdir execs
