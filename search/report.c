@@ -124,15 +124,20 @@ static void add_row(struct hps_table *table, const struct hps_history *h, size_t
 	hps_table_cell(table, t->id[0] ? digest : "-");
 }
 
-static void print_best(const struct hps_history *h, FILE *out)
+static void print_best(const struct hps_history *h, uint64_t n_complete, FILE *out)
 {
 	const json_t *objective = json_array_get(metrics_of(h), 0);
 	int64_t best = hps_history_best(h);
 	_cleanup_free_ char *value = NULL, *text = NULL;
 	_cleanup_buf_ struct hps_buf safe = HPS_BUF_INIT;
 
-	if (best < 0)
+	if (best < 0 && !n_complete)
 		return;
+	if (best < 0) {
+		fprintf(out, "no best: no trial reported a number for '%s'; the file that HPS_METRICS names is where a trial writes {\"%s\": 0.5}\n", name_at(metrics_of(h), 0),
+			name_at(metrics_of(h), 0));
+		return;
+	}
 	value = short_text(hps_json_text(h->trials[best].metrics, name_at(metrics_of(h), 0)));
 	text = hps_format("best: trial %" PRId64 " with %s %s (%s), digest %.*s", best, name_at(metrics_of(h), 0), value,
 			  hps_json_text(objective, "goal"), DIGEST_SHOWN, h->trials[best].id);
@@ -152,7 +157,7 @@ void hps_report_print(const struct hps_history *h, FILE *out)
 			add_row(&table, h, i, (int64_t)i == best);
 	}
 	hps_table_print(&table, out);
-	print_best(h, out);
+	print_best(h, c.complete, out);
 	fprintf(out, "%zu trials: %" PRIu64 " complete, %" PRIu64 " failed, %" PRIu64 " killed, %" PRIu64 " lost, %" PRIu64 " running, %" PRIu64 " open\n", h->n,
 		c.complete, c.failed, c.killed, c.lost, c.running, c.open);
 }

@@ -325,4 +325,11 @@ is "groups: each recorder leads its own" "$(json deaf.json '[t["metrics"]["score
 
 ok "the ledger holds at the end" hps-ledger verify
 
+study silent 1 2 '["/bin/sh", "-c", "true {{}} {n}"]'
+status "silent: no trial reports its metric" 0 hps-search run silent.yaml
+like "silent: … which is said, and how it would" "$(cat out)" "^no best: no trial reported a number for 'score'; the file that HPS_METRICS names"
+study broken 1 2 '["/bin/sh", "-c", "false {n}"]'
+status "broken: every trial fails" 0 hps-search run broken.yaml
+unlike "broken: … metrics are not what is missing" "$(cat out)" HPS_METRICS
+
 done_testing
