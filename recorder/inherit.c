@@ -11,6 +11,46 @@
 
 static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGTSTP, SIGCONT };
 
+static int read_number(const char *text, int *ret, struct hps_error *err)
+{
+	uint64_t n;
+
+	if (hps_parse_u64(text, HPS_INHERITED_MAX, &n) || n <= STDERR_FILENO)
+		return hps_error_set(err, HPS_E_USAGE, "--descriptor '%.40s': a number from 3 to %d", text, HPS_INHERITED_MAX);
+	*ret = (int)n;
+	return 0;
+}
+
+int hps_inherited_stand_in(const struct hps_strv *numbers, struct hps_error *err)
+{
+	_cleanup_fd_ int null = numbers->n ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
+	int r = 0, fd = -1;
+
+	for (size_t i = 0; !r && i < numbers->n; i++) {
+		r = read_number(numbers->v[i], &fd, err);
+		if (r)
+			break;
+		if (fd == null) { /* which is to be ours */
+			null = fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+			fcntl(fd, F_SETFD, 0);
+		} else if (fcntl(fd, F_GETFD) < 0 && dup2(null, fd) < 0) {
+			r = hps_error_errno(err, "--descriptor %d", fd);
+		}
+	}
+	return r;
+}
+
+json_t *hps_inherited_json(const struct hps_inherited *in)
+{
+	json_t *list = json_array();
+
+	for (int fd = STDERR_FILENO + 1; fd <= HPS_INHERITED_MAX; fd++) /* in their order */
+		for (size_t i = 0; i < in->n_fds; i++)
+			if (in->fds[i] == fd)
+				hps_json_add(list, json_integer(fd));
+	return list;
+}
+
 void hps_inherited_note(struct hps_inherited *i, const struct hps_trial_options *o)
 {
 	DIR *dir = opendir("/proc/self/fd");

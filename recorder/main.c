@@ -47,6 +47,7 @@ static const struct hps_option options[] = {
 	{ "clocks-from", 0, HPS_OPT_STRING, FIELD(clocks_from), "FILE", "clocks as another recording saw them (for hps-replay)", 0 },
 	{ "shim", 0, HPS_OPT_STRING, FIELD(shim), "FILE", "the library that answers clocks (inside --root)", 0 },
 	{ "pid", 0, HPS_OPT_U64, FIELD(pid), "N", "the command's process id (in a pid namespace of hps-replay)", 0 },
+	{ "descriptor", 0, HPS_OPT_STRINGS, FIELD(descriptors), "N", "the command inherits /dev/null there (for hps-replay)", 0 },
 	{ "lock-fd", 0, HPS_OPT_U64, FIELD(lock_fd), "N", "keep descriptor N open while recording; the command does not get it", GIVEN(has_lock_fd) },
 };
 

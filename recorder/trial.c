@@ -681,6 +681,8 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 	t->record.metrics = json_object();
 	t->supervisor.entropy = &t->entropy;
 	t->supervisor.no_network = o->no_network;
+	if (!r)
+		r = hps_inherited_stand_in(&o->descriptors, err); /* before those numbers are ours */
 	if (!r && o->looks_from)
 		r = hps_looks_load(o->looks_from, &t->supervisor.looks, err);
 	if (!r && o->listings_from)
@@ -704,6 +706,7 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 			t->record.standard[fd] = is_closed(closed, fd) ? "closed" : hps_inherited_kind(fd);
 		hps_inherited_block_signals(&t->inherited, &watched);
 		t->record.surroundings = hps_surroundings();
+		hps_json_set(t->record.surroundings, "descriptors", hps_inherited_json(&t->inherited));
 		hps_inherited_take_limits(&t->inherited);
 		prctl(PR_SET_DUMPABLE, 0);
 		prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -86,6 +86,7 @@ struct hps_exit {
 /* ---- inherit.c: what the command must find as it would without us ---- */
 
 struct hps_trial_options;
+#define HPS_INHERITED_MAX 1023 /* the highest number that is remembered */
 struct hps_inherited {
 	sigset_t mask;
 	struct sigaction pipe, too_large; /* of SIGPIPE and SIGXFSZ, which we ignore */
@@ -95,7 +96,10 @@ struct hps_inherited {
 	int fds[256];  /* open ones that the command inherits */
 	size_t n_fds;
 };
+/* /dev/null at these numbers, where nothing is open: so what the command opens gets the numbers that it got when something stood there. */
+int hps_inherited_stand_in(const struct hps_strv *numbers, struct hps_error *err) HPS_MUST;
 void hps_inherited_note(struct hps_inherited *i, const struct hps_trial_options *o); /* the descriptors */
+json_t *hps_inherited_json(const struct hps_inherited *i); /* numbers above 2 */
 const char *hps_inherited_kind(int fd); /* "file", "pipe", "socket", "terminal", "null", "other", "closed" */
 void hps_inherited_block_signals(struct hps_inherited *i, sigset_t *ret_watched);
 void hps_inherited_take_limits(struct hps_inherited *i); /* ours: as many descriptors as we may have, no core */
@@ -106,7 +110,7 @@ void hps_inherited_restore(const struct hps_inherited *i);
 
 struct hps_trial_options {
 	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from, *engine, *looks_from, *listings_from, *clocks_from, *shim;
-	struct hps_strv params, metrics, datasets, allow_env;
+	struct hps_strv params, metrics, datasets, allow_env, descriptors;
 	uint64_t number, passphrase_fd, lock_fd, level, pid;
 	bool portable, has_level, has_number, has_passphrase_fd, has_lock_fd, quiet, wait, entropy_full, no_network, dry_run;
 };

@@ -179,12 +179,29 @@ static void name_pid(const struct hps_original *o, const struct hps_entry *rerun
 		hps_hole_add(holes, "process ids", why);
 }
 
+/* What stood there is not here, but something does: what the trial opened has its numbers. */
+static void name_descriptors(const struct hps_original *o, struct hps_holes *holes)
+{
+	_cleanup_buf_ struct hps_buf numbers = HPS_BUF_INIT;
+	_cleanup_free_ char *why = NULL;
+	const json_t *number;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)json_object_get(o->surroundings, "descriptors"), i, number)
+		hps_buf_addf(&numbers, "%s%" JSON_INTEGER_FORMAT, i ? ", " : "", json_integer_value(number));
+	if (!numbers.len)
+		return;
+	why = hps_format("the trial had inherited %s; in the rerun that is /dev/null", (const char *)numbers.data);
+	hps_hole_add(holes, "descriptors", why);
+}
+
 unsigned hps_level_reached(const struct hps_original *o, const struct hps_entry *rerun, enum hps_blindness blindness, struct hps_holes *holes)
 {
 	bool answered = entropy_answered(o, rerun, holes), timed = clocks_answered(o, rerun, holes), ordered = order_kept(o, rerun, holes);
 
 	name_places(o, rerun, holes);
 	name_pid(o, rerun, holes);
+	name_descriptors(o, holes);
 	if (blindness > HPS_BLIND_NOTHING)
 		return 0;
 	return !answered ? 1 : !timed ? 2 : ordered ? 4 : 3;

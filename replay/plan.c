@@ -210,7 +210,7 @@ static void add_descriptors(struct planner *p, const char *path, const json_t *d
 		_cleanup_free_ char *what = hps_format("descriptor %lld", (long long)fd);
 
 		if (fd < 0 || fd > 2) {
-			hps_hole_add(&p->plan->holes, what, "the trial had inherited a file there; the rerun does not have it");
+			hps_hole_add(&p->plan->holes, what, "the trial had inherited a file there; the rerun has /dev/null");
 		} else if (!p->plan->standard[fd]) {
 			p->plan->standard[fd] = hps_strdup(path);
 		}

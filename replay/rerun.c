@@ -20,6 +20,22 @@
 
 /* ---- what goes inside ---- */
 
+#define DESCRIPTORS_MAX 1023 /* numbers, and how many of them */
+
+static void add_descriptors(const struct hps_original *o, struct hps_strv *ret)
+{
+	const json_t *list = json_object_get(o->surroundings, "descriptors");
+
+	for (size_t i = 0; i < json_array_size(list) && i < DESCRIPTORS_MAX; i++) {
+		json_int_t fd = json_integer_value(json_array_get(list, i));
+
+		if (fd < 3 || fd > DESCRIPTORS_MAX)
+			continue;
+		hps_strv_add(ret, "--descriptor");
+		hps_strv_addf(ret, "%d", (int)fd);
+	}
+}
+
 static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_controls *c, const char *work, int passphrase_fd,
 			  struct hps_strv *ret)
 {
@@ -61,6 +77,7 @@ static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, co
 		hps_strv_add(ret, "--shim");
 		hps_strv_add(ret, c->shim);
 	}
+	add_descriptors(o, ret);
 	if (o->pid) {
 		hps_strv_add(ret, "--pid");
 		hps_strv_addf(ret, "%d", o->pid);

@@ -159,9 +159,22 @@ print(os.getpid(), os.nice(0), sorted(os.sched_getaffinity(0)), resource.getrlim
 P
 last=$(($(getconf _NPROCESSORS_ONLN) - 1))
 ok "surroundings: recorded" sh -c "ulimit -S -n 777; ulimit -S -s 4096; ulimit -c 0; nice -n 3 taskset -c $last hps-record -q --id-file \"\$T/id\" -- /usr/bin/python3 around.py >around.log"
-is "surroundings: in the record" "$(rec "[t['buildDefinition']['externalParameters']['surroundings'][k] for k in ('nice', 'processors')], t['buildDefinition']['externalParameters']['surroundings']['limits']['openFiles'][0]")" "([3, '$last'], '777')"
+is "surroundings: in the record" "$(rec "[t['buildDefinition']['externalParameters']['surroundings'][k] for k in ('nice', 'processors')], t['buildDefinition']['externalParameters']['surroundings']['limits']['openFiles'][0]")" "([$(($(nice) + 3)), '$last'], '777')"
 again
 is "surroundings: as they were" "$(verdict) $(not_same)" "('REPRODUCED-BITS', 'L2') []"
+
+cat >numbers.py <<'P'
+import os
+print(os.open("numbers.py", 0), os.open("numbers.py", 0), os.path.exists("/proc/self/fd/7"))
+P
+ok "descriptors: recorded with some more" sh -c 'hps-record -q --id-file "$T/id" -- /usr/bin/python3 numbers.py >numbers.log 4</dev/zero 7</dev/null'
+is "descriptors: in the record" "$(rec "[n for n in t['buildDefinition']['externalParameters']['surroundings']['descriptors'] if n < 9]")" "[4, 7]"
+again
+is "descriptors: what the trial opens has its numbers" "$(verdict) $(not_same) $(cut -c1-8 numbers.log)" "('REPRODUCED-BITS', 'L2') [] 3 5 True"
+like "descriptors: that they are others is said" "$(hole descriptors)" "the trial had inherited 4, 7.*; in the rerun that is /dev/null"
+for n in 2 1024 x; do
+	status "descriptors: not at $n" 125 hps-record --descriptor "$n" -- true
+done
 
 cat >tty.py <<'P'
 import os, shutil, sys
