@@ -362,11 +362,12 @@ void hps_checked_release(struct hps_checked *c);
 /* A folder of evidence against a trust file, which is led to the log's key of that folder. Negative only when it cannot be checked at all. */
 int hps_evidence_check(int dirfd, struct hps_trust *trust, uint64_t now, uint64_t max_age, struct hps_checked *ret, struct hps_error *err) HPS_MUST;
 
-/* ---- witness.c: a witness of logs (C2SP tlog-witness v1) ------------------------------------------------------------------------- */
+/* ---- witness.c, witness_logs.c: a witness of logs (C2SP tlog-witness v1) ------------------------------------------------------------------------- */
 
 /* A directory: witness.pem (Ed25519, encrypted if made with a passphrase), name, logs.tlog (a tlog-policy of the logs that it knows), logs/<hex SHA-256 of origin>: the
  * latest checkpoint that it cosigned, evidence/: of logs that signed two trees. One process at a time holds it. */
 struct hps_witness;
+struct hps_misbehaviour;
 int hps_witness_create(const char *dir, const char *name, const char *passphrase /* NULL: in clear */, struct hps_error *err) HPS_MUST;
 int hps_witness_open(const char *dir, const char *passphrase, struct hps_witness **ret, struct hps_error *err) HPS_MUST;
 void hps_witness_free(struct hps_witness *w);
@@ -375,6 +376,8 @@ char *hps_witness_vkey(const struct hps_witness *w);
 int hps_witness_add_log(const char *dir, const char *vkey, struct hps_error *err) HPS_MUST;
 /* A log that it knows has a new key: the note that both keys have signed (hps_handover_read). */
 int hps_witness_follow(const char *dir, const char *note, size_t len, struct hps_error *err) HPS_MUST;
+char *hps_witness_memory(const char *origin, const char *ending); /* heap: "logs/<hex of origin>", with what is remembered of that log */
+int hps_witness_evidence(int dirfd, const char *name, const struct hps_misbehaviour *m, struct hps_error *err) HPS_MUST; /* in evidence/ */
 /* Answers add-checkpoint and GET /<hex>/checkpoint. What is answered with 200 is on disk first; safe in several threads. */
 void hps_witness_handle(void *witness, const struct hps_serve_request *request, struct hps_serve_reply *reply);
 
@@ -627,7 +630,7 @@ struct hps_journal {
 	struct hps_map counters;   /* key id to the counter of its last pending begin entry + 1 */
 	int64_t since_ns;	   /* what is pending was first seen then; 0: nothing is */
 	int64_t retry_ns;	   /* what could not be moved is tried again then */
-	int64_t others_ns;	   /* somebody else was served then */
+	int64_t busy_ns;	   /* others were seen to append then */
 };
 struct hps_journal_entry {
 	struct hps_digest id, keyid;
@@ -682,6 +685,8 @@ int hps_queue_answer_read(struct hps_queue *q, struct hps_buf *ret, struct hps_e
 /* For the holder of the lock: the next slot after `after` that waits, or -1. */
 int hps_queue_next(struct hps_queue *q, int after, struct hps_buf *ret_request);
 bool hps_queue_has_waiting(const struct hps_queue *q);
+bool hps_queue_is_busy(const struct hps_queue *q); /* others wait, or have asked so lately that they may be about to ask again */
+void hps_queue_leave(struct hps_queue *q); /* we shall not ask again */
 void hps_queue_answer(struct hps_queue *q, int slot, int code, const char *message, const struct hps_buf *answer);
 void hps_queue_wake(struct hps_queue *q, const struct hps_journal *known);
 

@@ -22,6 +22,7 @@
 #define REQUEST_KEPT 65536
 #define RETRY_MS 20 /* after which the sleepers look for a lock that a killed process has left */
 #define PATIENCE_MS 2 /* for somebody else to take the lock first */
+#define LATELY_NS 20000000
 
 enum { FREE, WAITING, ANSWERED };
 
@@ -30,7 +31,8 @@ struct hps_slot {
 	int32_t code;
 	uint32_t request_len, answer_len;
 	char text[480]; /* of a failure; or the answer, when it is short */
-	_Atomic uint64_t base, end; /* how much of which journal its owner has read */
+	_Atomic uint32_t base, end; /* how much of which journal its owner has read: 32 bits of the one, the other in 16 bytes */
+	_Atomic int64_t asked_ns;   /* when it last came, or 0 */
 };
 
 /* ---- opening ---- */
@@ -136,8 +138,9 @@ bool hps_queue_put(struct hps_queue *q, const struct hps_buf *request, const str
 	    lseek(q->requestfd, 0, SEEK_SET) || hps_write_all(q->requestfd, request->data, request->len))
 		return false;
 	q->slots[q->mine].request_len = (uint32_t)request->len;
-	q->slots[q->mine].base = known->base;
-	q->slots[q->mine].end = known->loaded ? known->end : 0;
+	q->slots[q->mine].base = (uint32_t)known->base;
+	q->slots[q->mine].end = known->loaded ? (uint32_t)(known->end / 16) : 0;
+	q->slots[q->mine].asked_ns = hps_time_monotonic_ns();
 	atomic_store(&q->slots[q->mine].state, WAITING);
 	return true;
 }
@@ -226,6 +229,23 @@ bool hps_queue_has_waiting(const struct hps_queue *q)
 	return false;
 }
 
+bool hps_queue_is_busy(const struct hps_queue *q)
+{
+	int64_t now = hps_time_monotonic_ns();
+
+	for (int i = 0; q->slots && i < SLOTS; i++)
+		if (i != q->mine && now - q->slots[i].asked_ns < LATELY_NS)
+			return true;
+	return hps_queue_has_waiting(q);
+}
+
+/* Of several that leave at once one at least sees that all others have left. */
+void hps_queue_leave(struct hps_queue *q)
+{
+	if (q->slots && q->mine >= 0)
+		q->slots[q->mine].asked_ns = 0;
+}
+
 static int write_answer(struct hps_queue *q, int slot, const struct hps_buf *answer)
 {
 	struct hps_slot *s = &q->slots[slot];
@@ -264,7 +284,7 @@ void hps_queue_wake(struct hps_queue *q, const struct hps_journal *known)
 	for (int i = 1; q->slots && i <= SLOTS; i++) {
 		struct hps_slot *s = &q->slots[(q->mine + i + SLOTS) % SLOTS];
 
-		if (atomic_load(&s->state) == WAITING && (!best || (s->base == known->base && s->end > best->end)))
+		if (atomic_load(&s->state) == WAITING && (!best || (s->base == (uint32_t)known->base && s->end > best->end)))
 			best = s;
 	}
 	if (best)

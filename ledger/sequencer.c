@@ -12,7 +12,7 @@
 #define SETTLE_ENTRIES 128
 #define SETTLE_BYTES ((uint64_t)1 << 20)
 #define SETTLE_NS 1000000000 /* what was acknowledged longer ago is published at the latest by the next append */
-#define OTHERS_NS 20000000 /* who was served so long ago may be about to ask again */
+#define QUIET_NS 250000000 /* the same for so long after the last of them was seen */
 #define LEAD_NS 5000000 /* so long whoever has the lock goes on serving others after its own request */
 #define PATIENCE_MS 50 /* with readers of ledger.db, such as a verification, and how long nothing is moved when that was not enough */
 #define RETRY_NS 1000000000
@@ -306,12 +306,23 @@ static bool is_due(const struct hps_ledger *l, bool others)
 	return others ? pending >= LATE_ENTRIES || bytes >= LATE_BYTES || age >= LATE_NS : pending >= SETTLE_ENTRIES || bytes >= SETTLE_BYTES || age >= SETTLE_NS;
 }
 
-/* Full, or published too long ago. While there are others (who have been served lately, or wait) it is put off. One transaction at a time, so
+/* Who append now, or did until a moment ago: who is left of many has to end before it does the work of all. */
+static bool has_others(struct hps_ledger *l)
+{
+	struct hps_journal *j = &l->journal;
+	int64_t now = hps_time_monotonic_ns();
+
+	if (hps_queue_is_busy(&l->queue))
+		j->busy_ns = now;
+	return j->busy_ns && now - j->busy_ns < QUIET_NS;
+}
+
+/* Full, or published too long ago. While there are others it is put off. One transaction at a time, so
  * that no call takes longer than that. What cannot be moved now (a full disk, a long verification) stays acknowledged where it is. */
 static void settle_when_due(struct hps_ledger *l)
 {
 	struct hps_journal *j = &l->journal;
-	bool others = hps_queue_has_waiting(&l->queue) || (j->others_ns && hps_time_monotonic_ns() - j->others_ns < OTHERS_NS);
+	bool others = has_others(l);
 
 	if (!j->loaded)
 		return;
@@ -389,8 +400,6 @@ static int serve_batch(struct hps_ledger *l, const struct hps_buf *request, stru
 	hps_strv_release(&s.begun);
 	hps_buf_release(&s.batch);
 	*ret_others = n;
-	if (n)
-		l->journal.others_ns = hps_time_monotonic_ns();
 	return r;
 }
 

@@ -267,7 +267,9 @@ static int settle_all(struct hps_ledger *l, bool leave, struct hps_error *err)
 		return 0;
 	if (!l->queue.slots) /* who only reads has not needed it so far */
 		hps_queue_open(&l->queue, l->dirfd);
-	if (leave && hps_queue_has_waiting(&l->queue))
+	if (leave)
+		hps_queue_leave(&l->queue);
+	if (leave && hps_queue_is_busy(&l->queue))
 		return 0;
 	r = hps_ledger_lock(l, err);
 	return r ? r : settle_in_turns(l, leave, err);

@@ -48,106 +48,6 @@ int hps_witness_create(const char *dir, const char *name, const char *passphrase
 	return r ? r : hps_file_write(fd, "name", 0600, name, strlen(name), err); /* last: it is what makes it a witness */
 }
 
-int hps_witness_add_log(const char *dir, const char *vkey, struct hps_error *err)
-{
-	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT, longer = HPS_BUF_INIT;
-	_cleanup_(hps_policy_release) struct hps_policy policy = { 0 };
-	_cleanup_fd_ int fd = -1;
-	int r = hps_dir_open(AT_FDCWD, dir, &fd, err);
-
-	if (!r)
-		r = hps_file_read(fd, "logs.tlog", HPS_POLICY_MAX, &text, err);
-	if (r)
-		return r;
-	hps_buf_addf(&longer, "log %s\n", vkey);
-	if (strstr(text.data, longer.data))
-		return 0;
-	hps_buf_add(&longer, text.data, text.len);
-	r = hps_policy_read(longer.data, longer.len, &policy, err);
-	for (size_t i = 1; !r && i < policy.n_keys; i++)
-		if (!strcmp(policy.keys[i].name, policy.keys[0].name))
-			r = hps_error_set(err, HPS_E_USAGE, "adding a log: '%s' is known with another key; two keys would be two histories", policy.keys[0].name);
-	return r ? r : hps_file_write(fd, "logs.tlog", 0600, longer.data, longer.len, err);
-}
-
-/* "logs/<hex of origin>", with what is remembered of that log; and an ending. */
-static char *memory_of(const char *origin, const char *ending)
-{
-	char hex[HPS_DIGEST_HEX];
-	struct hps_digest d;
-
-	hps_digest_of(origin, strlen(origin), &d);
-	hps_digest_hex(&d, hex);
-	return hps_format("logs/%s%s", hex, ending);
-}
-
-static int write_evidence(int dirfd, const char *name, const struct hps_misbehaviour *m, struct hps_error *err)
-{
-	_cleanup_fd_ int fd = -1;
-	int r = hps_dir_open(dirfd, "evidence", &fd, err);
-
-	return r ? r : hps_misbehaviour_write(fd, name, m, err);
-}
-
-/* A key that this log had before, given to another than the one that this witness was told of: the two notes prove it to anybody. */
-static int refuse_second(int dirfd, const struct hps_vkey *log, const struct hps_strv *known, const char *note, struct hps_error *err)
-{
-	_cleanup_strv_ struct hps_strv other = HPS_STRV_INIT;
-	struct hps_misbehaviour m = { .kind = "fork", .what = "a key of the log was handed over in two ways", .log = log, .handovers = &other };
-	static const char name[] = "fork-" HPS_HANDOVER_DIR ".json";
-	int r;
-
-	hps_strv_add(&other, note);
-	if (!hps_handovers_conflict(known, &other))
-		return 0;
-	r = write_evidence(dirfd, name, &m, err);
-	return r ? r : hps_error_set(err, HPS_E_FALSE, "fork: a key of the log '%s' was handed over in two ways; the evidence is in 'evidence/%s'", log->name, name);
-}
-
-/* The handover before the key: without it nobody could see that what was cosigned before is of the same log. */
-static int follow(int dirfd, const char *former, const char *next, const char *note, char *logs, struct hps_error *err)
-{
-	_cleanup_free_ char *old = hps_format("log %s\n", former), *new = hps_format("log %s\n", next), *path = NULL, *changed = NULL;
-	_cleanup_(hps_policy_release) struct hps_policy policy = { 0 };
-	_cleanup_(hps_vkey_release) struct hps_vkey log = { 0 };
-	_cleanup_strv_ struct hps_strv known = HPS_STRV_INIT;
-	int r = hps_vkey_parse(former, &log, err);
-
-	if (r || strstr(logs, new))
-		return r;
-	path = memory_of(log.name, "." HPS_HANDOVERS_FILE);
-	r = hps_handovers_read(dirfd, path, &known, err);
-	if (!r)
-		r = hps_vkey_follow(&log, &known, err);
-	if (!r && !strstr(logs, old)) {
-		r = refuse_second(dirfd, &log, &known, note, err);
-		return r ? r : hps_error_set(err, HPS_E_SIGNATURE, "following a log to its new key: the witness does not know it by the key '%s'", former);
-	}
-	if (!r && (!known.n || strcmp(known.v[known.n - 1], note) != 0)) {
-		hps_strv_add(&known, note);
-		r = hps_handovers_write(dirfd, path, 0600, &known, err);
-	}
-	if (r)
-		return r;
-	changed = hps_text_replace(logs, old, new);
-	r = hps_policy_read(changed, strlen(changed), &policy, err);
-	return r ? r : hps_file_write(dirfd, "logs.tlog", 0600, changed, strlen(changed), err);
-}
-
-int hps_witness_follow(const char *dir, const char *note, size_t len, struct hps_error *err)
-{
-	_cleanup_free_ char *former = NULL, *next = NULL, *text = hps_strndup(note, len);
-	_cleanup_buf_ struct hps_buf logs = HPS_BUF_INIT;
-	_cleanup_fd_ int fd = -1;
-	int r = hps_handover_read(note, len, &former, &next, err);
-
-	if (!r)
-		r = hps_dir_open(AT_FDCWD, dir, &fd, err);
-	if (!r)
-		r = hps_file_read(fd, "logs.tlog", HPS_POLICY_MAX, &logs, err);
-	return r ? r : follow(fd, former, next, text, logs.data, err);
-}
-
 static int lock(struct hps_witness *w, const char *dir, struct hps_error *err)
 {
 	w->lockfd = openat(w->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -178,7 +78,7 @@ static int follow_logs(struct hps_witness *w, struct hps_error *err)
 	int r = 0;
 
 	for (size_t i = 0; !r && i < w->logs.n_keys; i++) {
-		_cleanup_free_ char *path = memory_of(w->logs.keys[i].name, "." HPS_HANDOVERS_FILE);
+		_cleanup_free_ char *path = hps_witness_memory(w->logs.keys[i].name, "." HPS_HANDOVERS_FILE);
 		_cleanup_strv_ struct hps_strv notes = HPS_STRV_INIT;
 
 		r = hps_handovers_read(w->dirfd, path, &notes, err);
@@ -241,7 +141,7 @@ char *hps_witness_vkey(const struct hps_witness *w)
 /* Nothing cosigned yet: size 0. What this witness has cosigned it knows by its own signature: the log may have another key by now. */
 static int recall(struct hps_witness *w, const struct hps_vkey *log, struct hps_checkpoint *ret, struct hps_buf *ret_note, struct hps_error *err)
 {
-	_cleanup_free_ char *path = memory_of(log->name, ""), *own = hps_witness_vkey(w);
+	_cleanup_free_ char *path = hps_witness_memory(log->name, ""), *own = hps_witness_vkey(w);
 	_cleanup_(hps_vkey_release) struct hps_vkey me = { 0 };
 	size_t text_len;
 	int r = hps_file_read(w->dirfd, path, HPS_NOTE_MAX, ret_note, err);
@@ -338,7 +238,7 @@ static bool keep_fork(struct request *q, const struct hps_checkpoint *c, int sta
 	hps_buf_add(&note, q->note, q->note_len);
 	hps_digest_hex(&c->root, hex);
 	name = hps_format("fork-%llu-%.16s.json", (unsigned long long)c->size, hex);
-	if (write_evidence(q->w->dirfd, name, &m, NULL))
+	if (hps_witness_evidence(q->w->dirfd, name, &m, NULL))
 		return refuse(q, 500, "the log forked; keeping the evidence failed");
 	hps_buf_addf(&why, "fork: %s; the evidence is kept", what);
 	return refuse(q, status, why.data);
@@ -403,7 +303,7 @@ static bool continues(struct request *q, const struct hps_checkpoint *known, con
 /* Memory first, then the answer: killed in between, the log asks again and gets a 409 with what is remembered. */
 static bool cosign(struct request *q)
 {
-	_cleanup_free_ char *path = memory_of(q->log->name, "");
+	_cleanup_free_ char *path = hps_witness_memory(q->log->name, "");
 	_cleanup_buf_ struct hps_buf line = HPS_BUF_INIT, note = HPS_BUF_INIT, own = HPS_BUF_INIT;
 	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
 	int r = hps_note_cosign(q->note, q->text_len, q->w->name, q->w->key, (uint64_t)time(NULL), &line, &error);
