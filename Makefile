@@ -113,7 +113,7 @@ $(SHIM): $(wildcard shim/*.[ch]) core/shim.h $B/flags
 
 # A unit test may call the inside of one tool; which one its name says (test_recorder_elf.c: recorder/). Not those files of shim/ that stand
 # before functions of the C library: the test itself would call them.
-NOT_IN_UNIT_TESTS := %/main.c ledger/cmd_% shim/attach.c shim/clock.c shim/wait.c shim/random.c
+NOT_IN_UNIT_TESTS := %/main.c ledger/cmd_% shim/attach.c shim/clock.c shim/wait.c shim/random.c shim/spin.c
 define unit_test
 $(1): $B/tests/unit/$(notdir $(1)).o $(patsubst %.c,$B/%.o,$(filter-out $(NOT_IN_UNIT_TESTS),$(call files,$(word 2,$(subst _, ,$(notdir $(1))))))) $B/libhps.a
 	$$(call say,LD,$$@)

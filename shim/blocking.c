@@ -7,13 +7,33 @@
 #include <sys/file.h>
 #include <sys/syscall.h>
 
+#ifndef FUTEX_LOCK_PI2 /* Linux 5.14 */
+#define FUTEX_LOCK_PI2 13
+#endif
+
 static int64_t futex_limit(const struct hps_stop *s)
 {
 	const struct timespec *t = (const void *)s->a[3];
+	int operation = (int)s->a[1] & FUTEX_CMD_MASK;
 
-	if (((int)s->a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT)
+	if (operation == FUTEX_WAIT)
 		return hps_waiting_duration(t);
-	return hps_waiting_until((int)s->a[1] & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC, t);
+	return hps_waiting_until((int)s->a[1] & FUTEX_CLOCK_REALTIME || operation == FUTEX_LOCK_PI ? CLOCK_REALTIME : CLOCK_MONOTONIC, t);
+}
+
+/* A lock that hands its holder's priority on is the kernel's to give. */
+static long lock_pi(const struct hps_stop *s)
+{
+	long try = (s->a[1] & ~(long)FUTEX_CMD_MASK & ~(long)FUTEX_CLOCK_REALTIME) | FUTEX_TRYLOCK_PI, r;
+	struct hps_waiting w;
+	enum hps_waited waited = HPS_WAIT_ON;
+
+	hps_waiting_begin(&w, futex_limit(s));
+	do
+		r = CALL(SYS_futex, s->a[0], try, 0, 0, 0, 0);
+	while (r == -EAGAIN && !(waited = hps_waiting_round(&w)));
+	hps_waiting_end();
+	return !waited ? r : waited == HPS_WAIT_LIMIT ? -ETIMEDOUT : hps_signals_interrupt(s);
 }
 
 /* Whoever waits for a word looks at it again when it is woken, for it may be woken for nothing: so it is, each time that its turn comes. */
@@ -27,6 +47,8 @@ long hps_on_futex(const struct hps_stop *s)
 	enum hps_waited waited;
 	bool again;
 
+	if (operation == FUTEX_LOCK_PI || operation == FUTEX_LOCK_PI2)
+		return lock_pi(s);
 	if ((operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET) || me->joining)
 		return CALL(SYS_futex, s->a[0], s->a[1], s->a[2], s->a[3], s->a[4], s->a[5]);
 	if (atomic_load((_Atomic uint32_t *)word) != value) {

@@ -243,3 +243,12 @@ void hps_shim_order_join(uint32_t slot)
 	hps_waiting_end();
 	hps_shim_order_release(mask);
 }
+
+void hps_shim_order_yield(void)
+{
+	uint64_t mask = hps_shim_order_hold();
+
+	if (hps_shim.ordered && !hps_order_is_released())
+		hps_waiting_yield();
+	hps_shim_order_release(mask);
+}

@@ -64,6 +64,7 @@ uint32_t hps_shim_order_slot(void);
 void hps_shim_order_created(uint32_t slot, bool created);
 void hps_shim_order_thread(uint32_t slot);
 void hps_shim_order_join(uint32_t slot);
+void hps_shim_order_yield(void); /* this thread waits for another one, in memory */
 uint64_t hps_shim_order_hold(void); /* this thread's signals, which are blocked now; as they were: */
 void hps_shim_order_release(uint64_t mask);
 void *hps_shim_next(const char *name, const char *version); /* the function behind ours; version NULL: the default one */

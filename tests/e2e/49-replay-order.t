@@ -62,6 +62,10 @@ is "signals: all was in somebody's turn" "$(rec "t['clocks']['turnsTaken'], t['c
 is "signals: do what they do elsewhere" "$(grep -v steps signals.out | tr '\n' ',')" "aborts 1 6 seen 0,killed 1 9 seen 0,ends 1 f seen 0,sleep -1 4,one 1 100 seen 1,read -1 4,two 1 100 seen 2,read again 1,three 1 100 seen 3,suspend 1 100 seen 4,wait 12 1,four 1 100 seen 4,wait -1 11,told 1 f seen 1,pipe 1 d seen 2,"
 again
 is "signals: come at the same step of others" "$(verdict) $(not_same)" "('REPRODUCED-BITS', 'L4') []"
+ok "locks: recorded" timeout 60 hps-record -q --level 4 --id-file "$T/id" -- "$HPS_TRACEES/order_locks"
+is "locks: nobody kept the turn, or waited without it" "$(rec "t['clocks'].get('stoodStill'), t['clocks']['turnsTaken'], t['clocks']['outOfTurn']") $(tr -d '\n' <order.out | wc -c)" "(None, 0, 0) 600"
+again
+is "locks: had in the same order" "$(verdict) $(not_same)" "('REPRODUCED-BITS', 'L4') []"
 cp "$HPS_SOURCE/tests/trials/t16_race.c" .
 ok "race: built" gcc -O0 -pthread -o t16 t16_race.c
 ok "race: recorded" hps-record -q --level 4 --id-file "$T/id" -- ./t16 out

@@ -47,6 +47,19 @@ static void test_futex(void **state)
 	assert_int_equal(hps_shim.head->clock, 1000000); /* the limit of the whole wait, not of each look */
 }
 
+static void test_futex_of_priority(void **state)
+{
+	const struct timespec past = { 1, 0 };
+	uint32_t word = 0;
+
+	(void)state;
+	assert_int_equal(hps_on_futex(STOP(SYS_futex, P(&word), FUTEX_LOCK_PI)), 0);
+	assert_int_equal(word & FUTEX_TID_MASK, syscall(SYS_gettid));
+	assert_int_equal(hps_on_futex(STOP(SYS_futex, P(&word), FUTEX_LOCK_PI)), -EDEADLK);
+	word = 1; /* another one's */
+	assert_int_equal(hps_on_futex(STOP(SYS_futex, P(&word), FUTEX_LOCK_PI, 0, P(&past))), -ETIMEDOUT);
+}
+
 static void put_a_byte(void *arg)
 {
 	assert_int_equal(write(*(int *)arg, "x", 1), 1);
@@ -316,7 +329,7 @@ static void test_questions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_futex), TEST(test_read), TEST(test_read_without_blocking), TEST(test_write), TEST(test_poll), TEST(test_flock), TEST(test_wait), TEST(test_masks), TEST(test_questions), TEST(test_interrupted), TEST(test_dies_in_its_turn), TEST(test_kill),
+		TEST(test_futex), TEST(test_futex_of_priority), TEST(test_read), TEST(test_read_without_blocking), TEST(test_write), TEST(test_poll), TEST(test_flock), TEST(test_wait), TEST(test_masks), TEST(test_questions), TEST(test_interrupted), TEST(test_dies_in_its_turn), TEST(test_kill),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
