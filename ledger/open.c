@@ -262,6 +262,8 @@ int hps_ledger_renew_keys(struct hps_ledger *l, const char *passphrase, struct h
 static int make_journal(struct hps_ledger *l, struct hps_error *err)
 {
 	l->journal.fd = openat(l->dirfd, "journal", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (l->journal.fd < 0 && errno == EROFS)
+		return hps_error_set(err, -EROFS, "the ledger '%s' is on a read-only file system, where nothing can be appended; choose another by --ledger or HPS_LEDGER", l->dir);
 	return l->journal.fd < 0 ? hps_error_errno(err, "opening the journal of the ledger '%s'", l->dir) : hps_dir_sync(l->dirfd, err);
 }
 

@@ -179,9 +179,15 @@ static int look_for_program(const char *name)
 {
 	const char *path = getenv("PATH"), *at;
 	bool found = false;
+	struct stat direct;
 
-	if (strchr(name, '/'))
+	if (strchr(name, '/')) {
+		if (stat(name, &direct) == 0 && S_ISDIR(direct.st_mode)) {
+			errno = EISDIR;
+			return 126;
+		}
 		return access(name, F_OK) ? 127 : access(name, X_OK) ? 126 : 0;
+	}
 	for (at = path ? path : "/bin:/usr/bin"; at; at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
 		size_t n = strcspn(at, ":");
 		_cleanup_free_ char *full = hps_format("%.*s%s%s", (int)n, at, n ? "/" : "", name);

@@ -80,6 +80,8 @@ int hps_compile_type(struct hps_compile *c, const struct hps_node *node, enum hp
 {
 	if (node->type == type)
 		return 0;
+	if (type == HPS_NODE_INT && node->type == HPS_NODE_FLOAT)
+		return hps_compile_error(c, node->mark, "%s must be %s, not %s", what, type_name(type), node->text);
 	return hps_compile_error(c, node->mark, "%s must be %s, not %s", what, type_name(type), type_name(node->type));
 }
 

@@ -146,6 +146,8 @@ if [ "$(id -u)" = 0 ]; then
 	status "another user's ledger is not appended to" 5 as_user hps-ledger append --ledger "$T/led" /dev/null
 	if unshare -m true 2>/dev/null; then
 		status "the owner verifies and lists on a read-only mount" 0 unshare -m sh -c "mount --bind led led && mount -o remount,bind,ro led && hps-ledger verify && hps-ledger list"
+		status "a trial cannot be recorded there" 125 unshare -m sh -c "mount --bind led led && mount -o remount,bind,ro led && hps-record -- true"
+		like "… is said, with a way out" "$(cat err)" "read-only file system.*choose another by --ledger"
 	else
 		skip "a read-only mount" "no mount namespaces"
 	fi

@@ -10,6 +10,7 @@ status "status: a path that is not there" 127 hps-record -- ./nosuch
 : >plainfile
 status "status: not executable is 126" 126 hps-record -- ./plainfile
 status "status: a directory is 126" 126 hps-record -- /usr
+is "status: … and is called that" "$(cat err)" "hps-record: '/usr': Is a directory"
 ln -s endless endless
 status "status: a link to itself is 127, as of sh" "$(sh -c ./endless 2>/dev/null; echo $?)" hps-record -- ./endless
 is "status: … and is called that" "$(cat err)" "hps-record: './endless': Too many levels of symbolic links"
