@@ -1005,14 +1005,28 @@ int hps_remote_sweep(struct hps_ledger *l, uint64_t *ret_n, struct hps_error *er
 /* Sends objects, then the statements, each signed here. */
 int hps_remote_append(struct hps_ledger *l, const json_t *const *statements, size_t n, char (*ids)[65], uint64_t *indexes, struct hps_error *err) HPS_MUST;
 
-/* ---- mirror.c: publication ----------------------------------------------------------------------------------------------------------- */
+/* ---- mirror.c, outlet.c: publication ----------------------------------------------------------------------------------------------------------- */
 
 struct hps_publish {
 	const char *target;	 /* a directory, or s3://BUCKET/PREFIX */
 	const char *endpoint, *region, *credentials, *ca_file; /* of a bucket; credentials: a file with one line ID:SECRET */
 	bool all;		 /* also what an earlier run has put there */
 };
+/* HPS_E_DAMAGED when more, or something else, is published there: nothing is changed then. What was withdrawn goes there, too. */
 int hps_publish(struct hps_ledger *l, const struct hps_publish *options, uint64_t *ret_size, uint64_t *ret_files, struct hps_error *err) HPS_MUST;
+
+struct hps_outlet {
+	const struct hps_publish *o;
+	int dirfd;	    /* of a directory, else -1 */
+	char *base, *sigv4; /* of a bucket */
+	struct hps_buf credentials;
+};
+int hps_outlet_open(struct hps_outlet *t, const struct hps_publish *o, struct hps_error *err) HPS_MUST;
+void hps_outlet_close(struct hps_outlet *t); /* also when it could not be opened */
+int hps_outlet_put(struct hps_outlet *t, const char *path, const struct hps_buf *bytes, struct hps_error *err) HPS_MUST;
+int hps_outlet_get(struct hps_outlet *t, const char *path, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST; /* HPS_E_NOTFOUND */
+int hps_outlet_remove(struct hps_outlet *t, const char *path, struct hps_error *err) HPS_MUST; /* absent is no error */
+int hps_outlet_sweep(const struct hps_outlet *t, struct hps_error *err) HPS_MUST; /* half-written files in a directory, after its checkpoint was put */
 
 /* ---- lease.c ------------------------------------------------------------------------------------------------------------------------------ */
 

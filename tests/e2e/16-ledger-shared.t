@@ -141,6 +141,7 @@ status "verify holds" 0 hps-ledger verify
 status "publish to a directory" 0 hps-ledger publish site
 like "says how much" "$(cat out)" "^site: [0-9]+ entries, [0-9]+ files written"
 status "the copy verifies" 0 hps-ledger verify --ledger site --trust led/trust.json
+cp -a led older
 not_ok "no key is in it" sh -c 'find site -name "*.pem" -o -name "*.db" -o -name objects | grep .'
 hps-ledger append t5.json >/dev/null
 status "publish again" 0 hps-ledger publish --json site
@@ -173,6 +174,35 @@ status "… what is there verifies" 0 hps-ledger verify --ledger "bucket/team/vi
 status "a wrong secret is refused there" 5 hps-ledger publish --all --endpoint "$s3" --region eu-test-1 --credentials bad s3://team/vision
 like "… by its own computation" "$(cat err)" "SignatureDoesNotMatch"
 status "another region, too" 5 hps-ledger publish --all --endpoint "$s3" --region us-east-1 --credentials good s3://team/vision
+
+# ---- what is published is not taken back
+tree() { find "$1" -type f -exec sha256sum {} + | sort | sha256sum; }
+before=$(tree site)
+status "an older copy is not published over a newer one" 3 hps-ledger publish --ledger older site
+like "… and says so" "$(cat err)" "this is an older copy of the ledger \([0-9]+ entries are published, [0-9]+ are here\)"
+status "nor in a bucket" 3 hps-ledger publish --ledger older --endpoint "$s3" --region eu-test-1 --credentials good s3://team/vision
+statement 99 search >t99.json && XDG_STATE_HOME=$T/.forgetful hps-ledger append --ledger older t99.json >/dev/null
+XDG_STATE_HOME=$T/.forgetful hps-ledger append --ledger older t5.json >/dev/null
+status "nor another history" 3 hps-ledger publish --ledger older site
+like "… by name" "$(cat err)" "another history of the ledger is published there"
+hps-ledger init --origin example.org/other other >/dev/null 2>&1
+status "nor another ledger" 3 hps-ledger publish --ledger other site
+like "… by name" "$(cat err)" "is not of this ledger"
+is "nothing was changed there" "$(tree site)" "$before"
+background wo /usr/bin/python3 "$HPS_SOURCE/tests/peers/s3.py" writeonly AKID 's3cr/et+key' eu-test-1 PUT
+status "a bucket that may only be written to is not compared" 0 hps-ledger publish --endpoint "$(head -n 1 wo.out)" --region eu-test-1 --credentials good s3://team/vision
+
+# ---- what is withdrawn goes there, too
+gone=$(hps-ledger list --kind trial --jsonl | head -n 1 | json /dev/stdin 'j["id"]')
+ok "the body is published" test -e "site/tiles/envelope/$gone.json" -a -e "bucket/team/vision/tiles/envelope/$gone.json"
+status "withdraw it" 0 hps-ledger withdraw --reason test "$gone"
+status "publish after that" 0 hps-ledger publish site
+status "… and to the bucket" 0 hps-ledger publish --endpoint "$s3" --region eu-test-1 --credentials good s3://team/vision
+not_ok "the body is gone from the directory" test -e "site/tiles/envelope/$gone.json"
+not_ok "… and from the bucket" test -e "bucket/team/vision/tiles/envelope/$gone.json"
+status "the copy verifies" 0 hps-ledger verify --ledger site --trust led/trust.json
+like "… and names what was withdrawn" "$(cat out)" "^withdrawn $(echo "$gone" | cut -c1-12)"
+status "again, there is nothing to remove" 0 hps-ledger publish --endpoint "$s3" --region eu-test-1 --credentials good s3://team/vision
 chmod 644 good
 status "a secret that others can read is not used" 5 hps-ledger publish --endpoint "$s3" --region eu-test-1 --credentials good s3://team/vision
 status "without credentials" 2 hps-ledger publish --endpoint "$s3" s3://team/vision

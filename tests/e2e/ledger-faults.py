@@ -187,7 +187,7 @@ is_true("staging/ is empty", not os.listdir("led/staging"))
 # The rig has teeth: with one guarantee broken it goes red.
 for name, fault, call, source, expression in [
     ("append", "ENOSPC", "pwrite64", "ledger/journal.c", 's/if (n < 0 && errno != EINTR)/if (n < 0 \\&\\& errno != EINTR) return 0;\\n\\t\\tif (0)/'),
-    ("publish", "KILL", "renameat", "ledger/mirror.c", 's/r = copy_below(l, t, "", 0, err);/r = put(t, "tiles\\/checkpoint", \\&note, err);\\n\\tif (!r)\\n\\t\\tr = copy_below(l, t, "", 0, err);/'),
+    ("publish", "KILL", "renameat", "ledger/mirror.c", 's/r = copy_below(t, "", 0, err);/r = put(t, "tiles\\/checkpoint", note, err);\\n\\tif (!r)\\n\\t\\tr = copy_below(t, "", 0, err);/'),
     ("gc", "KILL", None, "ledger/gc.c", "s/return hps_map_get(&m->pinned, hex) != NULL;/return hex[0] != hex[0];/"),
 ]:
     if not FULL and SEED % 3 != list(COMMANDS).index(name):

@@ -1,8 +1,8 @@
-"""An S3 server for tests: takes PUT, and refuses what AWS Signature Version 4, computed here from the request as it came, does not cover.
-usage: s3.py DIR ID SECRET REGION; prints its URL."""
+"""An S3 server for tests: takes PUT, GET and DELETE, and refuses what AWS Signature Version 4, computed here from the request as it came, does not cover.
+usage: s3.py DIR ID SECRET REGION [METHOD...]; prints its URL. With methods all others are denied."""
 import hashlib, hmac, http.server, os, re, sys, urllib.parse
 
-folder, identity, secret, region = sys.argv[1:5]
+folder, identity, secret, region, *allowed = sys.argv[1:]
 
 
 def mac(key, text):
@@ -17,7 +17,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def reply(self, status, text=""):
         self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
+        self.send_header("Content-Length", str(len(text.encode())))
         self.end_headers()
         self.wfile.write(text.encode())
 
@@ -48,17 +48,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_PUT(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        wrong = self.signature(body)
+        wrong = "AccessDenied" if allowed and self.command not in allowed else self.signature(body)
         if wrong:
             self.reply(403, wrong + "\n")
             return
         path = os.path.join(folder, os.path.normpath(urllib.parse.unquote(self.path).lstrip("/")))
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as f:
-            f.write(body)
-        with open(os.path.join(folder, "order"), "a") as f:
-            f.write(self.path + "\n")
-        self.reply(200)
+        if self.command != "PUT" and not os.path.isfile(path):
+            self.reply(404, "NoSuchKey\n")
+        elif self.command == "GET":
+            self.reply(200, open(path, encoding="utf-8").read())
+        elif self.command == "DELETE":
+            os.unlink(path)
+            self.reply(204)
+        else:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as f:
+                f.write(body)
+            with open(os.path.join(folder, "order"), "a") as f:
+                f.write(self.path + "\n")
+            self.reply(200)
+
+    do_GET = do_DELETE = do_PUT
 
 
 os.makedirs(folder, exist_ok=True)
