@@ -1,8 +1,8 @@
-/* On which processor the program and the supervisor wake each other. Asking wakes us, and our answer wakes the program: two wake-ups
- * a call, which cost several times more when they cross to another processor that idles (in a virtual machine most of all). So a
- * program that runs alone is kept on our processor, by waking it there (SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, Linux 6.6) and, in
- * bursts, by holding it there while it gets its descriptor. Programs that run at the same time would have to share that one
- * processor: as long as several ask by turns, each is left where it is; unless they do little else than ask, for then all wait for us. */
+/* On which processor a program and the supervisor wake each other. Asking wakes us, and our answer wakes the program: two wake-ups
+ * a call, which cost several times more when they cross to another processor that idles (in a virtual machine most of all). So we
+ * are woken where the program asks and wake it there (SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, Linux 6.6) and, in bursts, hold it there while it
+ * gets its descriptor. Who asked while we were busy with another one's call ran on another processor, and goes on there: all
+ * would share ours else, and the rest idle; unless programs do little else than ask, for then they wait for us anyway. */
 #include "recorder/recorder.h"
 
 #include <sched.h>
@@ -10,71 +10,47 @@
 
 #include "recorder/kernel.h"
 
-#define BURST 200  /* descriptors a second: from then on holding pays */
-#define WINDOW 256 /* notices without turns: then a program counts as alone again */
+#define BURST 200    /* descriptors a second: from then on holding pays */
+#define WINDOW 256   /* notices */
 #define DENSE_NS (WINDOW * 42000ll) /* 24,000 notices a second */
+#define SLEPT_NS 3000 /* a notice that comes sooner after the last answer was there before it; to sleep and be woken takes longer */
 
-static void set_apart(struct hps_supervisor *s, bool apart)
+static void wake_here(struct hps_supervisor *s, bool here)
 {
-	s->placement.apart = apart;
-	ioctl(s->listener, HPS_NOTIF_SET_FLAGS, apart ? 0 : HPS_NOTIF_SYNC_WAKE_UP); /* Linux before 6.6 refuses: only a matter of speed */
+	ioctl(s->listener, HPS_NOTIF_SET_FLAGS, here ? HPS_NOTIF_SYNC_WAKE_UP : 0); /* Linux before 6.6 refuses: only a matter of speed */
 }
 
-/* Brings tid to the front of those that asked last; was it one of them? */
-static bool move_to_front(struct hps_placement *p, pid_t tid)
-{
-	size_t i = 0;
-	bool found;
-
-	while (i < ARRAY_SIZE(p->askers) - 1 && p->askers[i] != tid)
-		i++;
-	found = p->askers[i] == tid;
-	memmove(p->askers + 1, p->askers, i * sizeof *p->askers);
-	p->askers[0] = tid;
-	return found;
-}
-
-static void end_window(struct hps_supervisor *s)
+void hps_placement_note(struct hps_supervisor *s, int64_t now_ns)
 {
 	struct hps_placement *p = &s->placement;
-	int64_t now = hps_time_monotonic_ns();
 
-	p->dense = p->window_ns && now - p->window_ns < DENSE_NS;
-	if (p->apart && (p->dense || !p->turns))
-		set_apart(s, false);
-	p->window_ns = now;
-	p->notices = p->turns = 0;
-}
-
-/* By turns is A, B, A, B: two in a row that come back. A shell that waits for each of its commands is A, B, A, C. */
-void hps_placement_note(struct hps_supervisor *s, pid_t tid)
-{
-	struct hps_placement *p = &s->placement;
-	bool again;
-
-	if (++p->notices > WINDOW)
-		end_window(s);
-	if (tid == p->askers[0])
-		return;
-	again = move_to_front(p, tid);
-	if (again && p->came_back) {
-		p->turns++;
-		if (!p->apart && !p->dense)
-			set_apart(s, true);
+	if (++p->notices == WINDOW) {
+		p->dense = now_ns - p->window_ns < DENSE_NS;
+		p->window_ns = now_ns;
+		p->notices = 0;
 	}
-	p->came_back = again;
+	p->elsewhere = !p->dense && now_ns - p->answered_ns < SLEPT_NS;
+	if (p->elsewhere)
+		wake_here(s, false);
 }
 
-bool hps_placement_hold(struct hps_supervisor *s)
+void hps_placement_answered(struct hps_supervisor *s, int64_t now_ns)
+{
+	if (s->placement.elsewhere)
+		wake_here(s, true);
+	s->placement.elsewhere = false;
+	s->placement.answered_ns = now_ns;
+}
+
+bool hps_placement_hold(struct hps_supervisor *s, int64_t now_ns)
 {
 	struct hps_placement *p = &s->placement;
-	int64_t now = hps_time_monotonic_ns();
 
-	if (now - p->burst_ns > 1000000000) {
-		p->burst_ns = now;
+	if (now_ns - p->burst_ns > 1000000000) {
+		p->burst_ns = now_ns;
 		p->burst /= 4;
 	}
-	return ++p->burst > BURST && !p->apart;
+	return ++p->burst > BURST && !p->elsewhere;
 }
 
 bool hps_placement_here(pid_t tid, cpu_set_t *ret_own)

@@ -116,7 +116,7 @@ static int add_held(struct hps_supervisor *s, const struct hps_call *c, int fd, 
 
 void hps_answer_descriptor(struct hps_supervisor *s, const struct hps_call *c, int fd, bool cloexec, bool alone)
 {
-	bool hold = hps_placement_hold(s);
+	bool hold = hps_placement_hold(s, hps_time_monotonic_ns());
 	int r = hold ? add_held(s, c, fd, cloexec) : add_descriptor(s, c, fd, cloexec, !alone);
 
 	/* A writer's copy of ours is gone before the program goes on: it could find its file busy (ETXTBSY) or locked. */
@@ -298,7 +298,7 @@ void hps_supervisor_run(struct hps_supervisor *s)
 	while (!s->ended && next_event(s, &n)) {
 		atomic_fetch_add(&s->turn, 1);
 		s->n_notices++;
-		hps_placement_note(s, (pid_t)n.pid);
+		hps_placement_note(s, hps_time_monotonic_ns());
 		forget_ended(s);
 		if (atomic_exchange(&s->missed, false))
 			believe_nothing(s);
@@ -308,6 +308,7 @@ void hps_supervisor_run(struct hps_supervisor *s)
 			break;
 		}
 		act(s, &n);
+		hps_placement_answered(s, hps_time_monotonic_ns());
 		atomic_fetch_add(&s->turn, 1);
 	}
 	hps_standby_end(s);

@@ -51,16 +51,15 @@ struct hps_environ_change {
 	struct hps_environ *before, *after;
 	struct hps_buf set, removed;
 };
-/* placement.c's own: who has asked lately, and how often. */
+/* placement.c's own. */
 struct hps_placement {
 	int64_t burst_ns; /* start of the current second and descriptors handed out in it */
 	unsigned burst;
-	pid_t askers[4]; /* the last threads that asked, the latest first */
-	bool came_back;	 /* the latest was among them already */
-	bool apart;	 /* several run at once: each stays on its own processor */
-	unsigned notices, turns;
-	int64_t window_ns; /* when the current window of notices began */
-	bool dense;	   /* the last one was short */
+	int64_t answered_ns; /* when the last call was answered */
+	bool elsewhere;	     /* who asks ran on another processor than ours */
+	unsigned notices;    /* in the current window, which began at window_ns */
+	int64_t window_ns;
+	bool dense; /* the last one was short */
 };
 struct hps_supervisor {
 	int listener, proc_fd;
@@ -181,9 +180,11 @@ int hps_fence_new(void);
 int hps_fence_enter(int fence); /* 0 or -errno */
 
 /* ---- placement.c: on which processor a program and the supervisor wake each other ---- */
-void hps_placement_note(struct hps_supervisor *s, pid_t tid); /* for each notice */
+/* Times are of hps_time_monotonic_ns(). */
+void hps_placement_note(struct hps_supervisor *s, int64_t now_ns);     /* a notice has come */
+void hps_placement_answered(struct hps_supervisor *s, int64_t now_ns); /* and was acted on: the next may be there already */
 /* Is this descriptor's receiver to be held on our processor? Then between here and anywhere, both for the stopped thread. */
-bool hps_placement_hold(struct hps_supervisor *s);
+bool hps_placement_hold(struct hps_supervisor *s, int64_t now_ns);
 bool hps_placement_here(pid_t tid, cpu_set_t *ret_own);
 void hps_placement_anywhere(pid_t tid, cpu_set_t *own);
 

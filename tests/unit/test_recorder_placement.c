@@ -1,81 +1,72 @@
-/* Who runs at the same time: told from the order in which threads ask. */
+/* On which processor whoever asked goes on: told from when notices come. */
 #include "tests/unit/unit.h"
-
-#include <unistd.h>
 
 #include "recorder/recorder.h"
 
-/* One letter a thread. True when in the end they count as running at the same time. */
-static bool apart_after(struct hps_supervisor *s, const char *order)
+#define US 1000ll
+
+/* A notice so long after the last answer, answered at once. Does its sender go on elsewhere than on our processor? */
+static bool elsewhere(struct hps_supervisor *s, int64_t *now_ns, int64_t after_ns)
 {
+	bool is;
+
 	s->listener = -1;
-	for (; *order; order++)
-		hps_placement_note(s, *order);
-	return s->placement.apart;
+	*now_ns += after_ns;
+	hps_placement_note(s, *now_ns);
+	is = s->placement.elsewhere;
+	hps_placement_answered(s, *now_ns += 20 * US);
+	assert_false(s->placement.elsewhere);
+	return is;
 }
 
-static void test_turns(void **state)
-{
-	static const struct {
-		const char *order;
-		bool apart;
-	} cases[] = {
-		{ "", false },
-		{ "AAAAAAAA", false },
-		{ "AAABBBCCCDDD", false },	/* one after the other */
-		{ "ABACADAEAFAG", false },	/* a shell and its commands */
-		{ "AABBAACCAADDAA", false },	/* the same, with several calls each */
-		{ "ABAB", true },		/* two workers */
-		{ "AAAAAABBBBBBAAABBB", true }, /* two workers on one processor */
-		{ "ABCABC", true },		/* three */
-		{ "ABCDABCD", true },		/* four: as many as are remembered */
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct hps_supervisor s = { 0 };
-
-		if (apart_after(&s, cases[i].order) != cases[i].apart)
-			fail_msg("\"%s\": not %s", cases[i].order, cases[i].apart ? "apart" : "alone");
-	}
-}
-
-/* When the others have ended, or only compute, the one that asks has the supervisor's processor again, and is held there in bursts. */
-static void test_alone_again(void **state)
+/* What was there when the last answer was given was asked by somebody who ran while we did. */
+static void test_waited(void **state)
 {
 	struct hps_supervisor s = { 0 };
-	int notices = 0;
+	int64_t now = 1000000 * US;
 
 	(void)state;
-	assert_true(apart_after(&s, "ABABABAB"));
-	for (int i = 0; i < 1000; i++)
-		assert_false(hps_placement_hold(&s));
-	while (apart_after(&s, "A") && notices < 10000)
-		notices++;
-	assert_in_range(notices, 100, 1000);
-	assert_true(hps_placement_hold(&s));
+	assert_false(elsewhere(&s, &now, 100 * US));
+	assert_true(elsewhere(&s, &now, 1 * US));
+	assert_true(elsewhere(&s, &now, 2 * US));
+	assert_false(elsewhere(&s, &now, 5 * US)); /* the fastest that a program can ask again */
 }
 
-/* Threads that do nothing but ask wait for the supervisor anyway: one processor serves them best. */
+/* Threads that do nothing but ask wait for us anyway: one processor serves them best. */
 static void test_dense(void **state)
 {
 	struct hps_supervisor s = { 0 };
+	int64_t now = 1000000 * US;
 
 	(void)state;
-	for (int i = 0; i < 2000; i++) /* some microseconds each at the most */
-		apart_after(&s, "ABAB");
-	assert_false(s.placement.apart);
-	for (int i = 0; i < 300; i++) { /* 256 notices in 26 ms */
-		apart_after(&s, i % 2 ? "B" : "A");
-		usleep(100);
-	}
-	apart_after(&s, "ABAB");
-	assert_true(s.placement.apart);
+	for (int i = 0; i < 600; i++)
+		(void)elsewhere(&s, &now, 2 * US);
+	assert_false(elsewhere(&s, &now, 2 * US));
+	for (int i = 0; i < 600; i++)
+		(void)elsewhere(&s, &now, 100 * US);
+	assert_true(elsewhere(&s, &now, 2 * US));
+}
+
+/* Held on our processor: in bursts, and who runs there. */
+static void test_hold(void **state)
+{
+	struct hps_supervisor s = { .listener = -1 };
+	int64_t now = 1000000 * US;
+
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		assert_false(hps_placement_hold(&s, now));
+	assert_true(hps_placement_hold(&s, now));
+	(void)elsewhere(&s, &now, 100 * US);
+	hps_placement_note(&s, now + 1 * US);
+	assert_false(hps_placement_hold(&s, now));
+	hps_placement_answered(&s, now);
+	assert_false(hps_placement_hold(&s, now + 2000000 * US)); /* long after: no burst */
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_turns), cmocka_unit_test(test_alone_again), cmocka_unit_test(test_dense) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_waited), cmocka_unit_test(test_dense), cmocka_unit_test(test_hold) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
