@@ -283,6 +283,8 @@ static int rotate(struct work *w, struct hps_error *err)
 
 	if (!r && log && !faccessat(w->l->dirfd, "keys/log.json", F_OK, 0))
 		r = hps_error_set(err, HPS_E_USAGE, "the log key of '%s' is held by an agent or a token; only one in keys/log.pem can be replaced", w->dir);
+	if (!r && !log && !faccessat(w->l->dirfd, "keys/statement.json", F_OK, 0))
+		r = hps_error_set(err, HPS_E_USAGE, "the statement key of '%s' is held by an agent or a token: 'key add' the next one, 'key use' it, then 'key revoke' this one", w->dir);
 	if (!r)
 		r = log ? hps_rotate_log_finish(w->l, w->passphrase, err) : hps_rotate_statement_finish(w->l, w->passphrase, err);
 	hps_ledger_close(hps_take(w->l));

@@ -152,6 +152,9 @@ for type in 256 25519; do
 	status "sign with it from now on" 0 hps-ledger key use agent:agent$type.pem
 	status "append by the agent" 0 add search
 done
+status "a key that an agent holds is not replaced by a file" 2 hps-ledger key rotate
+like "… the message says how" "$(cat err)" "'key add' the next one, 'key use' it, then 'key revoke' this one"
+status "it still signs" 0 add search
 kill "$SSH_AGENT_PID"
 SSH_AGENT_PID=
 status "without the agent there is no appending" 4 add search
