@@ -1,5 +1,5 @@
 /* The redactor: what may be written down. One mechanism for arguments, environment, URLs, texts, paths, parameters
- * and metrics; what it knows about secrets is rows of tables (redact_rules.c). A value that is withheld leaves
+ * and metrics; what it knows about secrets is rows of tables (redact_rules.c and kin). A value that is withheld leaves
  * "hmac:<32 hex digits>", keyed by the ledger's redaction key, so that its owner can tell equal values and nobody else can guess
  * them. Deciding what is a secret is heuristic: docs/THREATS.md says what is recognised. */
 #ifndef HPS_CORE_REDACT_H
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* ---- redact_rules.c: the tables ---- */
+/* ---- redact_rules.c, redact_tokens.c, redact_files.c: the tables ---- */
 
 /* What a name says about its value. */
 enum hps_secrecy {
