@@ -233,9 +233,12 @@ bool hps_queue_is_busy(const struct hps_queue *q)
 {
 	int64_t now = hps_time_monotonic_ns();
 
-	for (int i = 0; q->slots && i < SLOTS; i++)
-		if (i != q->mine && now - q->slots[i].asked_ns < LATELY_NS)
+	for (int i = 0; q->slots && i < SLOTS; i++) {
+		int64_t ago = now - q->slots[i].asked_ns; /* of before the machine was started: in the future */
+
+		if (i != q->mine && ago >= 0 && ago < LATELY_NS)
 			return true;
+	}
 	return hps_queue_has_waiting(q);
 }
 

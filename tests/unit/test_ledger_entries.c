@@ -297,6 +297,28 @@ static void test_tiles_grow(void **state)
 	fixture_verify(556, true);
 }
 
+/* The queue is a file, and may say of a process that died before the machine was started that it asked at a time that is still to come. */
+static void test_who_asked_in_another_life_is_nobody(void **state)
+{
+	struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND);
+	const int64_t later = hps_time_monotonic_ns() + (int64_t)3600 * 1000000000;
+	_cleanup_fd_ int fd = -1;
+
+	(void)state;
+	append_many(l, 10);
+	fd = open(LEDGER "/queue/slots", O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	for (off_t slot = 1; slot < 100; slot++)
+		assert_int_equal(pwrite(fd, &later, sizeof later, slot * 512 + 504), sizeof later);
+	append_many(l, 200); /* more than are left unmoved when nobody else is there */
+	append_many(l, 1);
+	assert_true(l->size >= 200);
+	append_many(l, 20);
+	hps_ledger_close(l);
+	assert_int_equal(fixture_size(LEDGER "/journal"), 0);
+	fixture_verify(231, true);
+}
+
 /* Somebody reads the database for long: what is appended meanwhile is acknowledged, and moved into place afterwards. */
 static int append_meanwhile(void *arg, unsigned level, uint64_t n, const struct hps_digest *hash)
 {
@@ -889,7 +911,7 @@ int main(void)
 		TEST(test_same_statement_once),
 		TEST(test_bad_statements),
 		TEST(test_begin_counter),
-		TEST(test_tiles_grow), TEST(test_appending_beside_a_long_reader), TEST(test_attested_partial_tiles_stay),
+		TEST(test_tiles_grow), TEST(test_who_asked_in_another_life_is_nobody), TEST(test_appending_beside_a_long_reader), TEST(test_attested_partial_tiles_stay),
 		cmocka_unit_test(test_tile_paths),
 		TEST(test_one_spelling),
 		cmocka_unit_test(test_public_key_has_one_encoding),
