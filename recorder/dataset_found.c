@@ -17,11 +17,11 @@ static const char *const endings[] = { ".py", ".pyc", ".so", ".pth", ".sh", ".R"
 static const char *const places[] = { "/usr/", "/etc/", "/lib", "/bin/", "/sbin/", "/proc/", "/sys/", "/dev/", "/var/lib/", "/var/cache/", "/run/" };
 static const char *const parts[] = { "/site-packages/", "/dist-packages/", "/.git/", "/.cache/", "/__pycache__/", "/conda-meta/" };
 
-static bool is_data(const struct hps_file *file, const json_t *owner)
+static bool is_data(const struct hps_file *file, bool owned)
 {
 	size_t len = strlen(file->path);
 
-	if (!(file->uses & HPS_USE_READ) || file->uses & (HPS_USE_EXEC | HPS_USE_INTERPRETER) || file->special || !S_ISREG(file->mode) || !file->first || owner ||
+	if (!(file->uses & HPS_USE_READ) || file->uses & (HPS_USE_EXEC | HPS_USE_INTERPRETER) || file->special || !S_ISREG(file->mode) || !file->first || owned ||
 	    file->first->shared_object || file->first->secret || hps_file_rare(file)->descriptors || atomic_load(&file->first->state) != HPS_CONTENT_DONE)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
@@ -135,10 +135,10 @@ static void release_groups(struct hps_map *groups)
 }
 
 /* The others have no home. */
-static void pick(struct data *all, const json_t *const *owners)
+static void pick(struct data *all)
 {
 	for (size_t i = 0; i < all->n; i++)
-		all->homes[i] = is_data(all->files[i], owners[i]);
+		all->homes[i] = is_data(all->files[i], all->homes[i]);
 }
 
 static void find_homes(struct data *all, const struct hps_map *siblings)
@@ -155,13 +155,13 @@ static void find_homes(struct data *all, const struct hps_map *siblings)
 	}
 }
 
-void hps_datasets_found(struct hps_file *const *list, size_t n, const json_t *const *owners, json_t *dependencies)
+void hps_datasets_found(struct hps_file *const *list, size_t n, uint32_t *owned, json_t *dependencies)
 {
-	struct data all = { .files = list, .homes = hps_alloc((n + 1) * sizeof *all.homes), .n = n };
+	struct data all = { .files = list, .homes = owned, .n = n };
 	struct hps_map siblings = HPS_MAP_INIT;
 	size_t n_sets = 0;
 
-	pick(&all, owners);
+	pick(&all);
 	count_siblings(&all, &siblings);
 	find_homes(&all, &siblings);
 	for (size_t i = 0; i < all.groups.n && n_sets < SETS_MAX; i++) {
@@ -174,5 +174,4 @@ void hps_datasets_found(struct hps_file *const *list, size_t n, const json_t *co
 	}
 	release_groups(&siblings);
 	release_groups(&all.groups);
-	free(all.homes);
 }

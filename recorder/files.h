@@ -10,13 +10,13 @@
 
 /* One file of the file system. The trial changes it under one name and it is changed under all. */
 struct hps_inode {
-	uint32_t dev;		   /* the kernel's numbers have no more bits */
-	bool made, written, gone;  /* by the trial: created; changed, content or mode; removed under its last name */
 	ino_t ino;
-	int64_t born_ns;	   /* of one that the trial changed, when the file system says it: numbers are given out again */
 	struct hps_content *first; /* before the trial changed it, as far as that was read */
 	struct hps_file *names;	   /* inputs that were this file when first seen */
 	struct hps_inode *next;	   /* of the chain */
+	uint32_t dev;		   /* the kernel's numbers have no more bits */
+	unsigned born : 29;	   /* of one that the trial changed, a number that stands for when it was made: numbers are given out again; 0: not known */
+	bool made : 1, written : 1, gone : 1; /* by the trial: created; changed, content or mode; removed under its last name */
 };
 struct hps_inodes {
 	struct hps_inode **chains;
@@ -122,7 +122,7 @@ struct hps_files {
 	struct hps_inodes inodes;
 	struct hps_expected *expected;
 	size_t n_expected, n_held;
-	struct hps_file **all;	/* n of them, in the order in which they came; paths.c finds them by their paths */
+	struct hps_file **all;	/* n of them, in the order in which they came until they are sorted; paths.c finds them by their paths */
 	uint32_t *slots;
 	size_t n, cap, n_slots;
 	struct hps_map by_name; /* struct hps_file *; absolute paths as the programs gave them, where they are not the real ones */
@@ -142,6 +142,7 @@ struct hps_files {
 
 struct hps_file *hps_files_get(struct hps_files *f, const char *path); /* made when it is new; lives as long as the table */
 struct hps_file *hps_files_find(const struct hps_files *f, const char *path); /* NULL: never seen */
+void hps_files_sort(struct hps_files *f); /* by their paths: when the tree has ended */
 const struct hps_rare *hps_file_rare(const struct hps_file *file); /* never NULL: of most files it is an empty one */
 struct hps_rare *hps_file_rare_make(struct hps_file *file);	   /* to write into */
 struct hps_final *hps_file_final_make(struct hps_file *file);	   /* the same */

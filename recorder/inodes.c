@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#define BORN ((1u << 29) - 1)
 #define LOAD 2 /* files for each chain, at most */
 
 static struct hps_inode **chain_of(const struct hps_inodes *t, dev_t dev, ino_t ino)
@@ -44,14 +45,14 @@ static struct hps_inode *add(struct hps_inodes *t, dev_t dev, ino_t ino)
 	return inode;
 }
 
-/* When the file was made; 0 when the file system does not say. */
-static int64_t born(int fd)
+/* Two moments that differ have different numbers, but for one pair in 250 million; 0 when the file system does not say. */
+static unsigned born(int fd)
 {
 	struct statx s;
 
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &s) || !(s.stx_mask & STATX_BTIME))
 		return 0;
-	return s.stx_btime.tv_sec * 1000000000ll + s.stx_btime.tv_nsec;
+	return (unsigned)((((uint64_t)s.stx_btime.tv_sec << 30 | s.stx_btime.tv_nsec) * 0x9e3779b97f4a7c15ull) >> 35) | 1;
 }
 
 struct hps_inode *hps_inode_find(const struct hps_inodes *t, dev_t dev, ino_t ino)
@@ -68,7 +69,7 @@ struct hps_inode *hps_inode_get(struct hps_inodes *t, int fd, const struct stat 
 	struct hps_inode *inode = hps_inode_find(t, s->st_dev, s->st_ino);
 
 	/* A number that somebody else freed and the file system gave out again is another file. */
-	if (inode && !inode->gone && (!inode->born_ns || fd < 0 || inode->born_ns == born(fd)))
+	if (inode && !inode->gone && (!inode->born || fd < 0 || inode->born == born(fd)))
 		return inode;
 	return add(t, s->st_dev, s->st_ino);
 }
@@ -82,14 +83,14 @@ void hps_inode_made(struct hps_inodes *t, int fd, const struct stat *s)
 	hps_inode_gone(t, s);
 	inode = hps_inode_get(t, -1, s);
 	inode->made = true;
-	inode->born_ns = born(fd);
+	inode->born = born(fd) & BORN;
 }
 
 void hps_inode_written(struct hps_inode *inode, int fd)
 {
 	inode->written = true;
-	if (!inode->born_ns && fd >= 0)
-		inode->born_ns = born(fd);
+	if (!inode->born && fd >= 0)
+		inode->born = born(fd) & BORN;
 }
 
 void hps_inode_gone(struct hps_inodes *t, const struct stat *s)

@@ -29,29 +29,13 @@ static const char *type_of(mode_t mode)
 	return S_ISREG(mode) ? "file" : S_ISDIR(mode) ? "directory" : S_ISLNK(mode) ? "symlink" : "other";
 }
 
-/* What the helper says of the files: see hps_facts_files(). owners: of each file of the sorted list, NULL for nobody's. */
+/* What the helper says of the files: see hps_facts_files(). numbers: of each file, sorted, its owner's from 1 on; 0: nobody's. */
 struct answer {
 	json_t *json;
-	const json_t **owners;
+	uint32_t *numbers;
 };
 
 /* ---- materials ---- */
-
-static int by_path(const void *a, const void *b)
-{
-	return strcmp((*(struct hps_file *const *)a)->path, (*(struct hps_file *const *)b)->path);
-}
-
-/* The entries of the table in path order; heap. */
-static struct hps_file **sorted(const struct hps_files *f, size_t *ret_n)
-{
-	struct hps_file **list = hps_realloc(NULL, f->n + 1, sizeof *list);
-
-	memcpy(list, f->all, f->n * sizeof *list);
-	*ret_n = f->n;
-	qsort(list, *ret_n, sizeof *list, by_path);
-	return list;
-}
 
 static bool is_library(const struct hps_file *file)
 {
@@ -154,6 +138,11 @@ static json_t *material_json(const struct hps_record *r, const struct hps_file *
 	return item;
 }
 
+static const json_t *owner_of(const struct answer *a, size_t i)
+{
+	return a->numbers[i] ? json_array_get(json_object_get(a->json, "owners"), a->numbers[i] - 1) : NULL;
+}
+
 /* Can a package of the system give this content again? Not when the file was changed after it was installed. */
 static bool restorable(const json_t *owner)
 {
@@ -197,7 +186,7 @@ static void make_public(struct hps_file *file, const json_t *owner)
 		file->first->secret = file->first->guessable = false;
 }
 
-static int write_materials(struct hps_record *r, struct hps_file **list, size_t n, const json_t **owners, json_t **ret, struct hps_error *err)
+static int write_materials(struct hps_record *r, struct hps_file **list, size_t n, const struct answer *a, json_t **ret, struct hps_error *err)
 {
 	struct hps_manifest m;
 
@@ -209,7 +198,7 @@ static int write_materials(struct hps_record *r, struct hps_file **list, size_t 
 		if (!file->uses)
 			continue;
 		if (S_ISREG(file->mode) && !file->special) {
-			owner = owners[i];
+			owner = owner_of(a, i);
 			make_public(file, owner);
 			if (is_kept(r, file, owner))
 				store_unowned(r, file);
@@ -255,7 +244,7 @@ static int write_libraries(struct hps_record *r, struct hps_file **list, size_t 
 		if (has_digest(list[i]->first))
 			hps_shape_content(r, item, "digest", list[i]->path, list[i]->first);
 		json_object_update(item, (json_t *)(uintptr_t)facts); /* soname, buildId, version, packageNote */
-		set_package(item, a->owners[i]);
+		set_package(item, owner_of(a, i));
 		hps_manifest_add(&m, item);
 	}
 	return hps_manifest_end(&m, r, ret, err);
@@ -532,23 +521,22 @@ static int ask_about_files(struct hps_record *r, struct hps_file **list, size_t 
 /* An answer that does not come is an empty one, and a gap. */
 static void receive_answer(struct hps_record *r, int error, struct hps_file **list, size_t n, struct answer *ret)
 {
-	const json_t *runs, *owners;
+	const json_t *runs;
 	size_t at = 0;
 
-	ret->owners = hps_alloc((n + 1) * sizeof *ret->owners);
+	ret->numbers = hps_alloc((n + 1) * sizeof *ret->numbers);
 	if (error || hps_facts_files(r->facts, &ret->json)) {
 		hps_gap_note(r->gaps, HPS_GAP_FACTS);
 		ret->json = json_object();
 	}
 	runs = json_object_get(ret->json, "files");
-	owners = json_object_get(ret->json, "owners");
 	for (size_t run = 0; run + 1 < json_array_size(runs); run += 2) {
-		const json_t *owner = json_array_get(owners, (size_t)json_integer_value(json_array_get(runs, run + 1))); /* none at -1 */
+		uint32_t number = (uint32_t)json_integer_value(json_array_get(runs, run + 1)) + 1; /* nobody's is -1 */
 
 		for (json_int_t left = json_integer_value(json_array_get(runs, run)); left > 0 && at < n; at++) {
 			if (!is_asked(list[at]))
 				continue;
-			ret->owners[at] = owner;
+			ret->numbers[at] = number;
 			left--;
 		}
 	}
@@ -557,12 +545,15 @@ static void receive_answer(struct hps_record *r, int error, struct hps_file **li
 /* What needs no answer is written while the helper looks for it. */
 int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies, json_t *rows, struct hps_error *err)
 {
-	size_t n;
-	_cleanup_free_ struct hps_file **list = sorted(r->files, &n);
-	int asked = ask_about_files(r, list, n), error = write_products(r, list, n, subject, err);
+	struct hps_file **list = r->files->all;
+	size_t n = r->files->n;
 	struct answer answer = { NULL };
 	json_t *d[8] = { NULL };
+	int asked, error;
 
+	hps_files_sort(r->files);
+	asked = ask_about_files(r, list, n);
+	error = write_products(r, list, n, subject, err);
 	find_drawing(r, list, n);
 	if (!error)
 		error = write_misses(r, &d[1], err);
@@ -576,17 +567,17 @@ int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies,
 		error = hps_listings_write(r, &d[7], err);
 	receive_answer(r, asked, list, n, &answer);
 	if (!error)
-		error = write_materials(r, list, n, answer.owners, &d[0], err);
+		error = write_materials(r, list, n, &answer, &d[0], err);
 	if (!error)
 		error = write_libraries(r, list, n, &answer, &d[3], err);
 	if (!error)
 		error = write_python(r, answer.json, &d[4], err);
-	hps_datasets_found(list, n, answer.owners, dependencies);
+	hps_datasets_found(list, n, answer.numbers, dependencies);
 	json_array_extend(rows, json_object_get(answer.json, "identities"));
 	for (size_t i = 0; i < ARRAY_SIZE(d); i++)
 		if (d[i])
 			hps_json_add(dependencies, d[i]);
 	json_decref(answer.json);
-	free(answer.owners);
+	free(answer.numbers);
 	return error;
 }

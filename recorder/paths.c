@@ -1,4 +1,4 @@
-/* The table of paths: an open-addressed one over a list in the order in which they came. A path stands in its own entry, which lives as
+/* The table of paths: an open-addressed one over a list. A path stands in its own entry, which lives as
  * long as the table. */
 #include "recorder/recorder.h"
 
@@ -16,11 +16,11 @@ static uint32_t *slot_of(const struct hps_files *f, const char *path)
 			return &f->slots[i];
 }
 
-static void grow(struct hps_files *f)
+static void fill(struct hps_files *f, size_t n_slots)
 {
-	f->n_slots = f->n_slots ? 2 * f->n_slots : 1024;
 	free(f->slots);
-	f->slots = hps_alloc(f->n_slots * sizeof *f->slots);
+	f->slots = hps_alloc(n_slots * sizeof *f->slots);
+	f->n_slots = n_slots;
 	for (size_t i = 0; i < f->n; i++)
 		*slot_of(f, f->all[i]->path) = (uint32_t)(i + 1);
 }
@@ -44,7 +44,7 @@ struct hps_file *hps_files_get(struct hps_files *f, const char *path)
 	uint32_t *slot;
 
 	if (3 * f->n >= 2 * f->n_slots)
-		grow(f);
+		fill(f, f->n_slots ? 2 * f->n_slots : 1024);
 	slot = slot_of(f, path);
 	if (*slot)
 		return f->all[*slot - 1];
@@ -57,6 +57,19 @@ struct hps_file *hps_files_find(const struct hps_files *f, const char *path)
 	uint32_t *slot = f->n_slots ? slot_of(f, path) : NULL;
 
 	return slot && *slot ? f->all[*slot - 1] : NULL;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp((*(struct hps_file *const *)a)->path, (*(struct hps_file *const *)b)->path);
+}
+
+void hps_files_sort(struct hps_files *f)
+{
+	if (!f->n)
+		return;
+	qsort(f->all, f->n, sizeof(struct hps_file *), by_path);
+	fill(f, f->n_slots);
 }
 
 const struct hps_rare *hps_file_rare(const struct hps_file *file)

@@ -79,8 +79,9 @@ int hps_lists_write(struct hps_record *r, json_t *subject, json_t *dependencies,
 int hps_listings_write(struct hps_record *r, json_t **ret, struct hps_error *err) HPS_MUST; /* listing.c: the manifest `listings`; *ret stays NULL when there is none */
 
 /* ---- dataset_found.c: data sets that nobody declared ---- */
-/* list: in path order. Adds a descriptor for each directory of data that the trial read; owners: the answer's "packages". */
-void hps_datasets_found(struct hps_file *const *list, size_t n, const json_t *const *owners, json_t *dependencies);
+/* list: in path order. Adds a descriptor for each directory of data that the trial read. owned: of each file, 0 when no package owns it; is
+ * used for other numbers. */
+void hps_datasets_found(struct hps_file *const *list, size_t n, uint32_t *owned, json_t *dependencies);
 
 /* ---- shape.c: small shapes of JSON ---- */
 json_t *hps_shape_digest(const struct hps_digest *d);
