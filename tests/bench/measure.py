@@ -4,8 +4,10 @@ import os
 import platform
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -36,13 +38,23 @@ class Bench:
         return "≤ %.4g" % at_most
 
 
+def end_stopped():
+    """A tracer that died can leave a process stopped for ever: reprozip has done so to make."""
+    for pid in open("/proc/self/task/%d/children" % os.getpid()).read().split():
+        if open("/proc/%s/stat" % pid).read().rpartition(")")[2].split()[0] == "T":
+            os.kill(int(pid), signal.SIGKILL)
+
+
 def wait_for_orphans():
     """They have become ours: joblib's resource tracker, for one, outlives the program by 30 ms."""
+    limit = threading.Timer(60, end_stopped)
+    limit.start()
     try:
         while True:
             os.wait()
     except ChildProcessError:
         pass
+    limit.cancel()
 
 
 def run(command, folder, leftovers=(), **options):
