@@ -78,8 +78,7 @@ static uint64_t argument(const struct setting *m, int number)
 /* A copy of the program's descriptor, which may do what the program's may. */
 static int copy_descriptor(struct setting *m, int number)
 {
-	_cleanup_fd_ int process = (int)syscall(SYS_pidfd_open, m->c->t->pid, 0);
-	int fd = process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, number, 0);
+	int fd = hps_tracee_descriptor(m->c->t, number);
 
 	if (fd >= 0)
 		return fd;

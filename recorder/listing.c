@@ -277,13 +277,6 @@ static long lay_out(const struct entries *e, size_t from, char *out, size_t size
 	return (long)used;
 }
 
-static int copy_descriptor(const struct hps_call *c, int number)
-{
-	_cleanup_fd_ int process = (int)syscall(SYS_pidfd_open, c->t->pid, 0);
-
-	return process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, number, 0);
-}
-
 static struct hps_listing *listing_of(const struct hps_supervisor *s, int fd)
 {
 	char path[HPS_PATH_CAP];
@@ -298,7 +291,7 @@ static struct hps_listing *listing_of(const struct hps_supervisor *s, int fd)
 /* The position of the program's own description is the place to go on from: rewinddir() and seekdir() need nothing of us. */
 static bool answer(struct hps_supervisor *s, struct hps_call *c, long *ret)
 {
-	_cleanup_fd_ int fd = c->t->foreign || c->t->opaque || c->t->launching || c->t->shares ? -1 : copy_descriptor(c, (int)c->args[0]);
+	_cleanup_fd_ int fd = c->t->foreign || c->t->opaque || c->t->launching || c->t->shares ? -1 : hps_tracee_descriptor(c->t, (int)c->args[0]);
 	_cleanup_(entries_release) struct entries e = { NULL, 0 };
 	struct hps_listing *l = listing_of(s, fd);
 	size_t size = c->args[2] < ANSWER_MAX ? c->args[2] : ANSWER_MAX, next;

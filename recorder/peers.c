@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define OWN_MAX 100000u
@@ -54,12 +53,8 @@ void hps_peers_free(struct hps_peers *p)
 
 int hps_socket_copy(const struct hps_call *c, int fd)
 {
-	_cleanup_fd_ int process = -1;
-
-	if (c->t->launching || c->t->shares) /* of which table it would be is not known */
-		return -1;
-	process = (int)syscall(SYS_pidfd_open, c->t->pid, 0);
-	return process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, fd, 0);
+	/* Of which table it would be is not always known. */
+	return c->t->launching || c->t->shares ? -1 : hps_tracee_descriptor(c->t, fd);
 }
 
 int hps_socket_option(int fd, int name)

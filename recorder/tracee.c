@@ -318,6 +318,13 @@ void hps_tracee_end(struct hps_supervisor *s, uint32_t index)
 	free_tracee(t);
 }
 
+int hps_tracee_descriptor(const struct hps_tracee *t, int number)
+{
+	_cleanup_fd_ int process = (int)syscall(SYS_pidfd_open, t->pid, 0);
+
+	return process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, number, 0);
+}
+
 int hps_tracee_umask(struct hps_tracee *t)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;

@@ -61,6 +61,7 @@ bool hps_tracees_scarce(const struct hps_supervisor *s, int fd);
 void hps_tracee_executed(struct hps_tracee *t); /* its memory is new */
 void hps_tracee_forget_cwd(struct hps_tracee *t);
 int hps_tracee_umask(struct hps_tracee *t);
+int hps_tracee_descriptor(const struct hps_tracee *t, int number); /* a copy of it, on the same description; -1 and errno */
 int64_t hps_tracee_cpu_ns(const struct hps_tracee *t); /* 0: not known */
 int64_t hps_tracee_peak_kib(const struct hps_tracee *t);
 int64_t hps_own_peak_kib(void); /* not ru_maxrss, which counts what the process was before it executed us */
