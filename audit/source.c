@@ -49,8 +49,11 @@ int hps_source_open(const char *ledger_option, const char *study, const struct h
 
 	s.dir = hps_ledger_path(ledger_option);
 	r = hps_ledger_verify(s.dir, verify, &s.verification, err);
+	/* Rules over the part that could be read would call the rest damaged. */
+	if (!r && s.verification.n_unread && s.verification.n_unread == s.verification.n_problems)
+		r = hps_error_set(err, HPS_E_UNDECIDED, "not all of the ledger '%s' can be read here (%s); 'hps-ledger verify' names each place", s.dir, s.verification.problems[0].what);
 	if (r < 0) {
-		free(s.dir);
+		hps_source_release(&s);
 		return r;
 	}
 	r = hps_ledger_open(s.dir, HPS_LEDGER_READ, NULL, &s.ledger, &opening);

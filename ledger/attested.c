@@ -112,7 +112,7 @@ static void verify_one(struct hps_verifier *v, uint64_t size, const struct hps_d
 	_cleanup_buf_ struct hps_buf note = HPS_BUF_INIT;
 
 	if (hps_file_read(v->tilesfd, path, HPS_NOTE_MAX, &note, &error) || hps_checkpoint_open(note.data ? note.data : "", note.len, &v->trust.log, &c, &error))
-		hps_problem_add(v, -1, NULL, file, "%s", error.message);
+		hps_problem_add_error(v, -1, NULL, file, NULL, &error);
 	else if (c.size != size || !hps_digest_equal(&c.root, root))
 		hps_problem_add(v, -1, NULL, file, "others have signed another tree of %llu entries than the one that is here", (unsigned long long)size);
 }
@@ -130,10 +130,12 @@ static uint64_t size_now(struct hps_verifier *v)
 
 void hps_verify_attested(struct hps_verifier *v)
 {
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
 	struct sizes sizes = { NULL, 0 };
 	struct hps_merkle tree = { 0 };
 
-	(void)!list_sizes(v->tilesfd, &sizes, NULL);
+	if (list_sizes(v->tilesfd, &sizes, &error))
+		hps_problem_add_error(v, -1, NULL, "tiles/" HPS_ATTESTED_DIR, NULL, &error);
 	for (size_t i = 0; i < sizes.n; i++) {
 		struct hps_digest root;
 

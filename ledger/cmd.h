@@ -33,6 +33,7 @@ int hps_prove_study(const char *dir, const char *study, const char *trust, bool 
 
 void hps_print_progress(void *progress, uint64_t done, uint64_t total);
 void hps_print_verification(const char *dir, const struct hps_verification *v, bool json);
+int hps_verification_status(const struct hps_verification *v); /* of the program: damage comes before what could not be read, and that before what witnesses say */
 
 /* ---- cmd_until.c ---- */
 

@@ -11,7 +11,8 @@ static int verify_first(const char *dir, const char *trust, struct hps_verificat
 	if (r)
 		return r;
 	if (ret->n_problems)
-		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' does not hold (%s); 'hps-ledger verify' names all that is wrong", dir, ret->problems[0].what);
+		return hps_error_set(err, ret->n_problems > ret->n_unread ? HPS_E_DAMAGED : HPS_E_UNDECIDED, "the ledger '%s' %s (%s); 'hps-ledger verify' names all that is wrong", dir,
+				     ret->n_problems > ret->n_unread ? "does not hold" : "cannot be read here", ret->problems[0].what);
 	return ret->unwitnessed && ret->closed ? hps_error_set(err, ret->unwitnessed, "the ledger '%s' is not witnessed: %s", dir, ret->unwitnessed_why) : 0;
 }
 

@@ -35,7 +35,7 @@ static int run_fsck(void *arg, int argc, char **argv, struct hps_error *err)
 	if (r)
 		return r;
 	hps_print_verification(dir, &v, o->json);
-	return v.n_problems ? 3 : 0;
+	return hps_verification_status(&v);
 }
 
 static const struct hps_option options[] = {

@@ -28,6 +28,8 @@ static json_t *verification_json(const struct hps_verification *v)
 		hps_json_set_text(p, "id", v->problems[i].id);
 		hps_json_set_text(p, "file", v->problems[i].file);
 		hps_json_set_text(p, "what", v->problems[i].what);
+		if (v->problems[i].unread)
+			hps_json_set(p, "unread", json_true());
 		hps_json_add(problems, p);
 	}
 	hps_json_set_text(j, "schema", "hps.verification/1");
@@ -80,8 +82,10 @@ static void print_text(const char *dir, const struct hps_verification *v)
 		hps_print_line("root     %s", v->root);
 	if (v->witnessed)
 		hps_print_line("witnesses a quorum has cosigned the first %llu", (unsigned long long)v->witnessed);
-	if (v->n_problems)
+	if (v->n_problems > v->n_unread)
 		hps_print_line("DAMAGED: %zu problem%s", v->n_problems, v->n_problems == 1 ? "" : "s");
+	else if (v->n_problems)
+		hps_print_line("UNDECIDED: nothing is known to be damaged, but not all could be read here: %zu problem%s", v->n_problems, v->n_problems == 1 ? "" : "s");
 	else if (v->unwitnessed)
 		hps_print_line("NOT WITNESSED: every entry holds, but %s", v->unwitnessed_why);
 	else if (v->bodies_checked)
@@ -100,11 +104,10 @@ void hps_print_verification(const char *dir, const struct hps_verification *v, b
 		print_text(dir, v);
 }
 
-/* Damage comes before what witnesses say. */
-static int status_of(const struct hps_verification *v)
+int hps_verification_status(const struct hps_verification *v)
 {
 	if (v->n_problems)
-		return 3;
+		return v->n_problems > v->n_unread ? 3 : 4;
 	return !v->unwitnessed ? 0 : v->unwitnessed == HPS_E_FALSE ? 1 : 4;
 }
 
@@ -125,7 +128,7 @@ static int run_verify(void *arg, int argc, char **argv, struct hps_error *err)
 	if (r)
 		return r;
 	hps_print_verification(dir, &v, o->json);
-	return status_of(&v);
+	return hps_verification_status(&v);
 }
 
 static const struct hps_option options[] = {

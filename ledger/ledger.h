@@ -814,6 +814,8 @@ struct hps_problems {
 };
 void hps_problems_add(struct hps_problems *list, int64_t index, const char *id, const char *file, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
+/* What an error says, with `doing` (may be NULL) before it: that something is damaged, or that it could not be read here. */
+void hps_problems_add_error(struct hps_problems *list, int64_t index, const char *id, const char *file, const char *doing, const struct hps_error *e);
 
 /* What one thread has for itself. */
 struct hps_verify_thread {
@@ -909,6 +911,10 @@ struct hps_verifier {
 };
 
 void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+void hps_problem_add_error(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *doing, const struct hps_error *e);
+/* What is wrong unless something says otherwise that could not be read: undecided as soon as there is any such thing. */
+void hps_problem_add_if_read(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
 /* Every leaf, hash and envelope, up to the root (verify_leaves.c). */

@@ -91,6 +91,8 @@ int hps_sql_fail(struct hps_store *s, int rc, struct hps_error *err, const char 
 	};
 
 	s->failed |= (rc & 0xff) == SQLITE_IOERR;
+	if ((rc & 0xff) == SQLITE_CANTOPEN && sqlite3_system_errno(s->db))
+		return hps_error_set(err, -sqlite3_system_errno(s->db), "ledger.db: %s: %s (%s)", doing, sqlite3_errmsg(s->db), strerror(sqlite3_system_errno(s->db)));
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		if (table[i].rc == (rc & 0xff))
 			return hps_error_set(err, table[i].code, "ledger.db: %s: %s%s", doing, sqlite3_errmsg(s->db), table[i].next);

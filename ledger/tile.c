@@ -125,11 +125,11 @@ int hps_tile_read(int tilesfd, const struct hps_tile *t, struct hps_buf *ret, st
 		return hps_error_set(err, HPS_E_DAMAGED, "'%s': the file is missing", path);
 	full.width = HPS_TILE_WIDTH;
 	hps_tile_path(&full, path);
-	r = hps_file_read(tilesfd, path, max_bytes(t), ret, NULL);
+	r = hps_file_read(tilesfd, path, max_bytes(t), ret, err);
 	hps_tile_path(t, path);
-	if (r)
+	if (r == -ENOENT)
 		return hps_error_set(err, HPS_E_DAMAGED, "'%s': the file is missing", path);
-	r = check_length(&full, ret, path, HPS_TILE_WIDTH, err);
+	r = r ? r : check_length(&full, ret, path, HPS_TILE_WIDTH, err);
 	if (!r && !t->entries)
 		ret->len = t->width * (size_t)HPS_DIGEST_LEN;
 	return r;
@@ -196,7 +196,7 @@ static int read_tile(const struct hps_tiles *tiles, const struct hps_tile *t, st
 		return err ? err->code : r;
 	if (err)
 		hps_error_release(err);
-	r = check_length(&full, ret, path, HPS_TILE_WIDTH, err);
+	r = r ? r : check_length(&full, ret, path, HPS_TILE_WIDTH, err);
 	if (!r && !t->entries)
 		ret->len = t->width * (size_t)HPS_DIGEST_LEN;
 	return r;

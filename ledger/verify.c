@@ -12,19 +12,44 @@
 #define PROBLEMS_MAX 10000
 #define SIZE_MAX_HERE UINT32_MAX /* verify_ids.c counts entries with 32 bits */
 
-static void add_problem(struct hps_problem **items, size_t *n, int64_t index, const char *id, const char *file, const char *format, va_list ap)
+/* Nobody can say here what the file holds. A disk that fails (EIO) is damage. */
+static bool is_unread(int code)
+{
+	static const int table[] = { -EACCES, -EPERM, -EMFILE, -ENFILE, -ENOMEM, -EBUSY, HPS_E_DENIED, HPS_E_UNDECIDED };
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i] == code)
+			return true;
+	return false;
+}
+
+/* NULL: there are too many already. */
+static struct hps_problem *new_problem(struct hps_problem **items, size_t *n, int64_t index, const char *id, const char *file, char *what)
 {
 	struct hps_problem *p;
 
-	if (*n == PROBLEMS_MAX)
-		return;
+	if (*n == PROBLEMS_MAX) {
+		free(what);
+		return NULL;
+	}
 	*items = hps_grow(*items, *n, sizeof **items);
 	p = &(*items)[(*n)++];
-	p->index = index;
-	p->id = id && *id ? hps_strdup(id) : NULL;
-	p->file = file ? hps_strdup(file) : NULL;
-	if (vasprintf(&p->what, format, ap) < 0)
+	*p = (struct hps_problem){ .index = index, .id = id && *id ? hps_strdup(id) : NULL, .file = file ? hps_strdup(file) : NULL, .what = what };
+	return p;
+}
+
+__attribute__((format(printf, 1, 0))) static char *in_words(const char *format, va_list ap)
+{
+	char *text;
+
+	if (vasprintf(&text, format, ap) < 0)
 		abort();
+	return text;
+}
+
+static char *error_in_words(const char *doing, const struct hps_error *e)
+{
+	return hps_format("%s%s%s", doing ? doing : "", doing ? ": " : "", e->message ? e->message : "it cannot be read");
 }
 
 void hps_problems_add(struct hps_problems *list, int64_t index, const char *id, const char *file, const char *format, ...)
@@ -32,8 +57,26 @@ void hps_problems_add(struct hps_problems *list, int64_t index, const char *id, 
 	va_list ap;
 
 	va_start(ap, format);
-	add_problem(&list->items, &list->n, index, id, file, format, ap);
+	new_problem(&list->items, &list->n, index, id, file, in_words(format, ap));
 	va_end(ap);
+}
+
+void hps_problems_add_error(struct hps_problems *list, int64_t index, const char *id, const char *file, const char *doing, const struct hps_error *e)
+{
+	struct hps_problem *p = new_problem(&list->items, &list->n, index, id, file, error_in_words(doing, e));
+
+	if (p)
+		p->unread = is_unread(e->code);
+}
+
+static void add(struct hps_verifier *v, bool unread, int64_t index, const char *id, const char *file, char *what)
+{
+	struct hps_problem *p = new_problem(&v->found->problems, &v->found->n_problems, index, id, file, what);
+
+	if (!p)
+		return;
+	p->unread = unread;
+	v->found->n_unread += unread;
 }
 
 void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)
@@ -41,7 +84,21 @@ void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, cons
 	va_list ap;
 
 	va_start(ap, format);
-	add_problem(&v->found->problems, &v->found->n_problems, index, id, file, format, ap);
+	add(v, false, index, id, file, in_words(format, ap));
+	va_end(ap);
+}
+
+void hps_problem_add_error(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *doing, const struct hps_error *e)
+{
+	add(v, is_unread(e->code), index, id, file, error_in_words(doing, e));
+}
+
+void hps_problem_add_if_read(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	add(v, v->found->n_unread > 0, index, id, file, in_words(format, ap));
 	va_end(ap);
 }
 
@@ -119,7 +176,7 @@ static void start_threads(struct hps_verifier *v)
 		_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
 
 		if (v->own.store && hps_store_open(v->database, HPS_STORE_READ, &v->threads[i].store, &e))
-			hps_problem_add(v, -1, NULL, "ledger.db", "%s", e.message);
+			hps_problem_add_error(v, -1, NULL, "ledger.db", NULL, &e);
 	}
 }
 
@@ -150,13 +207,14 @@ static void verify_all(struct hps_verifier *v)
 static void verify_unsigned(struct hps_verifier *v)
 {
 	struct hps_verification *f = v->found;
-	size_t before = f->n_problems;
+	size_t before = f->n_problems, unread = f->n_unread;
 
 	verify_all(v);
 	if (v->holds)
 		return;
 	while (f->n_problems > before)
 		free_problem(&f->problems[--f->n_problems]);
+	f->n_unread = unread;
 	f->n_checked = 0;
 }
 
@@ -171,7 +229,7 @@ static void open_extras(struct hps_verifier *v, const char *dir, bool own)
 		v->found->database_checked = true;
 		r = hps_store_open(database, HPS_STORE_READ, &v->own.store, &e);
 		if (r)
-			hps_problem_add(v, -1, NULL, "ledger.db", "%s", e.message);
+			hps_problem_add_error(v, -1, NULL, "ledger.db", NULL, &e);
 		v->database = hps_take(database);
 	}
 	if (v->options->skip_objects || (faccessat(v->dirfd, "objects", F_OK, 0) && !v->found->database_checked))
@@ -179,7 +237,7 @@ static void open_extras(struct hps_verifier *v, const char *dir, bool own)
 	v->found->objects_checked = true;
 	hps_error_release(&e);
 	if (hps_objects_open(v->dirfd, "objects", false, &v->objects, &e))
-		hps_problem_add(v, -1, NULL, "objects", "%s", e.message);
+		hps_problem_add_error(v, -1, NULL, "objects", NULL, &e);
 }
 
 static int open_trust(struct hps_verifier *v, bool *ret_usable, struct hps_error *err)
@@ -195,17 +253,24 @@ static int open_trust(struct hps_verifier *v, bool *ret_usable, struct hps_error
 	if (r && path) /* not the ledger's fault */
 		return hps_error_set(err, r, "%s", e.message);
 	if (r)
-		hps_problem_add(v, -1, NULL, HPS_TRUST_FILE, "%s", e.message);
+		hps_problem_add_error(v, -1, NULL, HPS_TRUST_FILE, NULL, &e);
 	if (!r && hps_trust_follow_tiles(&v->trust, &(const struct hps_tiles){ .tilesfd = v->tilesfd }, NULL, &e))
-		hps_problem_add(v, -1, NULL, "tiles/" HPS_HANDOVER_DIR, "%s", e.message);
+		hps_problem_add_error(v, -1, NULL, "tiles/" HPS_HANDOVER_DIR, NULL, &e);
 	return 0;
 }
 
-/* Checkpoint and journal of one moment. */
-static int read_heads(struct hps_verifier *v, struct hps_error *err)
+/* Checkpoint and journal of one moment. What is acknowledged and not published is the owner's to read. */
+static int read_heads(struct hps_verifier *v, bool own, struct hps_error *err)
 {
+	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
 	_cleanup_fd_ int lock = hps_verify_pause_writers(v->dirfd);
-	int r = hps_file_read(v->tilesfd, "checkpoint", HPS_NOTE_MAX, &v->note, err);
+	int r;
+
+	if (lock < 0 && errno != ENOENT && (own || errno != EACCES)) {
+		hps_error_errno(&e, "opening 'lock', to read the journal");
+		hps_problem_add_error(v, -1, NULL, "journal", NULL, &e);
+	}
+	r = hps_file_read(v->tilesfd, "checkpoint", HPS_NOTE_MAX, &v->note, err);
 
 	if (!r && lock >= 0)
 		hps_verify_read_journal(v);
@@ -227,7 +292,7 @@ static int open_ledger(struct hps_verifier *v, const char *dir, bool *ret_own, s
 	}
 	r = hps_dir_open(v->dirfd, "tiles", &v->tilesfd, err);
 	if (!r)
-		r = read_heads(v, err);
+		r = read_heads(v, *ret_own, err);
 	if (r == -ENOENT)
 		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' is damaged: its checkpoint 'tiles/checkpoint' is missing; restore it from a copy", dir);
 	return r;

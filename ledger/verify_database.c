@@ -10,6 +10,11 @@ static void problem(struct hps_verifier *v, const char *what)
 	hps_problem_add(v, -1, NULL, "ledger.db", "%s", what);
 }
 
+static void failed(struct hps_verifier *v, const char *doing, const struct hps_error *e)
+{
+	hps_problem_add_error(v, -1, NULL, "ledger.db", doing, e);
+}
+
 void hps_verify_database_row(struct hps_store *s, const struct hps_row *row, struct hps_problems *problems)
 {
 	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
@@ -18,7 +23,7 @@ void hps_verify_database_row(struct hps_store *s, const struct hps_row *row, str
 	if (!hps_store_compare(s, row, &e))
 		return;
 	hps_digest_hex(&row->id, id);
-	hps_problems_add(problems, (int64_t)row->index, id, "ledger.db", "%s", e.message);
+	hps_problems_add_error(problems, (int64_t)row->index, id, "ledger.db", NULL, &e);
 }
 
 /* ---- tree nodes, which come level by level ---- */
@@ -63,7 +68,7 @@ static void check_nodes(struct hps_verifier *v)
 	for (uint64_t n = v->n; n; n /= 2)
 		t.left += n;
 	if (hps_store_each_node(v->own.store, check_node, &t, &e))
-		problem(v, e.message);
+		failed(v, NULL, &e);
 	else if (t.left)
 		problem(v, "tree nodes are missing");
 }
@@ -75,7 +80,7 @@ static void check_note(struct hps_verifier *v, uint64_t size, const struct hps_d
 	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
 
 	if (hps_checkpoint_open(note->data, note->len, &v->trust.log, &c, &e))
-		hps_problem_add(v, -1, NULL, "ledger.db", "its checkpoint: %s", e.message);
+		failed(v, "its checkpoint", &e);
 	else if (c.size != size || !hps_digest_equal(&c.root, root))
 		problem(v, "its checkpoint is of another tree than its head");
 }
@@ -88,7 +93,7 @@ static void check_head(struct hps_verifier *v)
 	uint64_t size;
 
 	if (hps_store_head(v->own.store, &size, &root, &note, &e)) {
-		problem(v, e.message);
+		failed(v, NULL, &e);
 		return;
 	}
 	if (size < v->found->size)
@@ -133,7 +138,7 @@ void hps_verify_database(struct hps_verifier *v)
 	hps_pool_free(v->structure);
 	v->structure = NULL;
 	if (v->structure_error.code)
-		problem(v, v->structure_error.message);
+		failed(v, NULL, &v->structure_error);
 	check_head(v);
 	if (v->n == v->found->size)
 		check_nodes(v);

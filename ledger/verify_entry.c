@@ -32,10 +32,13 @@ void hps_reading_release(struct hps_reading *r)
 	memset(r, 0, sizeof *r);
 }
 
-static void problem(struct entry_check *c, const char *what, const char *detail)
+static void problem(struct entry_check *c, const char *what, const struct hps_error *e)
 {
 	c->found->clean = false;
-	hps_problems_add(&c->found->problems, (int64_t)c->found->index, c->id, c->file, "%s%s%s", what, detail ? ": " : "", detail ? detail : "");
+	if (e)
+		hps_problems_add_error(&c->found->problems, (int64_t)c->found->index, c->id, c->file, what, e);
+	else
+		hps_problems_add(&c->found->problems, (int64_t)c->found->index, c->id, c->file, "%s", what);
 }
 
 static bool read_envelope(struct entry_check *c, struct hps_buf *text, struct hps_envelope *e)
@@ -46,9 +49,9 @@ static bool read_envelope(struct entry_check *c, struct hps_buf *text, struct hp
 	if (r == -ENOENT)
 		c->found->missing = true;
 	else if (r)
-		problem(c, "the envelope of this entry cannot be read", error.message);
+		problem(c, "the envelope of this entry cannot be read", &error);
 	else if (hps_envelope_read_stored(text->data, text->len, e, &error))
-		problem(c, "the envelope of this entry is damaged", error.message);
+		problem(c, "the envelope of this entry is damaged", &error);
 	else
 		return true;
 	return false;
@@ -99,7 +102,7 @@ static void check_signature(struct entry_check *c, const struct hps_envelope *e,
 	struct hps_key *key = hps_map_get(&c->t->keys, e->keyid);
 
 	if (!key && hps_key_from_spki(leaf->spki.data, leaf->spki.len, &key, &error)) {
-		problem(c, "the key of this entry is not one", error.message);
+		problem(c, "the key of this entry is not one", &error);
 		return;
 	}
 	if (!hps_map_get(&c->t->keys, e->keyid)) {
@@ -108,7 +111,7 @@ static void check_signature(struct entry_check *c, const struct hps_envelope *e,
 		*hps_map_slot(&c->t->keys, e->keyid) = key;
 	}
 	if (hps_envelope_verify(e, key, &error))
-		problem(c, "the signature of this entry does not verify", error.message);
+		problem(c, "the signature of this entry does not verify", &error);
 }
 
 static json_t *read_statement(struct entry_check *c, const struct hps_envelope *e)
@@ -117,7 +120,7 @@ static json_t *read_statement(struct entry_check *c, const struct hps_envelope *
 	json_t *statement = NULL;
 
 	if (hps_json_parse(e->payload.data, e->payload.len, &statement, &error) || hps_statement_check(statement, &error))
-		problem(c, "this entry is not an in-toto statement", error.message);
+		problem(c, "this entry is not an in-toto statement", &error);
 	return statement;
 }
 
@@ -154,6 +157,18 @@ static void check_statement(struct entry_check *c, const struct hps_envelope *e,
 	keep(c, e, &entry);
 }
 
+static void look_for_envelope(struct entry_check *c, const char *path)
+{
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+
+	if (!faccessat(c->v->tilesfd, path, R_OK, AT_SYMLINK_NOFOLLOW))
+		return;
+	c->found->missing = errno == ENOENT;
+	hps_error_errno(&error, "'%s'", path);
+	if (!c->found->missing)
+		problem(c, "the envelope of this entry cannot be read", &error);
+}
+
 void hps_verify_entry(const struct hps_verifier *v, struct hps_verify_thread *t, uint64_t index, const void *data, size_t len, struct hps_reading *ret)
 {
 	struct entry_check c = { .v = v, .t = t, .found = ret };
@@ -176,7 +191,7 @@ void hps_verify_entry(const struct hps_verifier *v, struct hps_verify_thread *t,
 	hps_envelope_path(&leaf.id, path);
 	snprintf(c.file, sizeof c.file, "tiles/%s", path);
 	if (v->options->skip_bodies) {
-		ret->missing = faccessat(v->tilesfd, path, R_OK, AT_SYMLINK_NOFOLLOW) != 0;
+		look_for_envelope(&c, path);
 		return;
 	}
 	if (!read_envelope(&c, &text, &e) || !fits_leaf(&c, &e, &leaf))
@@ -208,7 +223,7 @@ void hps_verify_missing(struct hps_verifier *v)
 		hps_digest_hex(&m->id, id);
 		if (!hps_map_get(&v->withdrawn, id)) {
 			file = hps_format("tiles/envelope/%s.json", id);
-			hps_problem_add(v, (int64_t)m->index, id, file, "the envelope of this entry is missing: withheld or lost");
+			hps_problem_add_if_read(v, (int64_t)m->index, id, file, "the envelope of this entry is missing: withheld or lost");
 			continue;
 		}
 		f->withdrawn = hps_grow(f->withdrawn, f->n_withdrawn, sizeof *f->withdrawn);
@@ -220,8 +235,9 @@ static void take_problems(struct hps_verifier *v, const struct hps_problems *lis
 {
 	for (size_t i = 0; i < list->n; i++) {
 		const struct hps_problem *p = &list->items[i];
+		const struct hps_error e = { p->unread ? HPS_E_UNDECIDED : HPS_E_DAMAGED, p->what };
 
-		hps_problem_add(v, p->index, p->id, p->file, "%s", p->what);
+		hps_problem_add_error(v, p->index, p->id, p->file, NULL, &e);
 	}
 }
 
@@ -252,7 +268,7 @@ static bool read_pending(struct entry_check *c, const struct hps_journal_entry *
 
 	if (!hps_envelope_read_stored((const char *)pending->envelope, pending->envelope_len, e, &error))
 		return true;
-	problem(c, "the envelope of this entry is damaged", error.message);
+	problem(c, "the envelope of this entry is damaged", &error);
 	return false;
 }
 
@@ -264,7 +280,7 @@ static void check_pending(struct entry_check *c, const struct hps_journal_entry 
 	struct hps_row row = { .index = c->found->index };
 
 	if (hps_leaf_read(pending->leaf, pending->leaf_len, &leaf, &error)) {
-		problem(c, error.message, NULL);
+		problem(c, NULL, &error);
 		return;
 	}
 	c->found->id = leaf.id;

@@ -55,11 +55,12 @@ void hps_verify_read_journal(struct hps_verifier *v)
 	_cleanup_fd_ int fd = openat(v->dirfd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
 
-	if (fd < 0)
-		return;
-	read_batches(v, fd, &e);
+	if (fd >= 0)
+		read_batches(v, fd, &e);
+	else if (errno != ENOENT)
+		hps_error_errno(&e, "opening it");
 	if (e.code)
-		problem(v, e.message);
+		hps_problem_add_error(v, -1, NULL, FILE_NAME, NULL, &e);
 }
 
 int hps_verify_pause_writers(int dirfd)
@@ -81,7 +82,7 @@ static void check_note(struct hps_verifier *v, const struct hps_batch *b, const 
 
 	hps_merkle_root(tree, &root);
 	if (hps_checkpoint_open(b->bytes.data + b->note_at, b->note_len, &v->trust.log, &c, &e))
-		problem(v, e.message);
+		hps_problem_add_error(v, -1, NULL, FILE_NAME, NULL, &e);
 	else if (c.size != tree->size || !hps_digest_equal(&c.root, &root))
 		problem(v, "the checkpoint of a batch is not of the entries that it follows");
 }

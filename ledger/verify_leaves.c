@@ -88,7 +88,7 @@ static bool read_leaves(const struct hps_verifier *v, struct tile_job *j)
 	hps_tile_path(&j->bundle_tile, path);
 	file = hps_format("tiles/%s", path);
 	if (hps_tile_read(v->tilesfd, &j->bundle_tile, &j->bundle, &e)) {
-		hps_problems_add(&j->of_files.problems, (int64_t)j->first, NULL, file, "the entries from here on cannot be read: %s", e.message);
+		hps_problems_add_error(&j->of_files.problems, (int64_t)j->first, NULL, file, "the entries from here on cannot be read", &e);
 		return false;
 	}
 	/* Read in place of a superseded partial bundle, the full one holds more. */
@@ -116,7 +116,7 @@ static bool read_hashes(const struct hps_verifier *v, struct tile_job *j)
 		return true;
 	hps_tile_path(&j->hash_tile, path);
 	file = hps_format("tiles/%s", path);
-	hps_problems_add(&j->of_files.problems, (int64_t)j->first, NULL, file, "the hashes from here on cannot be read: %s", e.message);
+	hps_problems_add_error(&j->of_files.problems, (int64_t)j->first, NULL, file, "the hashes from here on cannot be read", &e);
 	return false;
 }
 

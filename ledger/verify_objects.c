@@ -49,13 +49,14 @@ struct object_job {
 	struct hps_error error;
 };
 
-static void problem(struct hps_verifier *v, const struct hps_reading *r, const char *what, const char *hex, const char *why)
+static void problem(struct hps_verifier *v, const struct hps_reading *r, const char *what, const char *hex, const struct hps_error *e)
 {
 	_cleanup_free_ char *file = hps_format("objects/%.2s/%s", hex, strlen(hex) > 2 ? hex + 2 : "");
+	_cleanup_free_ char *doing = hps_format("%s of this entry", what);
 	char id[HPS_DIGEST_HEX];
 
 	hps_digest_hex(&r->id, id);
-	hps_problem_add(v, (int64_t)r->index, id, file, "%s of this entry: %s", what, why);
+	hps_problem_add_error(v, (int64_t)r->index, id, file, doing, e);
 }
 
 /* false: it has been looked at, or is no digest (which is reported). */
@@ -64,7 +65,7 @@ static bool is_new(struct hps_verifier *v, const struct hps_reading *r, const ch
 	void **slot;
 
 	if (hps_digest_parse(hex, ret)) {
-		problem(v, r, what, hex ? hex : "", "the record names it by something that is not a SHA-256");
+		problem(v, r, what, hex ? hex : "", &(const struct hps_error){ HPS_E_DAMAGED, (char[]){ "the record names it by something that is not a SHA-256" } });
 		return false;
 	}
 	slot = hps_map_slot(&v->objects_seen, hex);
@@ -93,7 +94,7 @@ static void take_object(void *arg, void *job)
 
 	hps_digest_hex(&j->digest, hex);
 	if (j->error.code)
-		problem(v, &j->of, j->what, hex, j->error.message);
+		problem(v, &j->of, j->what, hex, &j->error);
 	else
 		v->found->n_objects++;
 	hps_error_release(&j->error);
@@ -127,7 +128,7 @@ static void check_manifest(struct hps_verifier *v, const struct hps_reading *r, 
 	if (!is_new(v, r, what, hex, &d))
 		return;
 	if (hps_objects_get_json(v->objects, &d, &manifest, &error)) {
-		problem(v, r, what, hex, error.message);
+		problem(v, r, what, hex, &error);
 		return;
 	}
 	v->found->n_objects++;

@@ -2,6 +2,7 @@
  * hashes that the newest checkpoint proves. Files that are ahead of it (a writer at work, or killed) prove nothing yet. */
 #include "ledger/ledger.h"
 
+#include <errno.h>
 #include <fts.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,13 +61,23 @@ static void check_file(struct hps_verifier *v, const char *path)
 		return;
 	if (hps_file_read(v->tilesfd, path, HPS_TILE_WIDTH * (HPS_LEAF_MAX + 2), &data, &error)) {
 		if (faccessat(v->tilesfd, path, F_OK, 0) == 0) /* else a writer has just removed it */
-			hps_problem_add(v, -1, NULL, file, "%s", error.message);
+			hps_problem_add_error(v, -1, NULL, file, NULL, &error);
 		return;
 	}
 	if (t.entries)
 		check_bundle(v, &t, file, &data);
 	else
 		check_hashes(v, &t, file, &data);
+}
+
+static void unread_folder(struct hps_verifier *v, const FTSENT *at, const char *path)
+{
+	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
+	_cleanup_free_ char *file = hps_format("tiles/%s", path);
+
+	errno = at->fts_errno;
+	hps_error_errno(&error, "reading the folder");
+	hps_problem_add_error(v, -1, NULL, file, NULL, &error);
 }
 
 static void check_files(struct hps_verifier *v)
@@ -82,6 +93,8 @@ static void check_files(struct hps_verifier *v)
 	while (walk && (at = fts_read(walk)))
 		if (at->fts_info == FTS_F)
 			check_file(v, at->fts_path + skip);
+		else if (at->fts_info == FTS_DNR || at->fts_info == FTS_ERR)
+			unread_folder(v, at, at->fts_path + skip);
 	if (walk)
 		fts_close(walk);
 }
@@ -96,7 +109,7 @@ static void check_present(struct hps_verifier *v)
 			_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
 
 			if (hps_tile_read(v->tilesfd, &t, &data, &error))
-				hps_problem_add(v, -1, NULL, NULL, "%s", error.message);
+				hps_problem_add_error(v, -1, NULL, NULL, NULL, &error);
 		}
 }
 

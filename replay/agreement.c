@@ -125,7 +125,7 @@ static int check_whole(const struct hps_verification *v, uint64_t trial, struct 
 {
 	for (size_t i = 0; i < v->n_problems; i++)
 		if (v->problems[i].index < 0 || (uint64_t)v->problems[i].index == trial)
-			return hps_error_set(err, HPS_E_DAMAGED, "verifying the ledger: %s; 'hps-ledger verify' tells more", v->problems[i].what);
+			return hps_error_set(err, v->problems[i].unread ? HPS_E_UNDECIDED : HPS_E_DAMAGED, "verifying the ledger: %s; 'hps-ledger verify' tells more", v->problems[i].what);
 	return 0;
 }
 

@@ -306,7 +306,7 @@ static int verify(struct hps_ledger *l, const struct hps_original *o, struct hps
 		const struct hps_problem *p = &v.problems[i];
 
 		if (p->index < 0 || (uint64_t)p->index == o->trial.index || (uint64_t)p->index == o->begin.index)
-			r = hps_error_set(err, HPS_E_DAMAGED, "verifying the ledger: %s; 'hps-ledger verify' tells more", p->what);
+			r = hps_error_set(err, p->unread ? HPS_E_UNDECIDED : HPS_E_DAMAGED, "verifying the ledger: %s; 'hps-ledger verify' tells more", p->what);
 	}
 	hps_verification_release(&v);
 	return r;

@@ -121,8 +121,10 @@ uint64_t hps_ledger_size(struct hps_ledger *l); /* entries under the newest sign
 /* Root hash of the newest signed checkpoint in hex. */
 int hps_ledger_root(struct hps_ledger *l, char ret_hex[65], struct hps_error *err) __attribute__((warn_unused_result));
 
-/* What verification found. A problem names the entry (index, or -1) and the file, and says what is wrong. */
+/* What verification found. A problem names the entry (index, or -1) and the file, and says what is wrong; or, `unread`, why nobody can say here:
+ * a file that this user may not read, no descriptors or memory left, or what hangs on such a file. */
 struct hps_problem {
+	bool unread;
 	int64_t index;
 	char *id;   /* of the entry when known, else NULL */
 	char *file; /* relative to the ledger, or NULL */
@@ -141,7 +143,7 @@ struct hps_verification {
 	bool objects_checked;  /* false: skipped, or a published copy without objects/ */
 	bool database_checked; /* false: no ledger.db, or not readable here */
 	struct hps_problem *problems;
-	size_t n_problems;
+	size_t n_problems, n_unread; /* all, and those that are no damage */
 	uint64_t witnessed; /* entries under the newest checkpoint that the trust file's quorum has cosigned; 0 when it asks for none */
 	int unwitnessed;    /* not 0: the trust file asks for more. HPS_E_UNDECIDED: cosignatures are missing; HPS_E_FALSE: they are too old */
 	char *unwitnessed_why; /* then: which */
@@ -159,8 +161,8 @@ struct hps_verify_options {
 	void *progress_arg;
 	unsigned threads; /* that read entries; 0: one for each processor that may be used. What is found does not depend on it */
 };
-/* From the files alone. Returns 0 with n_problems == 0 when everything holds; 0 with n_problems > 0 when something does not;
- * negative only when nothing could be checked at all (no checkpoint, no trust file). Whether enough witnesses vouch for it is apart:
+/* From the files alone. Returns 0 with n_problems == 0 when everything holds; 0 with n_problems > 0 when something does not, or (all of them
+ * are unread) cannot be decided here; negative only when nothing could be checked at all (no checkpoint, no trust file). Whether enough witnesses vouch for it is apart:
  * `unwitnessed`. */
 int hps_ledger_verify(const char *dir, const struct hps_verify_options *options, struct hps_verification *ret, struct hps_error *err)
 	__attribute__((warn_unused_result));

@@ -73,6 +73,46 @@ chmod 777 led
 status "one that others may write to" 5 hps-ledger append s3.json
 fresh
 
+# ---- what may not be read is no damage
+
+[ "$(id -u)" != 0 ] || chown -R 65534 "$T"
+id=$(as_user hps-ledger show @1 --json | sed 's/.*"id":"\([0-9a-f]*\).*/\1/')
+status "an ordinary user's own ledger holds" 0 as_user hps-ledger verify
+cp -a led closed
+for file in tiles/envelope/$id.json tiles/envelope tiles/tile/0/000.p/3 tiles/tile/entries/000.p/3 tiles/tile objects trust.json journal lock; do
+	chmod 000 led/$file
+	status "'$file' may not be read: undecided" 4 as_user hps-ledger verify
+	like "'$file': said so, and where" "$(cat out)" "^UNDECIDED: nothing is known to be damaged"
+	like "'$file': and why" "$(cat out)" "Permission denied"
+	rm -rf led && cp -a closed led
+done
+chmod 000 led/tiles/envelope/$id.json
+status "fsck, too" 4 as_user hps-ledger fsck --full
+as_user hps-ledger verify --json >out
+is "JSON tells it from damage" "$(json out '[(p["unread"], p["index"]) for p in j["problems"]], j["holds"]')" "([(True, 1)], False)"
+status "nor does the audit judge half a ledger" 4 as_user hps-audit check
+like "… and names the way" "$(cat err)" "not all of the ledger .* can be read here .*Permission denied.*'hps-ledger verify'"
+printf x | dd of=led/tiles/tile/entries/000.p/3 bs=1 seek=300 conv=notrunc 2>/dev/null
+status "damage beside it is damage" 3 as_user hps-ledger verify
+like "… and counted" "$(cat out)" "^DAMAGED: "
+rm -rf led && cp -a closed led
+XDG_STATE_HOME=$T/other as_user hps-ledger withdraw --reason test @0 >out
+id=$(as_user hps-ledger show @3 --json | sed 's/.*"id":"\([0-9a-f]*\).*/\1/')
+chmod 000 led/tiles/envelope/$id.json
+status "what only the unread part can excuse is undecided" 4 as_user hps-ledger verify
+like "a body whose withdrawal cannot be read" "$(cat out)" "^entry @0 .*is missing: withheld or lost"
+rm -rf led && cp -a closed led
+called=
+for limit in 4 5 6 7 8 9 10 11 12 13 14 16 20; do
+	as_user sh -c "ulimit -n $limit && exec hps-ledger verify" >out 2>&1
+	called="$called $?"
+done
+unlike "too few descriptors are never called damage" "$called " " 3 "
+like "… but undecided, until there are enough" "$called" " 4 0( 0)*\$"
+[ "$(id -u)" != 0 ] || chown -R 0 "$T"
+rm -rf closed
+fresh
+
 # ---- processes
 hps-ledger append s3.json >/dev/null # a warm start for the timing below
 sh -c 'exec 9>led/lock; flock 9; echo locked; exec sleep 1000' >locked &
