@@ -395,6 +395,11 @@ const char *hps_ledger_origin(const struct hps_ledger *l)
 	return l->trust.origin;
 }
 
+const char *hps_ledger_keyid(const struct hps_ledger *l)
+{
+	return l->keyid;
+}
+
 uint64_t hps_ledger_size(struct hps_ledger *l)
 {
 	(void)!hps_ledger_refresh(l, NULL);

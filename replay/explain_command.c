@@ -247,6 +247,7 @@ static int run(void *options, int argc, char **argv, struct hps_error *err)
 	r = r ? r : hps_original_load(l, argv[0], &a, err);
 	r = r || argc < 2 ? r : hps_original_load(l, argv[1], &b, err);
 	if (!r) {
+		hps_withheld_supply(l, &a);
 		limits.rerun.passphrase = passphrase;
 		limits.progress = &progress;
 		if (argc > 1) {

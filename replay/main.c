@@ -232,6 +232,8 @@ static int run_or_plan(const struct options *o, const char *id, bool plan_only, 
 
 	r = r ? r : hps_ledger_open(dir, plan_only ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, passphrase, &l, err);
 	r = r ? r : load(o, l, id, &original, &bundle, &temporary, err);
+	if (!r)
+		hps_withheld_supply(plan_only ? NULL : l, &original);
 	r = r ? r : hps_plan_make(&original, &plan, err);
 	if (!r)
 		hps_plan_add_neighbours(&plan, original.started_ns, original.own != NULL);

@@ -157,13 +157,10 @@ static int read_environment(const json_t *parameters, struct hps_original *o, st
 		hps_strv_add_take(&o->environment, hps_buf_take(&item));
 	}
 	json_object_foreach((json_t *)(uintptr_t)withheld, name, value) {
-		_cleanup_free_ char *what = hps_format("variable %s", name);
 		const char *declared = hps_json_text(hps_json_at(o->spec, "env", NULL), name);
 
 		if (declared)
 			hps_strv_addf(&o->environment, "%s=%s", name, declared);
-		else
-			hps_hole_add(&o->holes, what, "the record withholds its value; the rerun does not have it");
 	}
 	return 0;
 }
@@ -187,12 +184,13 @@ static void read_standard(const json_t *parameters, struct hps_original *o)
 {
 	static const struct {
 		const char *kind, *why;
+		bool unknown; /* a program whose input it is reads it: nobody can say what it would have done with the rerun's */
 	} unknown[] = {
-		{ "pipe", "it was a pipe: what came through it was not recorded; the rerun has nothing to read there" },
-		{ "socket", "it was a socket: what came through it was not recorded; the rerun has nothing to read there" },
-		{ "terminal", "it was a terminal: what was typed was not recorded; the rerun has nothing to read there" },
-		{ "other", "it was a device: what came from it was not recorded; the rerun has nothing to read there" },
-		{ "closed", "it was closed; in the rerun it is open and empty" },
+		{ "pipe", "it was a pipe: what came through it was not recorded; the rerun has nothing to read there", true },
+		{ "socket", "it was a socket: what came through it was not recorded; the rerun has nothing to read there", true },
+		{ "terminal", "it was a terminal: what was typed was not recorded; the rerun has nothing to read there", false },
+		{ "other", "it was a device: what came from it was not recorded; the rerun has nothing to read there", true },
+		{ "closed", "it was closed; in the rerun it is open and empty", false },
 	};
 	const json_t *standard = hps_json_at(parameters, "standard", NULL);
 	const char *kind = json_string_value(json_array_get(standard, 0));
@@ -203,8 +201,10 @@ static void read_standard(const json_t *parameters, struct hps_original *o)
 		o->terminal[i] = is && !strcmp(is, "terminal");
 	}
 	for (size_t i = 0; kind && i < ARRAY_SIZE(unknown); i++)
-		if (!strcmp(kind, unknown[i].kind))
+		if (!strcmp(kind, unknown[i].kind)) {
 			hps_hole_add(&o->holes, "standard input", unknown[i].why);
+			o->input_unknown = unknown[i].unknown;
+		}
 }
 
 /* The seed is kept beside the ledger and never in it. */
@@ -402,6 +402,7 @@ void hps_original_release(struct hps_original *o)
 	free(o->host);
 	free(o->seed);
 	free(o->shim);
+	hps_withheld_free(o->withheld);
 	hps_holes_release(&o->holes);
 	*o = (struct hps_original){ 0 };
 }

@@ -251,11 +251,13 @@ int hps_outputs_compare(const struct hps_original *o, const struct hps_entry *re
 			      .tolerance = tolerance,
 			      .of_metrics = &of_metrics,
 			      .outputs = ret };
+	int r;
 
 	of_metrics.values = metric_tolerances;
 	if (!tolerance->declared && !tolerance->by_place)
 		of_metrics.by_place = metric_tolerances;
 	compare_files(&c, o->products, products);
-	return compare_metrics(&c, hps_json_at(o->trial.statement, "predicate", "metrics", NULL),
-			       hps_json_at(rerun->statement, "predicate", "metrics", NULL), err);
+	r = compare_metrics(&c, hps_json_at(o->trial.statement, "predicate", "metrics", NULL), hps_json_at(rerun->statement, "predicate", "metrics", NULL), err);
+	hps_withheld_hide_outputs(o, ret);
+	return r;
 }

@@ -63,6 +63,8 @@ static int run(void *options, int argc, char **argv, struct hps_error *err)
 	int r = load(options, argv[0], &from, &original, err);
 
 	(void)argc;
+	if (!r)
+		hps_withheld_supply(NULL, &original);
 	r = r ? r : hps_plan_make(&original, &plan, err);
 	if (!r)
 		hps_recipe_write(&original, &plan, from.store, from.bundle, &text);

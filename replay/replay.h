@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "core/core.h"
+#include "core/redact.h"
 #include "hps/ledger.h"
 #include "replay/compare/compare.h"
 
@@ -27,6 +28,7 @@ struct hps_holes {
 void hps_hole_add(struct hps_holes *h, const char *what, const char *why);
 void hps_holes_release(struct hps_holes *h);
 
+struct hps_withheld;
 struct hps_original {
 	struct hps_entry trial, begin;
 	struct hps_objects *objects; /* where its manifests and outputs are: the ledger's, or the bundle's */
@@ -42,6 +44,8 @@ struct hps_original {
 	unsigned recorded_level; /* --level of its recording */
 	const json_t *surroundings; /* of the command; part of `trial`, or NULL */
 	bool terminal[3]; /* descriptors that were a terminal */
+	bool input_unknown; /* standard input brought what nobody recorded */
+	struct hps_withheld *withheld; /* by hps_withheld_supply(), or NULL */
 	pid_t pid;	 /* of its first process; 0: not recorded */
 	bool seeded, seeded_fully, no_network; /* by --entropy, --entropy-full, --no-network */
 	char *cwd, *metrics_path, *host; /* metrics_path, host: NULL when not recorded */
@@ -64,6 +68,22 @@ void hps_manifest_digests(const json_t *statement, struct hps_strv *ret); /* hex
 int hps_original_unpacked(const char *dir, const char *trust, struct hps_original *ret, struct hps_error *err) HPS_MUST;
 const char *hps_product_digest(const json_t *product); /* hex; NULL when no file is left at its path, or it could not be read */
 void hps_original_release(struct hps_original *o);
+
+/* ---- withheld.c: variables whose values the record withholds ---------------------------------------------------------------------------- */
+
+struct hps_withheld {
+	struct hps_strv lacking;   /* names */
+	struct hps_strv names;	   /* of those that are supplied … */
+	struct hps_strv variables; /* … and NAME=value of each: secrets, for the rerun's environment alone */
+	struct hps_redactor redactor; /* finds these values */
+};
+/* Once, before a rerun: what this process has in its environment with the recorded tag is supplied, when the ledger's own key signed the record. What
+ * is lacking is a hole of o. l NULL: nothing will be run, each is a hole. */
+void hps_withheld_supply(struct hps_ledger *l, struct hps_original *o);
+char *hps_withheld_hide(const struct hps_original *o, const char *text); /* a copy with tags instead of the supplied values */
+struct hps_outputs;
+void hps_withheld_hide_outputs(const struct hps_original *o, struct hps_outputs *outputs);
+void hps_withheld_free(struct hps_withheld *w);
 
 /* ---- plan.c: what must be in the view ---------------------------------------------------------------------------------------- */
 
@@ -476,6 +496,7 @@ struct hps_judgement {
 	unsigned level; /* reached */
 	enum hps_blindness blindness;
 	char *blind_to; /* the first gap that may hide outputs, or NULL */
+	bool lacking; /* INCONCLUSIVE, because the rerun lacked inputs that nobody has: it would be DIVERGED or FAILED-REPLAY */
 	const struct hps_fetched *fetched; /* or NULL */
 	const struct hps_original *original;
 	const struct hps_rerun *rerun;
@@ -491,7 +512,7 @@ struct hps_judgement {
 /* From the rerun's record: its end, what it really read, its outputs. rerun_error: why there is no record, or NULL. */
 int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_plan *plan, const struct hps_error *rerun_error,
 	      struct hps_error *err) HPS_MUST;
-void hps_judge_equivalence(struct hps_judgement *j, bool equivalent, bool enough); /* a verdict DIVERGED becomes EQUIVALENT or INCONCLUSIVE, or stays */
+void hps_judge_equivalence(struct hps_judgement *j, bool equivalent, bool enough); /* of outputs that differ: EQUIVALENT or INCONCLUSIVE, or it stays */
 json_t *hps_judgement_statement(const struct hps_judgement *j); /* docs/FORMATS.md, "Verdicts" */
 json_t *hps_judgement_json(const struct hps_judgement *j);	 /* hps.verdict/1 */
 void hps_judgement_release(struct hps_judgement *j);

@@ -5,6 +5,7 @@
 
 #define SHOWN 20  /* rows */
 #define FOLDED 4 /* more than this with one reason are one row */
+#define VARIABLE "variable "
 
 static void print_text(FILE *out, const char *label, const char *text)
 {
@@ -24,6 +25,21 @@ static size_t run_length(const struct hps_holes *h, size_t i)
 	return n;
 }
 
+/* Variables that are not there are named, all of them: any may be the one that matters. */
+static char *folded(const struct hps_holes *h, size_t i, size_t n, char **ret_why)
+{
+	_cleanup_buf_ struct hps_buf names = HPS_BUF_INIT;
+	size_t word = strlen(VARIABLE);
+
+	*ret_why = NULL;
+	if (strncmp(h->v[i].what, VARIABLE, word) != 0)
+		return hps_format("  %s and %zu more", h->v[i].what, n - 1);
+	for (size_t k = i; k < i + n; k++)
+		hps_buf_addf(&names, "%s%s", k > i ? ", " : "", !strncmp(h->v[k].what, VARIABLE, word) ? h->v[k].what + word : h->v[k].what);
+	*ret_why = hps_format("%s: %s", h->v[i].why, names.data);
+	return hps_format("  %zu variables", n);
+}
+
 static void print_holes(FILE *out, const char *heading, const struct hps_holes *h, bool fold)
 {
 	struct hps_table t = { .cells = HPS_STRV_INIT, .columns = 2 };
@@ -33,13 +49,13 @@ static void print_holes(FILE *out, const char *heading, const struct hps_holes *
 		return;
 	fprintf(out, "\n%s\n", heading);
 	for (size_t n; i < h->n && rows < SHOWN; i += n, rows++) {
-		_cleanup_free_ char *what = NULL;
+		_cleanup_free_ char *what = NULL, *why = NULL;
 
 		n = fold ? run_length(h, i) : 1;
 		n = n > FOLDED ? n : 1;
-		what = n > 1 ? hps_format("  %s and %zu more", h->v[i].what, n - 1) : hps_format("  %s", h->v[i].what);
+		what = n > 1 ? folded(h, i, n, &why) : hps_format("  %s", h->v[i].what);
 		hps_table_cell(&t, what);
-		hps_table_cell(&t, h->v[i].why);
+		hps_table_cell(&t, why ? why : h->v[i].why);
 	}
 	hps_table_print(&t, out);
 	if (i < h->n)
@@ -49,6 +65,16 @@ static void print_holes(FILE *out, const char *heading, const struct hps_holes *
 static double seconds(int64_t ns)
 {
 	return (double)ns / 1e9;
+}
+
+static void print_supplied(const struct hps_withheld *w, FILE *out)
+{
+	_cleanup_buf_ struct hps_buf names = HPS_BUF_INIT;
+
+	for (size_t i = 0; w && i < w->names.n; i++)
+		hps_buf_addf(&names, "%s%s", i ? ", " : "", w->names.v[i]);
+	if (names.len)
+		print_text(out, "\nsupplied by equality of its tag: ", names.data);
 }
 
 void hps_report_print(const struct hps_judgement *j, FILE *out)
@@ -65,6 +91,7 @@ void hps_report_print(const struct hps_judgement *j, FILE *out)
 	hps_report_outputs(&j->outputs, "rerun", out);
 	print_holes(out, "missing or changed:", &v->problems, false);
 	print_holes(out, "not as it was:", &j->holes, true);
+	print_supplied(j->original->withheld, out);
 	if (*j->id)
 		fprintf(out, "\nsigned as entry @%llu, %.12s\n", (unsigned long long)j->index, j->id);
 }

@@ -262,13 +262,15 @@ static void read_stderr(const struct hps_rerun *run, const struct hps_plan *p, s
 }
 
 /* The end of what the recorder said before it gave up. */
-static int no_record(const struct hps_rerun *run, const struct hps_plan *p, int status, struct hps_error *err)
+static int no_record(const struct hps_original *o, const struct hps_rerun *run, const struct hps_plan *p, int status, struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_free_ char *shown = NULL;
 	const char *said;
 
 	read_stderr(run, p, &text);
-	said = text.len > SAID_MAX ? text.data + text.len - SAID_MAX : text.len ? text.data : "nothing";
+	shown = hps_withheld_hide(o, text.len ? text.data : "nothing");
+	said = strlen(shown) > SAID_MAX ? shown + strlen(shown) - SAID_MAX : shown;
 	return hps_error_set(err, HPS_E_UNDECIDED, "the rerun left no record (status %d); its last words: %s", status, said);
 }
 
@@ -366,6 +368,8 @@ static void make_environment(const struct hps_original *o, struct hps_strv *pins
 		hps_strv_add(ret, o->environment.v[i]);
 	for (size_t i = 0; i < pins->n; i++)
 		hps_strv_add(ret, pins->v[i]);
+	for (size_t i = 0; o->withheld && i < o->withheld->variables.n; i++)
+		hps_strv_add(ret, o->withheld->variables.v[i]);
 }
 
 static int run_recorder(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
@@ -407,7 +411,7 @@ static int run_recorder(struct hps_ledger *l, const struct hps_original *o, cons
 		return r;
 	if (ret->root_fd < 0)
 		return hps_error_set(err, HPS_E_UNDECIDED, "rebuilding the view: its process ended with status %d", status);
-	return read_id(ret) ? no_record(ret, p, status, err) : 0;
+	return read_id(ret) ? no_record(o, ret, p, status, err) : 0;
 }
 
 /* Nothing stays in the file system, whatever comes later: stdout and stderr live on in their descriptors. */

@@ -118,6 +118,32 @@ static void apply_blanks(struct hps_judgement *j)
 		decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("%llu files held secrets and started empty; %s", n, j->reason ? j->reason : ""));
 }
 
+#define NAMED 8
+
+/* Nor one that lacked variables whose values nobody wrote down, or what came by a pipe. */
+static void apply_lacking(struct hps_judgement *j)
+{
+	const struct hps_withheld *w = j->original->withheld;
+	_cleanup_buf_ struct hps_buf what = HPS_BUF_INIT;
+	size_t n = w ? w->lacking.n : 0;
+
+	if ((!n && !j->original->input_unknown) || (j->verdict != HPS_VERDICT_DIVERGED && j->verdict != HPS_VERDICT_FAILED))
+		return;
+	if (j->original->input_unknown)
+		hps_buf_adds(&what, n ? "standard input and " : "standard input");
+	if (n == 1)
+		hps_buf_adds(&what, "a variable whose value the record withholds (");
+	else if (n)
+		hps_buf_addf(&what, "%zu variables whose values the record withholds (", n);
+	for (size_t i = 0; i < n && i < NAMED; i++)
+		hps_buf_addf(&what, "%s%s", i ? ", " : "", w->lacking.v[i]);
+	if (n > NAMED)
+		hps_buf_addf(&what, " and %zu more", n - NAMED);
+	hps_buf_adds(&what, n ? ")" : "");
+	decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("the rerun lacked %s; %s", what.data, j->reason ? j->reason : ""));
+	j->lacking = true;
+}
+
 static void apply_coverage(struct hps_judgement *j)
 {
 	if (j->blindness == HPS_BLIND_OUTPUTS && verdicts[j->verdict].passed)
@@ -212,6 +238,7 @@ static int judge_rerun(struct hps_ledger *l, struct hps_judgement *j, const stru
 		apply_coverage(j);
 		apply_refusals(j, &rerun);
 		apply_blanks(j);
+		apply_lacking(j);
 		j->level = hps_level_reached(j->original, &rerun, j->blindness, &j->holes);
 	}
 	hps_entry_release(&rerun);
@@ -255,7 +282,7 @@ int hps_judge(struct hps_ledger *l, struct hps_judgement *j, const struct hps_pl
 
 void hps_judge_equivalence(struct hps_judgement *j, bool equivalent, bool enough)
 {
-	if (j->verdict != HPS_VERDICT_DIVERGED)
+	if (j->verdict != HPS_VERDICT_DIVERGED && !j->lacking)
 		return;
 	if (equivalent)
 		decide(j, HPS_VERDICT_EQUIVALENT, hps_strdup("the outputs differ; the metrics' means over the reruns lie within the margin"));
@@ -348,6 +375,16 @@ static json_t *pins_json(const struct hps_strv *pins)
 	return list;
 }
 
+/* Names alone. */
+static json_t *supplied_json(const struct hps_withheld *w)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; w && i < w->names.n; i++)
+		hps_json_add(list, hps_path_json(w->names.v[i]));
+	return list;
+}
+
 static json_t *digest_json(const char *hex)
 {
 	json_t *j = json_object();
@@ -403,6 +440,7 @@ json_t *hps_judgement_statement(const struct hps_judgement *j)
 	hps_json_set(p, "hps_view", view_json(&j->rerun->view));
 	hps_json_set(p, "hps_fetched", fetched_json(j->fetched));
 	hps_json_set(p, "hps_pins", pins_json(&j->rerun->pins));
+	hps_json_set(p, "hps_supplied", supplied_json(j->original->withheld));
 	if (*j->rerun->id)
 		hps_json_set(p, "hps_sandbox", hps_sandbox_layers(j->rerun->network));
 	return s;
@@ -430,6 +468,7 @@ json_t *hps_judgement_json(const struct hps_judgement *j)
 	hps_json_set(o, "view", view_json(&j->rerun->view));
 	hps_json_set(o, "fetched", fetched_json(j->fetched));
 	hps_json_set(o, "pins", pins_json(&j->rerun->pins));
+	hps_json_set(o, "supplied", supplied_json(j->original->withheld));
 	if (*j->rerun->id)
 		hps_json_set(o, "sandbox", hps_sandbox_layers(j->rerun->network));
 	hps_json_set_double(o, "rebuildSeconds", (double)(j->rerun->build_ns / 1000000) / 1000);

@@ -61,6 +61,7 @@ void hps_cleanup_ledger(struct hps_ledger **l);
 struct hps_objects *hps_ledger_objects(struct hps_ledger *l);
 const char *hps_ledger_dir(const struct hps_ledger *l);
 const char *hps_ledger_origin(const struct hps_ledger *l);
+const char *hps_ledger_keyid(const struct hps_ledger *l); /* of the statement key; "" without HPS_LEDGER_APPEND */
 
 /* The key of the recorder's keyed tags for redacted values (docs/FORMATS.md, "Ledger"). Wipe it after use. */
 int hps_ledger_redact_key(struct hps_ledger *l, uint8_t ret[32], struct hps_error *err) __attribute__((warn_unused_result));

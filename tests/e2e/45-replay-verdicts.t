@@ -6,6 +6,7 @@ set -u
 server=
 trap 'kill $server 2>/dev/null; cleanup' EXIT
 new_ledger
+bare
 cp "$T/ledger/keys/statement.pem" "$T/owner.pem"
 mkdir w
 cd w || exit 99
@@ -13,7 +14,7 @@ cat >trial.sh <<'S'
 nice >nice.out
 awk 'BEGIN { print 0.5 }' >loss.txt
 S
-ok "recorded" hps-record -q --id-file "$T/id" -- sh trial.sh </dev/null
+ok "recorded" hps-record -q --allow-env "$BARE" --id-file "$T/id" -- sh trial.sh </dev/null
 id=$(cat "$T/id")
 mkdir "$T/w2"
 says() { # NAME STATUS CONCLUSION FOR AGAINST OPEN [OPTION…]

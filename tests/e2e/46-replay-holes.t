@@ -185,7 +185,12 @@ ok "stdin-null: recorded" record -- sh -c 'echo x >y'
 replay "stdin-null" 0 REPRODUCED-BITS
 is "stdin-null: no hole" "$(hole 'standard input')" "[]"
 echo in | hps-record -q --id-file "$T/id" -- sh -c 'cat >y' >/dev/null 2>&1
-replay "stdin-pipe" 1 DIVERGED
+replay "stdin-pipe" 4 INCONCLUSIVE
+like "stdin-pipe: the reason" "$(json "$T/out" "j['reason']")" "^the rerun lacked standard input; 1 of 1 outputs differ"
+echo in | hps-record -q --id-file "$T/id" -- sh -c 'echo x >y' >/dev/null 2>&1
+replay "stdin-pipe, not read" 0 REPRODUCED-BITS
+echo in | hps-record -q --id-file "$T/id" -- sh -c 'cat >y' >/dev/null 2>&1
+status "stdin-pipe: again" 4 hps-replay --json "$(cat "$T/id")"
 like "stdin-pipe: the hole" "$(hole 'standard input')" "it was a pipe: what came through it was not recorded"
 
 # what is there is not stored again

@@ -90,4 +90,59 @@ done
 rm kept.log
 replay "bundle: replays where the log is not" 4 "('INCONCLUSIVE', 'L0')" log.hps
 is "bundle: a hole" "$(hole kept.log)" "$starts"
+
+# ---- variables: what has the recorded tag in the environment of a replay is supplied to the rerun, and is written nowhere
+
+rm -f -- *
+value=$(head -c 18 /dev/urandom | base64 | tr -d '/+=\n') label=$(head -c 18 /dev/urandom | base64 | tr -d '/+=\n')
+with() { env -i PATH="$PATH" HPS_LEDGER="$HPS_LEDGER" XDG_STATE_HOME="$XDG_STATE_HOME" XDG_CACHE_HOME="$XDG_CACHE_HOME" "$@"; }
+record() { with "$@" </dev/null >/dev/null 2>&1; }
+again() { # again NAME STATUS VERDICT LEDGER'S-NAME [VARIABLE…]
+	again_name=$1 again_status=$2 again_verdict=$3 again_what=$4
+	shift 4
+	status "$again_name: status" "$again_status" with "$@" hps-replay --json "$again_what"
+	is "$again_name: verdict" "$(json "$T/out" "j['verdict']")" "$again_verdict"
+	unlike "$again_name: no value in the report" "$(cat "$T/out" "$T/err")" "$value|$label"
+}
+variables() { json "$T/out" "j['supplied'], [h['what'] for h in j['holes'] if h['what'].startswith('variable')]"; }
+cat >isrerun <<'S'
+case $(cat /proc/1/comm) in hps-replay*) exit 0 ;; esac
+exit 1
+S
+record API_KEY="$value" LABEL="$label" hps-record -q --id-file "$T/id" -- sh -c 'printf "%s" "$API_KEY$LABEL" | sha256sum >hash'
+again "variables that are there" 0 REPRODUCED-BITS "$(cat "$T/id")" API_KEY="$value" LABEL="$label"
+is "variables that are there: supplied" "$(variables)" "(['API_KEY', 'LABEL'], [])"
+status "variables that are there: for people" 0 with API_KEY="$value" LABEL="$label" hps-replay "$(cat "$T/id")"
+like "variables that are there: for people, they are named" "$(cat "$T/out")" "^supplied by equality of its tag: API_KEY, LABEL$"
+again "variables, one with another value" 4 INCONCLUSIVE "$(cat "$T/id")" API_KEY="$value" LABEL="other"
+is "variables, one with another value: the other is supplied" "$(variables)" "(['API_KEY'], ['variable LABEL'])"
+like "variables, one with another value: the reason" "$(json "$T/out" "j['reason']")" "^the rerun lacked a variable whose value the record withholds \(LABEL\); 1 of 1 outputs differ"
+again "variables that are not there" 4 INCONCLUSIVE "$(cat "$T/id")"
+is "variables that are not there: named" "$(variables)" "([], ['variable API_KEY', 'variable LABEL'])"
+many=$(for i in $(seq 11); do echo "LACK_$i=some$i"; done)
+record $many hps-record -q --id-file "$T/many" -- sh -c 'echo "$LACK_11" >lacked'
+status "many variables that are not there: for people" 4 with hps-replay "$(cat "$T/many")"
+is "many variables that are not there: for people, all are named" "$(grep '^  11 variables ' "$T/out" | grep -o 'LACK_[0-9]*' | wc -l)" 11
+again "control: what does not use them" 0 REPRODUCED-BITS "$(record API_KEY="$value" hps-record -q --id-file "$T/unused" -- sh -c 'echo x >unused'; cat "$T/unused")"
+record API_KEY="$value" hps-record -q --id-file "$T/ends" -- sh -c 'echo x >y; test -n "$API_KEY"'
+again "a rerun that ends otherwise for want of one" 4 INCONCLUSIVE "$(cat "$T/ends")"
+like "a rerun that ends otherwise for want of one: the reason" "$(json "$T/out" "j['reason']")" "\(API_KEY\); the trial had ended with status 0, the rerun ended with status 1"
+again "control: with it" 0 REPRODUCED-BITS "$(cat "$T/ends")" API_KEY="$value"
+record LABEL="$label" hps-record -q --id-file "$T/differs" -- sh -c 'if sh isrerun; then echo "$LABEL 2"; else echo 1; fi >shown'
+again "control: DIVERGED when nothing lacks" 1 DIVERGED "$(cat "$T/differs")" LABEL="$label"
+like "a value where the outputs differ is shown as its tag" "$(json "$T/out" "j['outputs'][0]['rerun']")" "hmac:[0-9a-f]{32} 2"
+status "explain: without it" 4 with hps-replay explain --json "$(cat "$T/ends")"
+like "explain: without it, it is named" "$(json "$T/out" "[h['what'] for h in j['residue']]")" "variable API_KEY"
+status "explain: with it" 0 with API_KEY="$value" hps-replay explain --json --state "$T/state" "$(cat "$T/ends")"
+is "explain: with it" "$(json "$T/out" "j['conclusion']")" SAME
+ok "a script has no value" sh -c 'API_KEY="$2" hps-replay emit-script "$1" >script.sh' - "$(cat "$T/id")" "$value"
+ok "a bundle: packed" env API_KEY="$value" LABEL="$label" hps-replay pack "$(cat "$T/id")" variables.hps
+again "a bundle is supplied with nothing: its record may be anybody's" 4 INCONCLUSIVE variables.hps API_KEY="$value" LABEL="$label"
+is "a bundle is supplied with nothing: named" "$(variables)" "([], ['variable API_KEY', 'variable LABEL'])"
+ok "a bundle: unpacked" hps-replay unpack variables.hps unpacked
+status "another key: rotated" 0 hps-ledger key rotate
+again "what another key signed is supplied with nothing: its tags may have been read elsewhere" 4 INCONCLUSIVE "$(cat "$T/id")" API_KEY="$value" LABEL="$label"
+is "what another key signed: named" "$(variables)" "([], ['variable API_KEY', 'variable LABEL'])"
+is "no value in ledger, cache, script, bundle" "$(grep -rlF -e "$value" "$T" | sort | tr '\n' ' ')" ""
+is "control: it is found where it is" "$(mkdir "$T/planted" && echo "$value" >"$T/planted/f"; grep -rlF -e "$value" "$T")" "$T/planted/f"
 done_testing

@@ -3,6 +3,7 @@
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
 new_ledger
+bare
 mkdir w
 cd w
 cat >trial.py <<'P'
@@ -10,7 +11,7 @@ import json, os, random
 json.dump({"n": len(open("data").read()), "drawn": random.random()}, open("result.json", "w"))
 P
 printf 'some data\n' >data
-ok "recorded" hps-record -q --id-file "$T/id" -- /usr/bin/python3 trial.py </dev/null
+ok "recorded" hps-record -q --allow-env "$BARE" --id-file "$T/id" -- /usr/bin/python3 trial.py </dev/null
 id=$(cat "$T/id")
 ok "packed" hps-replay pack --with-seed "$id" "$T/whole.hps"
 is "packed: for the owner alone" "$(stat -c %a "$T/whole.hps")" 600
