@@ -38,29 +38,34 @@ static void print_changes(const struct hps_key_changes *c)
 	}
 }
 
-/* FILE.pem (private), agent:PUBLIC.pem, or pkcs11:MODULE:TOKEN:LABEL:PUBLIC.pem; ret_where says the last. */
-static int load_key(struct work *w, char *text, struct hps_key **ret, struct hps_pkcs11 *ret_where, struct hps_error *err)
+static void release_choice(struct hps_signer_choice *c)
+{
+	hps_key_free(c->key);
+}
+
+/* FILE.pem (private), agent:PUBLIC.pem, or pkcs11:MODULE:TOKEN:LABEL:PUBLIC.pem. */
+static int load_key(struct work *w, char *text, struct hps_signer_choice *ret, struct hps_error *err)
 {
 	char *save = NULL, *kind = strchr(text, ':') ? strtok_r(text, ":", &save) : NULL, *public;
 	int r;
 
-	*ret_where = (struct hps_pkcs11){ NULL, NULL, NULL };
 	if (!kind)
-		return hps_key_load(AT_FDCWD, text, w->passphrase, ret, err);
+		return hps_key_load(AT_FDCWD, text, w->passphrase, &ret->key, err);
+	ret->elsewhere = true;
 	if (!strcmp(kind, "pkcs11")) {
-		ret_where->module = strtok_r(NULL, ":", &save);
-		ret_where->token = strtok_r(NULL, ":", &save);
-		ret_where->label = strtok_r(NULL, ":", &save);
+		ret->where.module = strtok_r(NULL, ":", &save);
+		ret->where.token = strtok_r(NULL, ":", &save);
+		ret->where.label = strtok_r(NULL, ":", &save);
 	} else if (strcmp(kind, "agent") != 0) {
 		return hps_error_set(err, HPS_E_USAGE, "a key is FILE.pem, agent:PUBLIC.pem or pkcs11:MODULE:TOKEN:LABEL:PUBLIC.pem");
 	}
 	public = strtok_r(NULL, "", &save);
 	if (!public)
 		return hps_error_set(err, HPS_E_USAGE, "a key is FILE.pem, agent:PUBLIC.pem or pkcs11:MODULE:TOKEN:LABEL:PUBLIC.pem");
-	r = hps_key_read_public(AT_FDCWD, public, ret, err);
+	r = hps_key_read_public(AT_FDCWD, public, &ret->key, err);
 	if (r)
 		return r;
-	return ret_where->module ? hps_pkcs11_attach(*ret, ret_where, w->passphrase, err) : hps_agent_attach(*ret, err);
+	return ret->where.module ? hps_pkcs11_attach(ret->key, &ret->where, w->passphrase, err) : hps_agent_attach(ret->key, err);
 }
 
 /* ---- actions ---- */
@@ -113,20 +118,19 @@ static int put(struct work *w, struct hps_keyring *ring, json_t *draft, bool onl
 static int add_key(struct work *w, bool only_draft, struct hps_error *err)
 {
 	_cleanup_(hps_keyring_release) struct hps_keyring ring = HPS_KEYRING_INIT;
-	_cleanup_key_ struct hps_key *key = NULL;
+	_cleanup_(release_choice) struct hps_signer_choice c = { .key = NULL };
 	_cleanup_json_ json_t *draft = NULL;
-	struct hps_pkcs11 where;
 	struct hps_key_change change;
 	int r = open_ledger(w, only_draft ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, err);
 
 	if (!r)
-		r = load_key(w, w->args[0], &key, &where, err);
+		r = load_key(w, w->args[0], &c, err);
 	if (!r)
 		r = hps_keyring_load(&ring, w->l, err);
 	if (r)
 		return r;
 	change = hps_key_change_next(w->l, &ring, w->o->reason);
-	r = hps_key_change_add(&change, key, &w->o->kinds, &draft, err);
+	r = hps_key_change_add(&change, c.key, &w->o->kinds, &draft, err);
 	return r ? r : put(w, &ring, draft, only_draft, err);
 }
 
@@ -180,22 +184,21 @@ static int read_draft(const char *path, json_t **ret, struct hps_error *err)
 
 static int approve(struct work *w, struct hps_error *err)
 {
-	_cleanup_key_ struct hps_key *root = NULL;
+	_cleanup_(release_choice) struct hps_signer_choice root = { .key = NULL };
 	_cleanup_json_ json_t *draft = NULL;
 	_cleanup_buf_ struct hps_buf sig = HPS_BUF_INIT;
 	_cleanup_free_ char *reference = hps_strdup(w->o->root_key ? w->o->root_key : "");
-	struct hps_pkcs11 where;
 	json_t *approval;
 	char keyid[HPS_DIGEST_HEX];
 	int r = w->o->root_key ? read_draft(w->args[0], &draft, err) : hps_error_set(err, HPS_E_USAGE, "approving needs --root-key FILE");
 
 	if (!r)
-		r = load_key(w, reference, &root, &where, err);
+		r = load_key(w, reference, &root, err);
 	if (!r)
-		r = hps_key_change_sign(root, json_object_get(draft, "change"), &sig, err);
+		r = hps_key_change_sign(root.key, json_object_get(draft, "change"), &sig, err);
 	if (r)
 		return r;
-	hps_key_id(root, keyid);
+	hps_key_id(root.key, keyid);
 	approval = json_object();
 	hps_json_set_text(approval, "keyid", keyid);
 	hps_json_set_text(approval, "sig", sig.data);
@@ -241,12 +244,21 @@ static int apply(struct work *w, struct hps_error *err)
 	return r ? r : put(w, &ring, draft, false, err);
 }
 
+/* The key that is named, or none: then one is made. */
+static int choose_log_key(struct work *w, struct hps_signer_choice *ret, struct hps_error *err)
+{
+	return w->n ? load_key(w, w->args[0], ret, err) : 0;
+}
+
 static int rotate_log(struct work *w, struct hps_error *err)
 {
 	_cleanup_(hps_key_changes_release) struct hps_key_changes changes = { .n = 0 };
+	_cleanup_(release_choice) struct hps_signer_choice next = { .key = NULL };
 	_cleanup_free_ char *vkey = NULL;
-	int r = hps_rotate_log(w->l, w->passphrase, w->o->reason, &changes, &vkey, err);
+	int r = choose_log_key(w, &next, err);
 
+	if (!r)
+		r = hps_rotate_log(w->l, &next, w->passphrase, w->o->reason, &changes, &vkey, err);
 	if (!r)
 		print_log(w, &changes, vkey);
 	return r;
@@ -254,13 +266,16 @@ static int rotate_log(struct work *w, struct hps_error *err)
 
 static int draft_rotating(struct work *w, struct hps_error *err)
 {
+	_cleanup_(release_choice) struct hps_signer_choice next = { .key = NULL };
 	_cleanup_json_ json_t *draft = NULL;
 	int r = open_ledger(w, HPS_LEDGER_READ, err);
 
 	if (!r && (!w->o->role || strcmp(w->o->role, "log") != 0))
 		r = hps_error_set(err, HPS_E_USAGE, "'key draft-rotate' is for --role log; a statement key is replaced by draft-add and draft-revoke");
 	if (!r)
-		r = hps_rotate_log_draft(w->l, w->passphrase, w->o->reason, &draft, err);
+		r = choose_log_key(w, &next, err);
+	if (!r)
+		r = hps_rotate_log_draft(w->l, &next, w->passphrase, w->o->reason, &draft, err);
 	if (!r)
 		hps_print_json(draft);
 	return r;
@@ -281,8 +296,8 @@ static int rotate(struct work *w, struct hps_error *err)
 	bool log = w->o->role && !strcmp(w->o->role, "log");
 	int r = open_ledger(w, HPS_LEDGER_READ, err);
 
-	if (!r && log && !faccessat(w->l->dirfd, "keys/log.json", F_OK, 0))
-		r = hps_error_set(err, HPS_E_USAGE, "the log key of '%s' is held by an agent or a token; only one in keys/log.pem can be replaced", w->dir);
+	if (!r && !log && w->n)
+		r = hps_error_set(err, HPS_E_USAGE, "'key rotate' makes the next statement key itself: 'key add' one of your own, 'key use' it, then 'key revoke' the former");
 	if (!r && !log && !faccessat(w->l->dirfd, "keys/statement.json", F_OK, 0))
 		r = hps_error_set(err, HPS_E_USAGE, "the statement key of '%s' is held by an agent or a token: 'key add' the next one, 'key use' it, then 'key revoke' this one", w->dir);
 	if (!r)
@@ -298,11 +313,19 @@ static int rotate(struct work *w, struct hps_error *err)
 	return log ? rotate_log(w, err) : rotate_statement(w, err);
 }
 
+static bool is_same(const struct hps_key *a, const struct hps_key *b)
+{
+	char one[HPS_DIGEST_HEX], other[HPS_DIGEST_HEX];
+
+	hps_key_id(a, one);
+	hps_key_id(b, other);
+	return !strcmp(one, other);
+}
+
 static int use(struct work *w, struct hps_error *err)
 {
 	const char *role = w->o->role ? w->o->role : "statement";
-	_cleanup_key_ struct hps_key *key = NULL;
-	struct hps_pkcs11 where;
+	_cleanup_(release_choice) struct hps_signer_choice c = { .key = NULL };
 	int r;
 
 	if (strcmp(role, "statement") != 0 && strcmp(role, "log") != 0)
@@ -311,8 +334,10 @@ static int use(struct work *w, struct hps_error *err)
 		return hps_error_set(err, HPS_E_USAGE, "'key use' takes agent:PUBLIC.pem or pkcs11:MODULE:TOKEN:LABEL:PUBLIC.pem");
 	r = open_ledger(w, HPS_LEDGER_READ, err);
 	if (!r)
-		r = load_key(w, w->args[0], &key, &where, err);
-	return r ? r : hps_signer_write(w->l->dirfd, role, key, where.module ? &where : NULL, err);
+		r = load_key(w, w->args[0], &c, err);
+	if (!r && !strcmp(role, "log") && !is_same(c.key, w->l->trust.log.key))
+		r = hps_error_set(err, HPS_E_USAGE, "that is not the key of this log; 'hps-ledger key --role log rotate KEY' hands the log over to it");
+	return r ? r : hps_signer_save(w->l->dirfd, role, &c, NULL, err);
 }
 
 static int run_key(void *arg, int argc, char **argv, struct hps_error *err)
@@ -322,9 +347,9 @@ static int run_key(void *arg, int argc, char **argv, struct hps_error *err)
 		int min, max;
 		int (*run)(struct work *, struct hps_error *);
 	} actions[] = {
-		{ "list", 0, 0, list_keys },	       { "add", 1, 1, add_now },		{ "revoke", 1, 1, revoke_now }, { "rotate", 0, 0, rotate },
+		{ "list", 0, 0, list_keys },	       { "add", 1, 1, add_now },		{ "revoke", 1, 1, revoke_now }, { "rotate", 0, 1, rotate },
 		{ "draft-add", 1, 1, draft_adding }, { "draft-revoke", 1, 1, draft_revoking }, { "approve", 1, 1, approve }, { "apply", 1, 1, apply },
-		{ "use", 1, 1, use },		     { "draft-rotate", 0, 0, draft_rotating },
+		{ "use", 1, 1, use },		     { "draft-rotate", 0, 1, draft_rotating },
 	};
 	struct options *o = arg;
 	struct work w = { .o = o, .dir = hps_ledger_path(o->ledger), .args = argv + 1, .n = argc - 1 };

@@ -469,9 +469,19 @@ struct hps_pkcs11 {
 	const char *module, *token, *label; /* path of the library, label of the token, label of the private key */
 };
 int hps_pkcs11_attach(struct hps_key *key, const struct hps_pkcs11 *where, const char *pin, struct hps_error *err) HPS_MUST;
-/* keys/<role>.json when there is one (agent or token; the passphrase is the PIN), else keys/<role>.pem. */
+/* keys/<role>.json when there is one (agent or token; the passphrase is the PIN), else keys/<role>.pem. A role is statement or log; one that is about to
+ * be it, statement.next, log.next or log.draft. */
 int hps_signer_load(int dirfd, const char *role, const char *passphrase, struct hps_key **ret, struct hps_error *err) HPS_MUST;
-int hps_signer_write(int dirfd, const char *role, const struct hps_key *key, const struct hps_pkcs11 *where /* NULL: agent */, struct hps_error *err) HPS_MUST;
+struct hps_signer_choice {
+	struct hps_key *key; /* NULL: a new one is to be made */
+	bool elsewhere;	     /* in an agent, or where `where` says; else it goes into a file */
+	struct hps_pkcs11 where; /* module NULL: an agent */
+};
+int hps_signer_save(int dirfd, const char *role, const struct hps_signer_choice *c, const char *passphrase /* of the file; NULL: in clear */, struct hps_error *err) HPS_MUST;
+bool hps_signer_exists(int dirfd, const char *role);
+/* `from` becomes `to`, of which nothing stays. Cut off in between it can be done again. */
+int hps_signer_move(int dirfd, const char *from, const char *to, struct hps_error *err) HPS_MUST;
+int hps_signer_remove(int dirfd, const char *role, struct hps_error *err) HPS_MUST;
 
 /* ---- keys.c: who may sign what, at which index ------------------------------------------------------------------------------------- */
 
@@ -534,15 +544,16 @@ int hps_key_changes_append(struct hps_ledger *l, struct hps_keyring *ring, struc
 
 /* ---- rotation.c: this ledger's own keys, replaced by new ones ---------------------------------------------------------------------- */
 
-#define HPS_NEXT_LOG_KEY "keys/log.next.pem"
+#define HPS_NEXT_LOG "log.next" /* roles of its signer */
+#define HPS_DRAFT_LOG "log.draft"
 #define HPS_NEXT_STATEMENT_KEY "keys/statement.next.pem"
 /* The new key may sign what the former might; both change places in one batch. Returns the changes, which have been appended. */
 int hps_rotate_statement(struct hps_ledger *l, const char *passphrase, const char *reason, struct hps_key_changes *ret, struct hps_error *err) HPS_MUST;
 /* An entry announces the new key, then a handover makes it the log's. *ret_vkey is heap. Afterwards the handle is to be closed. */
-int hps_rotate_log(struct hps_ledger *l, const char *passphrase, const char *reason, struct hps_key_changes *ret, char **ret_vkey, struct hps_error *err) HPS_MUST;
-/* In two steps, where root keys have to approve it: the new key lies in HPS_DRAFT_LOG_KEY until its draft, with their approvals, is applied. */
-#define HPS_DRAFT_LOG_KEY "keys/log.draft.pem"
-int hps_rotate_log_draft(struct hps_ledger *l, const char *passphrase, const char *reason, json_t **ret_draft, struct hps_error *err) HPS_MUST;
+int hps_rotate_log(struct hps_ledger *l, const struct hps_signer_choice *next, const char *passphrase, const char *reason, struct hps_key_changes *ret, char **ret_vkey,
+		   struct hps_error *err) HPS_MUST;
+/* In two steps, where root keys have to approve it: the new key is HPS_DRAFT_LOG until its draft, with their approvals, is applied. */
+int hps_rotate_log_draft(struct hps_ledger *l, const struct hps_signer_choice *next, const char *passphrase, const char *reason, json_t **ret_draft, struct hps_error *err) HPS_MUST;
 int hps_rotate_log_apply(struct hps_ledger *l, const char *passphrase, json_t *draft, struct hps_key_changes *ret, char **ret_vkey, struct hps_error *err) HPS_MUST;
 /* What was cut off behind the point from which on it has happened: 1 when there was something to finish. Before that nothing has happened.
  * The handle was opened for reading. */

@@ -205,23 +205,27 @@ static int open_store(struct hps_ledger *l, struct hps_error *err)
 	return r ? r : index_tiles(l, err);
 }
 
+#define CUT_OFF " its replacement was cut off: 'hps-ledger key --role log rotate' ends it"
+
 static int load_keys(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
 {
 	_cleanup_free_ char *vkey = NULL, *trusted = NULL;
 	int r = hps_signer_load(l->dirfd, "log", passphrase, &l->log_key, err);
 
+	if (r == -ENOENT && hps_signer_exists(l->dirfd, HPS_NEXT_LOG))
+		return hps_error_set(err, HPS_E_DENIED, "keys/log: it is gone, and" CUT_OFF);
 	if (!r)
 		r = hps_signer_load(l->dirfd, "statement", passphrase, &l->statement_key, err);
 	if (r)
 		return r;
 	if (hps_key_type_of(l->log_key) != HPS_KEY_ED25519)
-		return hps_error_set(err, HPS_E_DENIED, "keys/log.pem: a log key is an Ed25519 key");
+		return hps_error_set(err, HPS_E_DENIED, "keys/log: a log key is an Ed25519 key");
 	vkey = hps_vkey_format(l->trust.origin, l->log_key);
 	trusted = hps_vkey_format(l->trust.origin, l->trust.log.key);
 	hps_key_id(l->statement_key, l->keyid);
 	if (strcmp(vkey, trusted) != 0)
-		return hps_error_set(err, HPS_E_DENIED, "keys/log.pem: it is not the log key that " HPS_TRUST_FILE " names%s",
-				     faccessat(l->dirfd, HPS_NEXT_LOG_KEY, F_OK, 0) ? "" : "; its replacement was cut off: 'hps-ledger key --role log rotate' ends it");
+		return hps_error_set(err, HPS_E_DENIED, "keys/log: it is not the log key that " HPS_TRUST_FILE " names%s",
+				     hps_signer_exists(l->dirfd, HPS_NEXT_LOG) ? ";" CUT_OFF : "");
 	return 0;
 }
 

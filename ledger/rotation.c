@@ -90,9 +90,9 @@ static int write_handover(struct hps_ledger *l, const struct hps_key *next, stru
 /* What is done again when it was cut off. */
 static int take_key(struct hps_ledger *l, const char *former, const char *next, struct hps_error *err)
 {
-	if (renameat(l->dirfd, HPS_NEXT_LOG_KEY, l->dirfd, "keys/log.pem"))
-		return hps_error_errno(err, "taking the new log key");
-	return hps_trust_replace(l->dirfd, former, next, err);
+	int r = hps_signer_move(l->dirfd, HPS_NEXT_LOG, "log", err);
+
+	return r ? r : hps_trust_replace(l->dirfd, former, next, err);
 }
 
 static int hand_over(struct hps_ledger *l, const struct hps_key *next, const char *vkey, struct hps_error *err)
@@ -120,14 +120,14 @@ int hps_rotate_log_finish(struct hps_ledger *l, const char *passphrase, struct h
 	_cleanup_key_ struct hps_key *key = NULL;
 	int r;
 
-	if (faccessat(l->dirfd, HPS_NEXT_LOG_KEY, F_OK, 0))
+	if (!hps_signer_exists(l->dirfd, HPS_NEXT_LOG))
 		return 0;
-	r = hps_key_load(l->dirfd, HPS_NEXT_LOG_KEY, passphrase, &key, err);
+	r = hps_signer_load(l->dirfd, HPS_NEXT_LOG, passphrase, &key, err);
 	if (r)
 		return r;
 	vkey = hps_vkey_format(l->trust.origin, key);
 	if (!former || strcmp(vkey, next) != 0)
-		return unlinkat(l->dirfd, HPS_NEXT_LOG_KEY, 0) ? hps_error_errno(err, "removing '" HPS_NEXT_LOG_KEY "'") : 0;
+		return hps_signer_remove(l->dirfd, HPS_NEXT_LOG, err);
 	r = take_key(l, former, next, err);
 	return r ? r : 1;
 }
@@ -139,7 +139,7 @@ static int announce_and_hand_over(struct hps_ledger *l, const struct hps_key *ne
 	int r = hps_key_changes_append(l, ring, ret, err);
 
 	if (r) {
-		unlinkat(l->dirfd, HPS_NEXT_LOG_KEY, 0);
+		(void)!hps_signer_remove(l->dirfd, HPS_NEXT_LOG, NULL);
 		return r;
 	}
 	r = hand_over(l, next, vkey, err);
@@ -148,38 +148,70 @@ static int announce_and_hand_over(struct hps_ledger *l, const struct hps_key *ne
 	return r;
 }
 
-static int draft_log(struct hps_ledger *l, const char *passphrase, const char *reason, const char *path, struct hps_keyring *ring, struct hps_key **ret_key, json_t **ret_draft,
-		     struct hps_error *err)
+/* Never the same one again, which would end a log by handing it over to itself. */
+static int check_next(struct hps_ledger *l, const struct hps_key *key, struct hps_error *err)
+{
+	_cleanup_free_ char *next = NULL;
+
+	if (hps_key_type_of(key) != HPS_KEY_ED25519)
+		return hps_error_set(err, HPS_E_USAGE, "replacing the log's key: a log key is an Ed25519 key");
+	next = hps_vkey_format(l->trust.origin, key);
+	for (const struct hps_vkey *k = &l->trust.log; k; k = k->former) {
+		_cleanup_free_ char *was = hps_vkey_format(l->trust.origin, k->key);
+
+		if (!strcmp(was, next))
+			return hps_error_set(err, HPS_E_USAGE, "replacing the log's key: that key is, or was, this log's");
+	}
+	return 0;
+}
+
+static int choose(struct hps_ledger *l, struct hps_signer_choice *c, const char *role, const char *passphrase, struct hps_error *err)
+{
+	int r = c->key ? check_next(l, c->key, err) : hps_key_generate(HPS_KEY_ED25519, &c->key, err);
+
+	if (!r)
+		r = hps_signer_remove(l->dirfd, role, err);
+	return r ? r : hps_signer_save(l->dirfd, role, c, passphrase, err);
+}
+
+static int draft_log(struct hps_ledger *l, struct hps_signer_choice *next, const char *passphrase, const char *reason, const char *role, struct hps_keyring *ring,
+		     json_t **ret_draft, struct hps_error *err)
 {
 	struct hps_key_change change;
 	int r = hps_keyring_load(ring, l, err);
 
 	if (!r)
-		r = hps_key_generate(HPS_KEY_ED25519, ret_key, err);
-	if (!r)
-		r = hps_key_save(*ret_key, l->dirfd, path, passphrase, err);
+		r = choose(l, next, role, passphrase, err);
 	if (r)
 		return r;
 	change = hps_key_change_next(l, ring, reason);
-	return hps_key_change_log(&change, *ret_key, ret_draft, err);
+	return hps_key_change_log(&change, next->key, ret_draft, err);
 }
 
-int hps_rotate_log(struct hps_ledger *l, const char *passphrase, const char *reason, struct hps_key_changes *ret, char **ret_vkey, struct hps_error *err)
+int hps_rotate_log(struct hps_ledger *l, const struct hps_signer_choice *next, const char *passphrase, const char *reason, struct hps_key_changes *ret, char **ret_vkey,
+		   struct hps_error *err)
 {
 	_cleanup_(hps_keyring_release) struct hps_keyring ring = HPS_KEYRING_INIT;
-	_cleanup_key_ struct hps_key *next = NULL;
-	int r = draft_log(l, passphrase, reason, HPS_NEXT_LOG_KEY, &ring, &next, &ret->drafts[0], err);
+	struct hps_signer_choice c = *next;
+	int r = draft_log(l, &c, passphrase, reason, HPS_NEXT_LOG, &ring, &ret->drafts[0], err);
 
 	ret->n = !r;
-	return r ? r : announce_and_hand_over(l, next, &ring, ret, ret_vkey, err);
+	if (!r)
+		r = announce_and_hand_over(l, c.key, &ring, ret, ret_vkey, err);
+	if (c.key != next->key)
+		hps_key_free(c.key);
+	return r;
 }
 
-int hps_rotate_log_draft(struct hps_ledger *l, const char *passphrase, const char *reason, json_t **ret_draft, struct hps_error *err)
+int hps_rotate_log_draft(struct hps_ledger *l, const struct hps_signer_choice *next, const char *passphrase, const char *reason, json_t **ret_draft, struct hps_error *err)
 {
 	_cleanup_(hps_keyring_release) struct hps_keyring ring = HPS_KEYRING_INIT;
-	_cleanup_key_ struct hps_key *next = NULL;
+	struct hps_signer_choice c = *next;
+	int r = draft_log(l, &c, passphrase, reason, HPS_DRAFT_LOG, &ring, ret_draft, err);
 
-	return draft_log(l, passphrase, reason, HPS_DRAFT_LOG_KEY, &ring, &next, ret_draft, err);
+	if (c.key != next->key)
+		hps_key_free(c.key);
+	return r;
 }
 
 int hps_rotate_log_apply(struct hps_ledger *l, const char *passphrase, json_t *draft, struct hps_key_changes *ret, char **ret_vkey, struct hps_error *err)
@@ -189,20 +221,20 @@ int hps_rotate_log_apply(struct hps_ledger *l, const char *passphrase, json_t *d
 	_cleanup_json_ json_t *statement = hps_key_change_statement(draft);
 	_cleanup_key_ struct hps_key *next = NULL;
 	char id[HPS_DIGEST_HEX];
-	int r = hps_key_load(l->dirfd, HPS_DRAFT_LOG_KEY, passphrase, &next, err);
+	int r = hps_signer_load(l->dirfd, HPS_DRAFT_LOG, passphrase, &next, err);
 
 	if (r)
 		return r;
 	hps_key_id(next, id);
 	if (!keyid || strcmp(id, keyid) != 0)
-		return hps_error_set(err, HPS_E_USAGE, "replacing the log's key: the draft is not the newest one, whose key is in '" HPS_DRAFT_LOG_KEY "'");
+		return hps_error_set(err, HPS_E_USAGE, "replacing the log's key: the draft is not the newest one, whose key is 'keys/" HPS_DRAFT_LOG "'");
 	r = hps_keyring_load(&ring, l, err);
 	if (!r)
 		r = hps_keyring_load(&trial, l, err);
 	if (!r) /* what will not count leaves the key where it is */
 		r = hps_keyring_apply(&trial, hps_ledger_size(l), statement, err);
-	if (!r && renameat(l->dirfd, HPS_DRAFT_LOG_KEY, l->dirfd, HPS_NEXT_LOG_KEY))
-		r = hps_error_errno(err, "taking the new log key");
+	if (!r)
+		r = hps_signer_move(l->dirfd, HPS_DRAFT_LOG, HPS_NEXT_LOG, err);
 	if (r)
 		return r;
 	ret->drafts[ret->n++] = json_incref(draft);

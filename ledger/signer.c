@@ -2,6 +2,7 @@
 #include "ledger/ledger.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,9 +59,8 @@ int hps_signer_load(int dirfd, const char *role, const char *passphrase, struct 
 	return 0;
 }
 
-int hps_signer_write(int dirfd, const char *role, const struct hps_key *key, const struct hps_pkcs11 *where, struct hps_error *err)
+static int write_reference(int dirfd, const char *name, const struct hps_key *key, const struct hps_pkcs11 *where, struct hps_error *err)
 {
-	_cleanup_free_ char *name = hps_format("keys/%s.json", role);
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT, spki = HPS_BUF_INIT, encoded = HPS_BUF_INIT;
 	_cleanup_json_ json_t *j = json_object();
 	json_t *token;
@@ -70,7 +70,7 @@ int hps_signer_write(int dirfd, const char *role, const struct hps_key *key, con
 	hps_base64(&encoded, spki.data, spki.len);
 	hps_json_set_text(j, "schema", SCHEMA);
 	hps_json_set_text(j, "publicKey", encoded.data);
-	if (where) {
+	if (where->module) {
 		token = json_object();
 		hps_json_set_text(token, "module", where->module);
 		hps_json_set_text(token, "token", where->token);
@@ -81,4 +81,59 @@ int hps_signer_write(int dirfd, const char *role, const struct hps_key *key, con
 	}
 	r = hps_json_canonical(j, &text, err);
 	return r ? r : hps_file_write(dirfd, name, 0600, text.data, text.len, err);
+}
+
+int hps_signer_save(int dirfd, const char *role, const struct hps_signer_choice *c, const char *passphrase, struct hps_error *err)
+{
+	_cleanup_free_ char *name = hps_format("keys/%s.json", role), *pem = hps_format("keys/%s.pem", role);
+
+	return c->elsewhere ? write_reference(dirfd, name, c->key, &c->where, err) : hps_key_save(c->key, dirfd, pem, passphrase, err);
+}
+
+static const char *const endings[] = { "json", "pem" };
+
+bool hps_signer_exists(int dirfd, const char *role)
+{
+	bool there = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+		_cleanup_free_ char *name = hps_format("keys/%s.%s", role, endings[i]);
+
+		there |= !faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW);
+	}
+	return there;
+}
+
+static int remove_one(int dirfd, const char *role, const char *ending, struct hps_error *err)
+{
+	_cleanup_free_ char *name = hps_format("keys/%s.%s", role, ending);
+
+	return unlinkat(dirfd, name, 0) && errno != ENOENT ? hps_error_errno(err, "removing '%s'", name) : 0;
+}
+
+int hps_signer_remove(int dirfd, const char *role, struct hps_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(endings); i++)
+		r = remove_one(dirfd, role, endings[i], err);
+	return r;
+}
+
+/* The other's file first: it would be taken for the key, or be left behind. */
+int hps_signer_move(int dirfd, const char *from, const char *to, struct hps_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(endings); i++) {
+		_cleanup_free_ char *old = hps_format("keys/%s.%s", from, endings[i]), *new = hps_format("keys/%s.%s", to, endings[i]);
+
+		if (faccessat(dirfd, old, F_OK, AT_SYMLINK_NOFOLLOW))
+			continue;
+		r = remove_one(dirfd, to, endings[!i], err);
+		if (!r && renameat(dirfd, old, dirfd, new))
+			r = hps_error_errno(err, "taking '%s'", old);
+		return r;
+	}
+	return r ? r : hps_error_set(err, HPS_E_NOTFOUND, "taking 'keys/%s': it is not there", from);
 }

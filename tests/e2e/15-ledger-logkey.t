@@ -130,13 +130,56 @@ status "what it could not append is pushed" 0 hps-ledger push
 status "verify holds" 0 hps-ledger verify --trust first.json
 is "nothing is lost" "$(hps-ledger list --kind lost --jsonl | wc -l)" 0
 
-# ---- killed at each step
+# ---- held by an agent, by a token, and by a file again
+eval "$(ssh-agent -s)" >/dev/null
+pids="$pids $SSH_AGENT_PID"
+agent_key() {
+	rm -f "$1" "$1.pub"
+	ssh-keygen -q -t ed25519 -N '' -f "$1" -C '' && ssh-add -q "$1" 2>/dev/null
+	/usr/bin/python3 -c 'import base64, sys
+raw = base64.b64decode(open(sys.argv[1]).read().split()[1])[-32:]
+print("-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----" % base64.b64encode(bytes.fromhex("302a300506032b6570032100") + raw).decode())' "$1.pub" >"$1.pem"
+}
+agent_key one
+status "a key that is not the log's is not used as it" 2 hps-ledger key --role log use agent:one.pem
+like "… the way out is said" "$(cat err)" "'hps-ledger key --role log rotate KEY' hands the log over to it"
+status "hand over to an agent's key" 0 hps-ledger key --role log rotate agent:one.pem
+is "no private part stays" "$(ls led/keys | tr '\n' ' ')" "log.json redact.key statement.pem "
+status "it signs" 0 add
+agent_key two
+status "from one of an agent to another" 0 hps-ledger key --role log rotate agent:two.pem
+status "… not to one that it had" 2 hps-ledger key --role log rotate agent:one.pem
+like "… the reason is said" "$(cat err)" "that key is, or was, this log's"
+openssl genpkey -algorithm ed25519 -out ed.pem 2>/dev/null && openssl pkey -in ed.pem -pubout -out ed.pub
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ec.pem 2>/dev/null
+status "… nor to one of another kind" 2 hps-ledger key --role log rotate ec.pem
+SOFTHSM2_CONF=$T/softhsm2.conf
+export SOFTHSM2_CONF
+mkdir tokens && echo "directories.tokendir = $T/tokens" >softhsm2.conf
+softhsm2-util --init-token --free --label hps --pin secret --so-pin 5678 >/dev/null
+softhsm2-util --import ed.pem --token hps --label log --id 01 --pin secret >/dev/null
+token=pkcs11:$(find /usr/lib -name libsofthsm2.so | head -n 1):hps:log:ed.pub
+status "to a token's" 0 hps-ledger key --role log --key-passphrase-fd 7 rotate "$token" 7<pass
+n=$((n + 1)) && sed "s/\"text\":\"[0-9]*\"/\"text\":\"$n\"/" s1.json >"s$n.json"
+status "it signs" 0 hps-ledger append --key-passphrase-fd 7 "s$n.json" 7<pass
+status "without its PIN nothing does" 4 hps-ledger key --role log rotate
+status "from a token's to a file" 0 hps-ledger key --role log --key-passphrase-fd 7 rotate 7<pass
+is "nothing names the token any more" "$(ls led/keys | tr '\n' ' ')" "log.pem redact.key statement.pem "
+openssl genpkey -algorithm ed25519 -out own.pem 2>/dev/null
+status "to a key of one's own" 0 hps-ledger key --role log --key-passphrase-fd 7 rotate own.pem 7<pass
+hps-ledger key --role log --key-passphrase-fd 7 rotate agent:one.pem 7<pass >/dev/null 2>err && fail "a former key again"
+agent_key one
+status "a file of a passphrase gives way to an agent" 0 hps-ledger key --role log --key-passphrase-fd 7 rotate agent:one.pem 7<pass
+status "the first trust file leads through all of them" 0 hps-ledger verify --trust first.json
+
+# ---- killed at each step, from an agent to a file and back
+next() { [ -e led/keys/log.json ] || { agent_key one && echo agent:one.pem; }; }
 if strace -o /dev/null -e inject=getppid:error=EIO true 2>/dev/null; then
 	bad=0 runs=0
-	for call in renameat fsync fdatasync; do
+	for call in renameat unlinkat fsync fdatasync; do
 		i=1
 		while :; do
-			strace -qq -o trace -e trace=$call -e inject=$call:signal=KILL:when=$i hps-ledger key --role log rotate >killed 2>&1
+			strace -qq -o trace -e trace=$call -e inject=$call:signal=KILL:when=$i hps-ledger key --role log rotate $(next) >killed 2>&1
 			[ $? = 137 ] || break
 			runs=$((runs + 1))
 			hps-ledger verify --trust first.json >verified 2>&1 || { bad=$((bad + 1)) && note "killed at $call $i: $(head -12 verified)"; }
@@ -148,6 +191,7 @@ if strace -o /dev/null -e inject=getppid:error=EIO true 2>/dev/null; then
 	done
 	is "killed at each of $runs steps" $bad 0
 	ok "… it was" test $runs -gt 6
+	[ -e led/keys/log.pem ] || hps-ledger key --role log rotate >/dev/null 2>&1
 	is "no key is left behind in the end" "$(hps-ledger key --role log rotate >/dev/null 2>&1; ls led/keys | tr '\n' ' ')" "log.pem redact.key statement.pem "
 else
 	skip "killed at each step" "strace cannot trace here"
