@@ -165,10 +165,12 @@ static bool get(struct hps_cache *c, int fd, const struct hps_identity *id, stru
 	struct entry *e;
 	uint64_t fsid;
 
+	ret->sampled = false;
 	if (!c->n_old || !trusted(c, fd, id, &fsid) || !(e = find(c, fsid, id)))
 		return false;
 	c->dice = c->dice * 1664525u + 1013904223u; /* which ones are sampled need not be secret, only spread */
-	if (c->dice >> 16 < 65536u / SAMPLE)
+	ret->sampled = c->dice >> 16 < 65536u / SAMPLE;
+	if (ret->sampled)
 		return false;
 	use(c, e);
 	ret->digest = e->digest;

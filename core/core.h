@@ -386,6 +386,7 @@ struct hps_cached {
 	struct hps_digest digest;
 	bool shared_object, secret; /* what its first bytes told */
 	bool draws; /* it has machine code that draws random numbers */
+	bool sampled; /* of hps_cache_get(): it is there, and is to be hashed again all the same */
 };
 char *hps_cache_dir(void); /* $XDG_CACHE_HOME/hps; NULL: there is no home */
 /* digests in it, keyed by file system, device, inode, size and both times. Never NULL: a cache that cannot

@@ -50,10 +50,16 @@ struct hps_redactor;
 struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, struct hps_cache *cache, struct hps_gaps *gaps);
 void hps_hasher_redact(struct hps_hasher *h, const struct hps_redactor *redactor); /* looks for its secrets in what is stored; before the first add */
 enum hps_keep { HPS_KEEP_DIGEST, HPS_KEEP_CONTENT, HPS_KEEP_SECRET }; /* the last: credentials; copies of them are not stored either */
+struct hps_news;
+void hps_hasher_tell(struct hps_hasher *h, struct hps_news *news); /* tells it what it has hashed; before the first add */
+struct hps_told {
+	char kind; /* of news: 'P' or 'F' */
+	const char *path;
+};
 /* The content that fd holds now; queued for hashing when it is new, or `again` (stores through a mapping move no clock). fd is
- * not kept: it is opened again, for a duplicate would share the offset and the locks with the program. Call from one thread
- * at a time. */
-struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, enum hps_keep keep, bool again);
+ * not kept: it is opened again, for a duplicate would share the offset and the locks with the program. told: when it had to be hashed it
+ * is told as this file's; NULL: as nobody's. Call from one thread at a time. */
+struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, enum hps_keep keep, bool again, const struct hps_told *told);
 /* Returns when no content of this inode waits to be hashed: a writer may pass. */
 void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino);
 void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c); /* until it is hashed; does it here if it is not begun */

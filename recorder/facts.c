@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -20,19 +19,18 @@
 #include "recorder/dataset.h"
 #include "recorder/gpu.h"
 #include "recorder/identity.h"
-#include "recorder/package.h"
 
 extern char **environ;
 
 #define GPU_LIMIT_MS 10000
 #define ANSWER_LIMIT_MS 120000
-#define BYTECODE_LEAST_NS 250000000
-#define BYTECODE_MOST_NS 2000000000
+#define QUIET_MS 300
 #define FRAME_MAX ((size_t)512 << 20)
 
 struct hps_facts {
 	int fd;
 	pid_t pid;
+	struct hps_news news;
 };
 
 /* ---- frames: a length and bytes ---- */
@@ -149,141 +147,10 @@ static json_t *gather_machine(const struct hps_facts_request *request, const cha
 	return facts;
 }
 
-/* ---- in the process: facts about files ---- */
-
-static void set_at_path(json_t *object, const char *path, json_t *value)
-{
-	_cleanup_json_ json_t *key = hps_path_json(path);
-
-	hps_json_set(object, json_string_value(key), value);
-}
-
-/* "1.2.13" of libz.so.1.2.13: all that most libraries tell of their version; NULL when the name says none. */
-static const char *version_in_name(const char *path)
-{
-	const char *name = strrchr(path, '/'), *so = strstr(name ? name : path, ".so.");
-
-	return so && so[4] >= '0' && so[4] <= '9' ? so + 4 : NULL;
-}
-
-static json_t *elf_of(const char *path)
-{
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct hps_elf elf = { 0 };
-	json_t *item = json_object();
-
-	if (fd >= 0 && hps_elf_read(fd, &elf)) {
-		if (elf.soname)
-			hps_json_set(item, "soname", hps_path_json(elf.soname));
-		hps_json_set_text(item, "buildId", elf.build_id);
-		if (elf.note)
-			hps_json_set(item, "packageNote", hps_path_json(elf.note));
-	}
-	hps_elf_release(&elf);
-	if (version_in_name(path))
-		hps_json_set(item, "version", hps_path_json(version_in_name(path)));
-	return item;
-}
-
-/* Many files have the same owner: each is said once. */
-static int64_t owner_index(struct hps_map *seen, json_t *owners, const struct hps_owner *o)
-{
-	_cleanup_free_ char *key = o->package ? hps_format("%s\n%s\n%d", o->manager, o->package, o->pristine) : NULL;
-	json_t *item;
-	void **slot;
-
-	if (!key)
-		return -1;
-	slot = hps_map_slot(seen, key);
-	if (*slot)
-		return (int64_t)(intptr_t)*slot - 1;
-	item = json_object();
-	hps_json_set(item, "package", hps_path_json(o->package));
-	hps_json_set_text(item, "manager", o->manager);
-	if (o->pristine != HPS_PRISTINE_UNKNOWN)
-		hps_json_set(item, "pristine", json_boolean(o->pristine == HPS_PRISTINE_YES));
-	hps_json_add(owners, item);
-	*slot = (void *)(intptr_t)json_array_size(owners);
-	return (int64_t)json_array_size(owners) - 1;
-}
-
-static void set_owners(json_t *answer, const struct hps_map *files, size_t n)
-{
-	json_t *runs = json_array(), *owners = json_array();
-	struct hps_map seen = HPS_MAP_INIT;
-	int64_t last = -1, index;
-	size_t begin = 0;
-
-	for (size_t i = 0; i <= n; i++) {
-		index = i < n ? owner_index(&seen, owners, files->items[i].value) : -2;
-		if (index == last)
-			continue;
-		hps_json_add(runs, json_integer((json_int_t)(i - begin)));
-		hps_json_add(runs, json_integer(last));
-		begin = i;
-		last = index;
-	}
-	hps_map_release(&seen);
-	hps_json_set(answer, "files", runs);
-	hps_json_set(answer, "owners", owners);
-}
-
-/* What the trial touched, by kind: see hps_facts_files(). */
-struct touched {
-	struct hps_map owners;
-	struct hps_strv libraries, programs, devices;
-};
-
-static void add_file(struct touched *t, const char *text, bool system)
-{
-	struct hps_owner *o;
-	char hex[HPS_DIGEST_HEX];
-
-	if (strlen(text) < 64)
-		return;
-	o = hps_owner_slot(&t->owners, text + 64);
-	memcpy(hex, text, 64);
-	hex[64] = '\0';
-	o->hashed = hps_digest_parse(hex, &o->content) == 0;
-	o->system = system;
-}
-
-static void parse_question(const struct hps_buf *question, struct touched *ret)
-{
-	for (size_t at = 0; at < question->len; at += strlen(question->data + at) + 1) {
-		const char *text = question->data + at + 1;
-
-		switch (text[-1]) {
-		case 'P':
-		case 'F':
-			add_file(ret, text, text[-1] == 'P');
-			break;
-		case 'E':
-			hps_strv_add(&ret->libraries, text);
-			break;
-		case 'X':
-			hps_strv_add(&ret->programs, text);
-			break;
-		case 'D':
-			hps_strv_add(&ret->devices, text);
-			break;
-		}
-	}
-}
-
-static bool has_row(const json_t *rows, const char *name)
-{
-	const json_t *row;
-	size_t i;
-
-	json_array_foreach(rows, i, row)
-		if (!strcmp(hps_json_text(row, "name"), name))
-			return true;
-	return false;
-}
+/* ---- the process ---- */
 
 /* Until the empty one that ends it. */
-static int receive_question(int fd, struct touched *ret)
+static int receive_question(int fd, struct hps_touched *ret)
 {
 	for (;;) {
 		_cleanup_buf_ struct hps_buf question = HPS_BUF_INIT;
@@ -291,53 +158,43 @@ static int receive_question(int fd, struct touched *ret)
 
 		if (r || !question.len)
 			return r;
-		parse_question(&question, ret);
+		hps_touched_add(ret, question.data, question.len);
 	}
 }
 
-/* Sources that were never compiled before take a second or two: a short trial does not wait for all of them. */
-static int64_t bytecode_limit(int64_t trial_ns)
+/* Finds things out before they are asked, until they are: again when there are many more files, or no more for a while, and ever more rarely
+ * where nothing comes of it, as when the trial needs every processor. */
+static void work_ahead(int fd, int news_fd, int cache_dir, struct hps_touched *told)
 {
-	int64_t part = trial_ns / 20;
+	_cleanup_buf_ struct hps_buf rest = HPS_BUF_INIT;
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = news_fd, .events = POLLIN } };
+	uint64_t left = 0, before;
+	size_t n_known = 0;
+	int wait_ms = -1;
 
-	return part < BYTECODE_LEAST_NS ? BYTECODE_LEAST_NS : part > BYTECODE_MOST_NS ? BYTECODE_MOST_NS : part;
+	while (poll(p, ARRAY_SIZE(p), wait_ms) >= 0 || errno == EINTR) {
+		bool news = p[1].revents;
+
+		if (news && !hps_news_receive(news_fd, &rest, told))
+			p[1].fd = -1;
+		if (p[0].revents)
+			break;
+		if (news)
+			wait_ms = cache_dir < 0 ? -1 : QUIET_MS;
+		if (cache_dir < 0 || (news && told->owners.n <= n_known + n_known / 2))
+			continue;
+		before = news ? UINT64_MAX : left;
+		n_known = told->owners.n;
+		left = hps_touched_ahead(told, cache_dir);
+		wait_ms = !left ? -1 : left != before ? 0 : 2 * wait_ms + 100;
+	}
 }
 
-static json_t *gather_files(int cache_dir, const json_t *machine, struct touched *touched, int64_t trial_ns)
-{
-	json_t *answer = json_object(), *elf = json_object(), *rows = json_array();
-	struct touched t = *touched;
-	size_t n_files = t.owners.n;
-	int r;
-
-	for (size_t i = 0; i < t.libraries.n; i++)
-		set_at_path(elf, t.libraries.v[i], elf_of(t.libraries.v[i]));
-	r = hps_owners_find(cache_dir, "", &t.owners, rows);
-	if (r == -ENOENT)
-		hps_identity_missing(rows, "packages", "no database of dpkg, rpm or apk is there");
-	hps_conda_find("", &t.owners);
-	hps_json_set(answer, "python", hps_python_distributions("", &t.owners, &(struct hps_python_options){ &t.programs, cache_dir, bytecode_limit(trial_ns) }));
-	hps_packages_check("", &t.owners, 0);
-	set_owners(answer, &t.owners, n_files);
-	hps_json_set(answer, "elf", elf);
-	hps_identity_python(rows, "", &t.programs, &t.owners);
-	hps_identity_blas(rows, "", &t.libraries, environ);
-	if (!has_row(machine, "gpu"))
-		hps_identity_gpu(rows, "", NULL, "after", GPU_LIMIT_MS);
-	hps_identity_gpu_use(rows, machine, &t.devices, environ);
-	hps_json_set(answer, "identities", rows);
-	hps_owners_release(&t.owners);
-	hps_strv_release(&t.libraries);
-	hps_strv_release(&t.programs);
-	hps_strv_release(&t.devices);
-	return answer;
-}
-
-static void facts_main(int fd, const struct hps_facts_request *request)
+static void facts_main(int fd, int news_fd, const struct hps_facts_request *request)
 {
 	_cleanup_json_ json_t *facts = NULL, *answer = NULL;
 	_cleanup_free_ char *cache = hps_cache_dir();
-	struct touched touched = { 0 };
+	struct hps_touched told = { 0 }, touched = { 0 };
 	int64_t started_ns = hps_time_monotonic_ns();
 	int dir = -1;
 
@@ -346,50 +203,67 @@ static void facts_main(int fd, const struct hps_facts_request *request)
 		dir = -1;
 	if (request->root && (chroot(request->root) || chdir("/")))
 		_exit(1);
-	if (send_json(fd, facts) || receive_question(fd, &touched))
+	if (send_json(fd, facts))
 		_exit(1);
-	answer = gather_files(dir, json_object_get(facts, "identities"), &touched, hps_time_monotonic_ns() - started_ns);
+	work_ahead(fd, news_fd, dir, &told);
+	if (receive_question(fd, &touched))
+		_exit(1);
+	answer = hps_touched_answer(&touched, &told, dir, json_object_get(facts, "identities"), hps_time_monotonic_ns() - started_ns);
 	_exit(send_json(fd, answer) ? 1 : 0);
 }
 
 /* ---- in the recorder ---- */
 
 /* Keeps nothing of the trial's open: a reader of its output must see the end when the trial closes it. */
-static void detach(int *fd)
+static void detach(int *fd, int *news_fd)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), own = fcntl(*fd, F_DUPFD_CLOEXEC, 5), news = fcntl(*news_fd, F_DUPFD_CLOEXEC, 5);
 
-	*fd = dup2(*fd, 3);
 	for (int i = 0; i < 3 && null >= 0; i++)
 		dup2(null, i);
-	syscall(SYS_close_range, 4u, ~0u, 0u);
+	*fd = dup3(own, 3, O_CLOEXEC);
+	*news_fd = dup3(news, 4, O_CLOEXEC);
+	syscall(SYS_close_range, 5u, ~0u, 0u);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "facts");
 }
 
-int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **ret, struct hps_error *err)
+static int make_pair(int *ret_a, int *ret_b)
 {
-	struct hps_facts *f;
 	int ends[2];
-	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
-		return hps_error_errno(err, "starting the process that gathers facts");
-	pid = fork();
+		return -1;
+	*ret_a = ends[0];
+	*ret_b = ends[1];
+	return 0;
+}
+
+int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **ret, struct hps_error *err)
+{
+	_cleanup_fd_ int own = -1, its = -1, news = -1, its_news = -1;
+	struct hps_facts *f;
+	pid_t pid = -1;
+
+	if (!make_pair(&own, &its) && !make_pair(&news, &its_news))
+		pid = fork();
 	if (pid == 0) {
-		detach(&ends[1]);
-		facts_main(ends[1], request);
+		detach(&its, &its_news);
+		facts_main(its, its_news, request);
 	}
-	close(ends[1]);
-	if (pid < 0) {
-		close(ends[0]);
+	if (pid < 0)
 		return hps_error_errno(err, "starting the process that gathers facts");
-	}
 	f = hps_alloc(sizeof *f);
-	f->fd = ends[0];
+	f->fd = hps_take_fd(&own);
 	f->pid = pid;
+	hps_news_init(&f->news, hps_take_fd(&news));
 	*ret = f;
 	return 0;
+}
+
+struct hps_news *hps_facts_news(struct hps_facts *f)
+{
+	return &f->news;
 }
 
 pid_t hps_facts_pid(const struct hps_facts *f)
@@ -426,6 +300,8 @@ void hps_facts_end(struct hps_facts *f)
 	if (!f)
 		return;
 	close(f->fd);
+	close(f->news.fd);
+	hps_news_release(&f->news);
 	kill(f->pid, SIGKILL);
 	while (waitpid(f->pid, NULL, 0) < 0 && errno == EINTR)
 		;

@@ -2,6 +2,8 @@
 #ifndef HPS_RECORDER_FACTS_H
 #define HPS_RECORDER_FACTS_H
 
+#include <pthread.h>
+
 #include "core/core.h"
 
 /* ---- facts.c: a process that learns what needs other programs and libraries ------------------------------------------ */
@@ -13,6 +15,8 @@ struct hps_facts_request {
 	const char *engine;		 /* whom to ask about the container: a socket, or "kubernetes"; NULL: nobody */
 };
 struct hps_facts;
+struct hps_news;
+struct hps_news *hps_facts_news(struct hps_facts *f); /* what is told of files before they are asked about */
 /* Forks: call before there are threads. */
 int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **ret, struct hps_error *err) HPS_MUST;
 pid_t hps_facts_pid(const struct hps_facts *f);
@@ -25,5 +29,40 @@ int hps_facts_ask(struct hps_facts *f, struct hps_buf *question) HPS_MUST; /* se
 int hps_facts_end_question(struct hps_facts *f) HPS_MUST;		   /* no more of them */
 int hps_facts_files(struct hps_facts *f, json_t **ret) HPS_MUST;	   /* the answer to all of them */
 void hps_facts_end(struct hps_facts *f);
+
+/* ---- news.c: files of packages, told as soon as they are hashed ------------------------------------------------------ */
+
+#define HPS_NEWS_MAX ((size_t)4 << 20) /* that nobody took yet; what is more is not told */
+#define HPS_NEWS_SYSTEM 'P'	       /* as in a question: see hps_facts_files() */
+#define HPS_NEWS_OTHER 'F'
+#define HPS_NEWS_PROGRAM 'X'
+#define HPS_NEWS_SUM 'S' /* 32 hex digits: MD5 of the file before it */
+struct hps_news {
+	int fd; /* of a stream */
+	pthread_mutex_t lock;
+	struct hps_buf text; /* not sent yet */
+};
+void hps_news_init(struct hps_news *n, int fd);
+void hps_news_release(struct hps_news *n);
+/* These keep it, and can be called by any thread. md5: NULL when it is not known. */
+void hps_news_file(struct hps_news *n, char kind, const char *path, const struct hps_digest *content, const uint8_t md5[16]);
+void hps_news_program(struct hps_news *n, const char *path);
+void hps_news_send(struct hps_news *n, int limit_ms); /* what there is room for; waits for room so long, at most */
+struct hps_touched;
+/* What has come, without waiting. rest: what is not complete yet. False: no more will come. */
+bool hps_news_receive(int fd, struct hps_buf *rest, struct hps_touched *ret);
+
+/* ---- facts_files.c: in the process, what packages, distributions and libraries say of files --------------------------- */
+
+struct hps_touched {
+	struct hps_map owners;
+	struct hps_strv libraries, programs, devices;
+};
+void hps_touched_add(struct hps_touched *t, const char *records, size_t len); /* of a question, or news */
+void hps_touched_release(struct hps_touched *t);
+/* Finds out what can be remembered in the caches, a tenth of a second of it when it is much; how many compiled files are not compared yet. */
+uint64_t hps_touched_ahead(struct hps_touched *t, int cache_dir);
+/* The answer of hps_facts_files(). told: what was news before; machine: its identities; trial_ns: how long the trial took. */
+json_t *hps_touched_answer(struct hps_touched *t, const struct hps_touched *told, int cache_dir, const json_t *machine, int64_t trial_ns);
 
 #endif

@@ -95,6 +95,16 @@ bool hps_path_unpackaged(const char *path)
 	return true;
 }
 
+bool hps_path_system(const char *path)
+{
+	static const char *const shared_dirs[] = { "/etc/", "/opt/", "/var/" }; /* of packages and administrators */
+
+	for (size_t i = 0; i < ARRAY_SIZE(shared_dirs); i++)
+		if (!strncmp(path, shared_dirs[i], strlen(shared_dirs[i])))
+			return true;
+	return !hps_path_unpackaged(path);
+}
+
 static int64_t mtime_ns(const struct stat *s)
 {
 	return s->st_mtim.tv_sec * 1000000000ll + s->st_mtim.tv_nsec;
@@ -264,12 +274,24 @@ enum hps_keep hps_file_keep(const struct hps_file *file, bool store)
 	return hps_rule_path(file->path) ? HPS_KEEP_SECRET : store ? HPS_KEEP_CONTENT : HPS_KEEP_DIGEST;
 }
 
+/* What a package or a distribution may own, for which that can be looked for while the trial runs: see news.c. */
+static bool is_news(const struct hps_files *f, const struct hps_file *file, struct hps_told *ret)
+{
+	bool system = hps_path_system(file->path);
+
+	if (f->news && file->uses & HPS_USE_EXEC && hps_python_is(file->path))
+		hps_news_program(f->news, file->path);
+	*ret = (struct hps_told){ system ? HPS_NEWS_SYSTEM : HPS_NEWS_OTHER, file->path };
+	return system || strstr(file->path, "/site-packages/");
+}
+
 static struct hps_content *content_of(struct hps_files *f, const struct hps_file *file, int fd, const struct stat *s)
 {
+	struct hps_told told;
 	bool kind = f->capture > HPS_CAPTURE_CODE || (f->capture == HPS_CAPTURE_CODE && hps_path_code(file->path));
 	bool store = kind && !f->rerun && hps_path_unpackaged(file->path);
 
-	return hps_hasher_add(f->hasher, fd, s, hps_file_keep(file, store), false);
+	return hps_hasher_add(f->hasher, fd, s, hps_file_keep(file, store), false, is_news(f, file, &told) ? &told : NULL);
 }
 
 /* ---- one file under several names ---- */

@@ -133,6 +133,7 @@ struct hps_files {
 	struct hps_strv moved;	/* pairs: directory renamed from, to */
 	struct hps_map listings; /* struct hps_listing *: of directories in which the trial had made names (listing.c) */
 	struct hps_hasher *hasher;
+	struct hps_news *news; /* or NULL */
 	struct hps_gaps *gaps;
 	enum hps_capture capture; /* contents that are stored */
 	bool rerun;   /* of a recorded trial: its inputs are stored already */
@@ -183,6 +184,7 @@ enum hps_keep hps_file_keep(const struct hps_file *file, bool store); /* of what
 bool hps_file_changed(const struct hps_file *file); /* did not keep its content while it was an input? */
 bool hps_path_code(const char *path); /* a source or settings, by its name */
 bool hps_path_unpackaged(const char *path); /* where no Debian package puts files: store at once */
+bool hps_path_system(const char *path); /* where packages of a system or its administrator put files */
 
 /* ---- listing.c: in which order directories gave their names ---------------------------------------------------------------- */
 

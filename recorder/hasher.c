@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #define QUEUE_LEAST 1024
 #define LOOK_NS 5000000	     /* a busy hasher looks for work this often: no wake-up on the path of the program */
 #define ASLEEP_AFTER 20	     /* looks without work until it sleeps until woken */
+#define NEWS_LIMIT_MS 200    /* what is not told by then is found out anew */
 
 struct hps_hasher {
 	int proc_fd;
@@ -40,6 +42,7 @@ struct hps_hasher {
 	_Atomic pid_t tid;
 	size_t max_open;
 	const struct hps_redactor *redactor;
+	struct hps_news *news; /* or NULL */
 	struct hps_digest *withheld; /* of credentials: what has the same bytes is a copy */
 	size_t n_withheld;
 	struct hps_arena contents;
@@ -54,8 +57,34 @@ struct hps_hashing {
 	int fd; /* a description of our own */
 	struct hps_sha256 *running;
 	struct hps_opcodes *opcodes; /* of a program or library */
+	EVP_MD_CTX *md5;	     /* of what may be a package's; NULL: not needed */
 	off_t at;
+	char *path; /* that is told when it is hashed; NULL: none */
+	char kind;
 };
+
+/* Debian's packages say the MD5 of their files: made in the same pass, it need not be made when the trial has ended. */
+static void expect_news(const struct hps_hasher *h, struct hps_hashing *job, const struct hps_told *told)
+{
+	if (!h->news || !told)
+		return;
+	job->path = hps_strdup(told->path);
+	job->kind = told->kind;
+	job->md5 = told->kind == HPS_NEWS_SYSTEM ? EVP_MD_CTX_new() : NULL;
+	if (job->md5 && EVP_DigestInit_ex(job->md5, EVP_md5(), NULL))
+		return;
+	EVP_MD_CTX_free(job->md5);
+	job->md5 = NULL;
+}
+
+static void tell(struct hps_hasher *h, const struct hps_content *c, const struct hps_hashing *job)
+{
+	uint8_t md5[EVP_MAX_MD_SIZE];
+	bool summed = job->md5 && EVP_DigestFinal_ex(job->md5, md5, NULL);
+
+	if (job->path)
+		hps_news_file(h->news, job->kind, job->path, &c->digest, summed ? md5 : NULL);
+}
 
 /* What the first bytes tell: a shared object (ELF, ET_DYN), a private key. */
 static void sniff(struct hps_content *c, struct hps_hashing *job, const char *block, size_t n)
@@ -134,12 +163,15 @@ static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 		store(h, c, job->fd);
 		atomic_store(&h->storing, false);
 		if (h->cache && !c->cached && !c->secret)
-			hps_cache_put(h->cache, job->fd, &c->id, &(struct hps_cached){ c->digest, c->shared_object, c->secret, c->draws });
+			hps_cache_put(h->cache, job->fd, &c->id, &(struct hps_cached){ .digest = c->digest, .shared_object = c->shared_object, .draws = c->draws });
 		pthread_mutex_unlock(&h->store_lock);
+		tell(h, c, job);
 	} else {
 		hps_gap_note(h->gaps, failed ? HPS_GAP_UNREADABLE : HPS_GAP_CHANGED);
 	}
 	hps_sha256_free(job->running);
+	EVP_MD_CTX_free(job->md5);
+	free(job->path);
 	close(job->fd);
 	free(job);
 	atomic_fetch_sub(&h->n_open, 1);
@@ -172,6 +204,8 @@ static void work_on(struct hps_hasher *h, struct hps_content *c, char *block, bo
 		if (job->opcodes)
 			hps_opcodes_block(job->opcodes, block, (size_t)n, (uint64_t)job->at);
 		hps_sha256_update(job->running, block, (size_t)n);
+		if (job->md5)
+			EVP_DigestUpdate(job->md5, block, (size_t)n);
 		job->at += n;
 		if (n < CHUNK && job->at == c->id.size) {
 			finish(h, c, false);
@@ -224,6 +258,8 @@ static void *hasher_main(void *arg)
 			break;
 		} else if (++looks > ASLEEP_AFTER) {
 			h->asleep = true;
+			if (h->news)
+				hps_news_send(h->news, 0);
 			pthread_cond_wait(&h->work, &h->lock);
 			h->asleep = false;
 			looks = 0;
@@ -370,11 +406,14 @@ static void enqueue(struct hps_hasher *h, struct hps_content *c)
 		pthread_cond_signal(&h->work);
 }
 
-static bool known(struct hps_hasher *h, struct hps_content *c, int fd)
+/* *ret_sampled: it is to be hashed all the same, which is no news to anybody. */
+static bool known(struct hps_hasher *h, struct hps_content *c, int fd, bool *ret_sampled)
 {
-	struct hps_cached found;
+	struct hps_cached found = { .sampled = false };
+	bool cached = h->cache && hps_cache_get(h->cache, fd, &c->id, &found);
 
-	if (!h->cache || !hps_cache_get(h->cache, fd, &c->id, &found))
+	*ret_sampled = found.sampled;
+	if (!cached)
 		return false;
 	c->digest = found.digest;
 	c->shared_object = found.shared_object;
@@ -387,10 +426,11 @@ static bool known(struct hps_hasher *h, struct hps_content *c, int fd)
 	return c->stored;
 }
 
-struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, enum hps_keep keep, bool again)
+struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct stat *s, enum hps_keep keep, bool again, const struct hps_told *told)
 {
 	struct hps_identity id;
 	struct hps_content *c;
+	bool sampled = false;
 	int own;
 
 	hps_identity_of(s, &id);
@@ -400,7 +440,7 @@ struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct st
 	c = add_content(h, &id);
 	c->store = keep == HPS_KEEP_CONTENT;
 	c->secret = c->guessable = keep == HPS_KEEP_SECRET;
-	if (!again && !c->secret && known(h, c, fd)) {
+	if (!again && !c->secret && known(h, c, fd, &sampled)) {
 		atomic_store(&c->state, HPS_CONTENT_DONE);
 		return c;
 	}
@@ -412,6 +452,7 @@ struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct st
 	}
 	c->job = hps_alloc(sizeof *c->job);
 	c->job->fd = own;
+	expect_news(h, c->job, c->secret || sampled ? NULL : told);
 	atomic_store(&c->state, HPS_CONTENT_QUEUED);
 	if (atomic_fetch_add(&h->n_open, 1) >= h->max_open || !h->threaded)
 		hps_hasher_wait(h, c);
@@ -432,6 +473,11 @@ void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino)
 void hps_hasher_redact(struct hps_hasher *h, const struct hps_redactor *redactor)
 {
 	h->redactor = redactor;
+}
+
+void hps_hasher_tell(struct hps_hasher *h, struct hps_news *news)
+{
+	h->news = news;
 }
 
 struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, struct hps_cache *cache, struct hps_gaps *gaps)
@@ -478,6 +524,8 @@ void hps_hasher_finish(struct hps_hasher *h)
 			hps_hasher_wait(h, c);
 	pthread_join(h->thread, NULL);
 	h->threaded = false;
+	if (h->news)
+		hps_news_send(h->news, NEWS_LIMIT_MS);
 }
 
 void hps_hasher_free(struct hps_hasher *h)

@@ -13,6 +13,7 @@
 #include "recorder/package.h"
 
 #define CACHE_MAX ((size_t)8 << 20)
+#define PART 256 /* files that an interpreter is given at a time: nothing is read that time does not suffice for */
 #define HEADER_LEN 16 /* PEP 552: magic, flags, and time and size of the source, or its hash */
 
 /* Reads the list of "pyc NUL source NUL" from descriptor argv[1]; for each prints = (same), ! (another) or ? (not to be told). Constants
@@ -124,8 +125,8 @@ static bool holds(const char *root, const char *path, const struct hps_digest *w
 	return fd >= 0 && hps_digest_fd(fd, &now, NULL, NULL) == 0 && hps_digest_equal(&now, want);
 }
 
-/* Both files must still be what is compared: keeps those in the list, and returns how many they are. */
-static size_t still_there(const char *root, struct hps_bytecode **list, size_t n)
+/* The sources must still be what is compared, whoever compiles them: keeps those in the list, and returns how many they are. */
+static size_t keep_sources(const char *root, struct hps_bytecode **list, size_t n)
 {
 	size_t kept = 0;
 
@@ -135,7 +136,7 @@ static size_t still_there(const char *root, struct hps_bytecode **list, size_t n
 		b->other_source = !holds(root, b->source, &b->text);
 		if (b->other_source)
 			b->same = HPS_PRISTINE_NO;
-		else if (holds(root, b->pyc, &b->compiled))
+		else
 			list[kept++] = b;
 	}
 	return kept;
@@ -187,6 +188,31 @@ static void ask(const char *root, const char *program, int64_t limit_ns, struct 
 	}
 }
 
+/* At most PART of them; the compiled ones must still be what is compared, too. */
+static void compare(const char *root, const struct hps_strv *programs, int64_t end_ns, struct hps_bytecode *const *items, size_t n)
+{
+	struct hps_bytecode *part[PART];
+	size_t n_part = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (holds(root, items[i]->pyc, &items[i]->compiled))
+			part[n_part++] = items[i];
+	for (size_t i = 0; i < programs->n; i++) {
+		int64_t left_ns = end_ns - hps_time_monotonic_ns();
+
+		if (left_ns > 0 && hps_python_is(programs->v[i]))
+			ask(root, programs->v[i], left_ns, part, n_part);
+	}
+}
+
+static bool any_python(const struct hps_strv *programs)
+{
+	for (size_t i = 0; programs && i < programs->n; i++)
+		if (hps_python_is(programs->v[i]))
+			return true;
+	return false;
+}
+
 void hps_bytecode_check(const char *root, const struct hps_strv *programs, int cache_dir, int64_t limit_ns, struct hps_bytecode *items, size_t n)
 {
 	int64_t end_ns = hps_time_monotonic_ns() + limit_ns;
@@ -207,12 +233,10 @@ void hps_bytecode_check(const char *root, const struct hps_strv *programs, int c
 			unknown[n_unknown++] = &items[i];
 	}
 	hps_map_release(&known);
-	n_unknown = still_there(root, unknown, n_unknown);
-	for (size_t i = 0; programs && i < programs->n; i++) {
-		int64_t left_ns = end_ns - hps_time_monotonic_ns();
-
-		if (left_ns > 0 && hps_python_is(programs->v[i]))
-			ask(root, programs->v[i], left_ns, unknown, n_unknown);
-	}
+	n_unknown = keep_sources(root, unknown, n_unknown);
+	if (!any_python(programs))
+		return;
+	for (size_t i = 0; i < n_unknown && hps_time_monotonic_ns() < end_ns; i += PART)
+		compare(root, programs, end_ns, unknown + i, n_unknown - i < PART ? n_unknown - i : PART);
 	save(cache_dir, &text, unknown, n_unknown);
 }

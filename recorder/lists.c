@@ -474,17 +474,13 @@ static void add_question(struct hps_buf *question, char kind, const char *path)
 
 static void add_file_question(struct hps_buf *question, const struct hps_file *file)
 {
-	static const char *const shared_dirs[] = { "/etc/", "/opt/", "/var/" }; /* of packages and administrators */
-	bool system = !hps_path_unpackaged(file->path);
 	char hex[HPS_DIGEST_HEX];
 
-	for (size_t i = 0; i < ARRAY_SIZE(shared_dirs); i++)
-		system |= !strncmp(file->path, shared_dirs[i], strlen(shared_dirs[i]));
 	memset(hex, '-', sizeof hex - 1);
 	hex[sizeof hex - 1] = '\0';
 	if (has_digest(file->first))
 		hps_digest_hex(&file->first->digest, hex);
-	hps_buf_addc(question, system ? 'P' : 'F');
+	hps_buf_addc(question, hps_path_system(file->path) ? 'P' : 'F');
 	hps_buf_adds(question, hex);
 	hps_buf_add(question, file->path, strlen(file->path) + 1);
 }

@@ -128,6 +128,8 @@ static void *check_some(void *arg)
 			continue;
 		if (o->kind == HPS_CHECKSUM_SHA256)
 			o->pristine = memcmp(o->content.b, o->want, sizeof o->want) ? HPS_PRISTINE_NO : HPS_PRISTINE_YES;
+		else if (o->kind == HPS_CHECKSUM_MD5 && o->summed)
+			o->pristine = memcmp(o->md5, o->want, sizeof o->md5) ? HPS_PRISTINE_NO : HPS_PRISTINE_YES;
 		else if (hps_time_monotonic_ns() < c->deadline_ns)
 			check_by_reading(c->root, c->owners->items[i].key, o, block);
 	}

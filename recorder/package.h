@@ -14,7 +14,9 @@ enum hps_pristine { HPS_PRISTINE_UNKNOWN, HPS_PRISTINE_YES, HPS_PRISTINE_NO };
 struct hps_owner {
 	bool hashed;		  /* `content` is known: what the trial got */
 	bool system;		  /* where the system's packages put files: their databases are asked */
+	bool summed;		  /* `md5` of the content is known */
 	struct hps_digest content;
+	uint8_t md5[16];
 	char *package;		  /* "name version", heap; NULL: nobody's, or not known yet */
 	const char *manager;	  /* of hps_package_managers */
 	enum hps_checksum kind;   /* of `want`: what the package says that the file holds */
@@ -32,7 +34,7 @@ const char *hps_package_manager(const char *name); /* the name of the table, or 
 /* Asks each database of the system below root for the owners that are not known. -ENOENT: there is none. `why` becomes a row for each database
  * that is there and cannot be read. */
 int hps_packages_find(const char *root, struct hps_map *owners, json_t *rows);
-/* Sets `pristine` where package and content are known: by the recorded digest when the package has SHA-256, else by reading the file once more, on
+/* Sets `pristine` where package and content are known: by the recorded digest when the package has SHA-256, by the MD5 when that is known, else by reading the file once more, on
  * all cores, for at most limit_ns. The bytes must still be the recorded ones. */
 void hps_packages_check(const char *root, struct hps_map *owners, int64_t limit_ns);
 /* Parses the hex digest of `kind`; true when it is one. */

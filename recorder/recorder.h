@@ -4,7 +4,7 @@
  * Threads. The launcher thread carries the filter and starts the command, so the listener descriptor never has to be handed
  * over. The supervisor thread answers notifications and alone changes tracees, files and executions while the command runs.
  * The hasher thread hashes and stores. The main thread waits for processes and passes signals on; it reads the tables
- * after the supervisor has been joined. A separate process gathers facts about the machine (facts.c), so that no
+ * after the supervisor has been joined. A separate process gathers facts about the machine and the files (facts.c), so that no
  * library or program it uses can hang or crash the recorder.
  */
 #ifndef HPS_RECORDER_H

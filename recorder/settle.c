@@ -129,7 +129,7 @@ static void settle(struct hps_files *f, struct hps_file *file)
 	if (!S_ISREG(s.st_mode))
 		return;
 	final->content = hps_hasher_add(f->hasher, holds(file, &s) ? file->rare->held : at, &s,
-					hps_file_keep(file, f->capture && s.st_size <= PRODUCT_STORE_MAX), true);
+					hps_file_keep(file, f->capture && s.st_size <= PRODUCT_STORE_MAX), true, NULL);
 }
 
 /* Written in place by somebody else since it was opened: the trial may have read some of that. */

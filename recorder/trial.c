@@ -316,6 +316,8 @@ static int prepare(struct trial *t, const sigset_t *watched, struct hps_error *e
 	t->cache = hps_cache_open();
 	t->hasher = hps_hasher_new(t->supervisor.proc_fd, t->store, t->cache, &t->gaps);
 	hps_hasher_redact(t->hasher, &t->redactor);
+	t->files.news = hps_facts_news(t->facts);
+	hps_hasher_tell(t->hasher, t->files.news);
 	t->files.hasher = t->supervisor.hasher = t->hasher;
 	r = hps_launcher_new(&t->launch, &t->gaps, &t->launcher, err);
 	if (r)

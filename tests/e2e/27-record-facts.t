@@ -189,4 +189,20 @@ status "memory: started by a large process" 0 /usr/bin/python3 -c 'import os, sy
 b = b"x" * (200 << 20)
 os.execvp("hps-record", ["hps-record", "-q", "--id-file", "id", "--", "true"])'
 is "memory: the recorder's own" "$(rec "0 < t['resources']['recorderMaxRssBytes'] < 100 << 20")" True
+
+# With nothing in the caches: what packages say of the files is found out while a trial runs that leaves a processor for it.
+owned() { rec "sorted((i['path'], i.get('package'), i.get('pristine')) for i in manifests['materials']['items'] if i['path'].startswith('/usr/'))"; }
+rm -rf "$XDG_CACHE_HOME"
+status "ahead: a trial that waits for it" 0 hps-record -q --id-file id -- /usr/bin/python3 -c '
+import email.mime.text, json, os, time
+until = time.monotonic() + 60
+while not os.path.exists(os.environ["XDG_CACHE_HOME"] + "/hps/owners"):
+    assert time.monotonic() < until
+    time.sleep(0.05)'
+owned >ahead
+is "ahead: the interpreter is its package's, and as that brought it" "$(grep -o "'/usr/bin/python3.11', 'python3.11-minimal [^']*', True" ahead | sed 's/minimal .*, /minimal, /')" "'/usr/bin/python3.11', 'python3.11-minimal, True"
+status "ahead: the same again" 0 hps-record -q --id-file id -- /usr/bin/python3 -c 'import email.mime.text, json, os, time'
+owned >again
+is "ahead: … says the same" "$(cat ahead)" "$(cat again)"
+
 done_testing

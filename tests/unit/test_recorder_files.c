@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "recorder/package.h"
 #include "recorder/recorder.h"
 
 struct fixture {
@@ -65,7 +67,7 @@ static struct hps_content *add(struct fixture *f, const char *path, bool store, 
 	struct stat s;
 
 	assert_int_equal(fstat(fd, &s), 0);
-	c = hps_hasher_add(f->hasher, fd, &s, store, again);
+	c = hps_hasher_add(f->hasher, fd, &s, store, again, NULL);
 	close(fd);
 	return c;
 }
@@ -132,7 +134,7 @@ static void test_changes(void **state)
 	assert_int_equal(stat("grown", &s), 0);
 	fd = open("grown", O_RDWR | O_APPEND | O_CLOEXEC);
 	assert_int_equal(write(fd, "er", 2), 2);
-	grown = hps_hasher_add(f->hasher, fd, &s, true, false);
+	grown = hps_hasher_add(f->hasher, fd, &s, true, false, NULL);
 	assert_int_equal(atomic_load(&grown->state), HPS_CONTENT_CHANGED);
 	assert_false(grown->stored);
 	assert_false(hps_gaps_none(&f->gaps));
@@ -142,7 +144,7 @@ static void test_changes(void **state)
 	assert_int_equal(chmod("elsewhere", 0600), 0);
 	close(fd);
 	fd = open("elsewhere", O_RDONLY | O_CLOEXEC);
-	moved = hps_hasher_add(f->hasher, fd, &s, true, false);
+	moved = hps_hasher_add(f->hasher, fd, &s, true, false, NULL);
 	assert_digest(moved, "content");
 }
 
@@ -379,6 +381,94 @@ static bool conditional(const struct hps_syscall *row)
 	return row->mask || row->differs;
 }
 
+static void assert_told(const struct hps_touched *t, const char *path, const char *text, const char *md5)
+{
+	const struct hps_owner *o = hps_map_get(&t->owners, path);
+	struct hps_digest d;
+	char hex[33];
+
+	assert_non_null(o);
+	hps_digest_of(text, strlen(text), &d);
+	assert_true(o->hashed && hps_digest_equal(&o->content, &d));
+	assert_int_equal(o->summed, md5 != NULL);
+	hps_hex(hex, o->md5, sizeof o->md5);
+	assert_string_equal(hex, md5 ? md5 : "00000000000000000000000000000000");
+}
+
+/* What is hashed is told with its MD5 where packages put files; what is known already, or a look again, is no news. */
+static void test_news(void **state)
+{
+	struct fixture *f = *state;
+	const struct hps_told system = { HPS_NEWS_SYSTEM, "/usr/lib/a" }, other = { HPS_NEWS_OTHER, "/home/b" };
+	_cleanup_buf_ struct hps_buf rest = HPS_BUF_INIT;
+	struct hps_touched t = { 0 };
+	struct hps_news news;
+	int ends[2], a, b;
+	struct stat s;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	hps_news_init(&news, ends[0]);
+	hps_hasher_tell(f->hasher, &news);
+	put("a", "content");
+	put("b", "Hello World");
+	a = open("a", O_RDONLY | O_CLOEXEC);
+	b = open("b", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(a, &s), 0);
+	(void)hps_hasher_add(f->hasher, a, &s, HPS_KEEP_DIGEST, false, &system);
+	(void)hps_hasher_add(f->hasher, a, &s, HPS_KEEP_DIGEST, true, NULL);
+	assert_int_equal(fstat(b, &s), 0);
+	(void)hps_hasher_add(f->hasher, b, &s, HPS_KEEP_DIGEST, false, &other);
+	hps_news_program(&news, "/usr/bin/python3");
+	hps_hasher_finish(f->hasher);
+	hps_hasher_tell(f->hasher, NULL);
+	assert_true(hps_news_receive(ends[1], &rest, &t));
+	assert_int_equal(t.owners.n, 2);
+	assert_told(&t, "/usr/lib/a", "content", "9a0364b9e99bb480dd25e1f0284c8555");
+	assert_told(&t, "/home/b", "Hello World", NULL);
+	assert_int_equal(t.programs.n, 1);
+	close(a);
+	close(b);
+	close(ends[0]);
+	assert_false(hps_news_receive(ends[1], &rest, &t)); /* no more will come */
+	close(ends[1]);
+	hps_news_release(&news);
+	hps_touched_release(&t);
+}
+
+/* Nobody takes it: telling returns all the same, what is kept has an end, and what arrives are whole records. */
+static void test_news_that_nobody_takes(void **state)
+{
+	_cleanup_buf_ struct hps_buf rest = HPS_BUF_INIT;
+	struct hps_touched t = { 0 };
+	struct hps_digest d;
+	struct hps_news news;
+	int ends[2];
+
+	(void)state;
+	hps_digest_of("content", 7, &d);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	hps_news_init(&news, ends[0]);
+	for (int i = 0; i < 60000; i++) {
+		char path[64];
+
+		snprintf(path, sizeof path, "/usr/lib/file%d", i);
+		hps_news_file(&news, HPS_NEWS_SYSTEM, path, &d, (const uint8_t *)"0123456789abcdef");
+	}
+	hps_news_send(&news, 0);
+	assert_true(news.text.len <= HPS_NEWS_MAX && news.text.full);
+	while (news.text.len) {
+		hps_news_send(&news, 0);
+		assert_true(hps_news_receive(ends[1], &rest, &t));
+	}
+	assert_int_equal(rest.len, 0);
+	assert_in_range(t.owners.n, 30000, 59999);
+	assert_told(&t, "/usr/lib/file7", "content", "30313233343536373839616263646566");
+	close(ends[0]);
+	close(ends[1]);
+	hps_news_release(&news);
+	hps_touched_release(&t);
+}
+
 /* Each row names its call, and rows of one call share their function. */
 static void test_calls(void **state)
 {
@@ -408,6 +498,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_links, setup, teardown),
 		cmocka_unit_test(test_opcodes),
 		cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_news, setup, teardown),
+		cmocka_unit_test(test_news_that_nobody_takes),
 		cmocka_unit_test(test_calls),
 	};
 

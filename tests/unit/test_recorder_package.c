@@ -289,6 +289,31 @@ static void test_cache_is_used(void **state)
 	close(dir);
 }
 
+/* What the hasher has told decides without a look at the file: none is there. */
+static void test_told_sum(void **state)
+{
+	static const struct {
+		const char *md5;
+		enum hps_pristine pristine;
+	} cases[] = { { "9a0364b9e99bb480dd25e1f0284c8555", HPS_PRISTINE_YES }, { "b10a8db164e0754105b7a99be72e3fe5", HPS_PRISTINE_NO }, { NULL, HPS_PRISTINE_UNKNOWN } };
+
+	(void)state;
+	put("t/var/lib/dpkg/status", "Package: a\nArchitecture: all\nVersion: 1\n");
+	put("t/var/lib/dpkg/info/a.list", "/usr/bin/a\n");
+	put("t/var/lib/dpkg/info/a.md5sums", "9a0364b9e99bb480dd25e1f0284c8555  usr/bin/a\n");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct hps_map owners = HPS_MAP_INIT;
+		_cleanup_json_ json_t *rows = json_array();
+		struct hps_owner *o = got(&owners, "/usr/bin/a", "content");
+
+		o->summed = cases[i].md5 && hps_unhex(o->md5, sizeof o->md5, cases[i].md5) == 0;
+		assert_int_equal(hps_packages_find("t", &owners, rows), 0);
+		hps_packages_check("t", &owners, 10000000000);
+		assert_owner(&owners, "/usr/bin/a", "a 1", cases[i].pristine);
+		hps_owners_release(&owners);
+	}
+}
+
 /* This machine: what dpkg itself says. */
 static void test_this_machine(void **state)
 {
@@ -320,7 +345,7 @@ int main(void)
 		cmocka_unit_test(test_distroless), cmocka_unit_test(test_rpm),
 		cmocka_unit_test(test_rpm_that_cannot_be_read), cmocka_unit_test(test_apk),
 		cmocka_unit_test(test_conda), cmocka_unit_test(test_cache),
-		cmocka_unit_test(test_cache_is_used), cmocka_unit_test(test_this_machine),
+		cmocka_unit_test(test_cache_is_used), cmocka_unit_test(test_told_sum), cmocka_unit_test(test_this_machine),
 	};
 
 	return cmocka_run_group_tests_name("recorder_package", tests, make_folder, remove_folder);
