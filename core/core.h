@@ -316,9 +316,10 @@ int hps_objects_sync(struct hps_objects *o, struct hps_error *err) HPS_MUST;
 /* From now on what is put has no name (and hps_objects_has() does not see it) until hps_objects_sync(), which flushes once for
  * all of it: for thousands of small files (and, of very many, now and then before). What is not synced before hps_objects_free() is thrown away. */
 void hps_objects_defer(struct hps_objects *o);
-/* Both verify: the bytes are hashed and compared with the name before anything is returned; HPS_E_NOTFOUND, HPS_E_DAMAGED. */
+/* All verify: the bytes are hashed and compared with the name before anything is returned; HPS_E_NOTFOUND, HPS_E_DAMAGED. */
 int hps_objects_get(struct hps_objects *o, const struct hps_digest *d, size_t max, struct hps_buf *ret, struct hps_error *err) HPS_MUST;
-int hps_objects_open_fd(struct hps_objects *o, const struct hps_digest *d, int *ret_fd, struct hps_error *err) HPS_MUST;
+int hps_objects_read(struct hps_objects *o, const struct hps_digest *d, void *to, size_t size, struct hps_error *err) HPS_MUST; /* one of exactly that size */
+int hps_objects_open_fd(struct hps_objects *o, const struct hps_digest *d, int *ret_fd, uint64_t *ret_bytes, struct hps_error *err) HPS_MUST; /* ret_bytes: or NULL */
 int hps_objects_get_json(struct hps_objects *o, const struct hps_digest *d, json_t **ret, struct hps_error *err) HPS_MUST;
 #define HPS_OBJECT_NAME (HPS_DIGEST_HEX + 1)
 void hps_objects_name(const struct hps_digest *d, char out[HPS_OBJECT_NAME]); /* ab/cdef…, below the store's directory: */

@@ -350,26 +350,32 @@ int hps_objects_sync(struct hps_objects *o, struct hps_error *err)
 	return 0;
 }
 
-int hps_objects_open_fd(struct hps_objects *o, const struct hps_digest *d, int *ret_fd, struct hps_error *err)
+static int open_object(struct hps_objects *o, const struct hps_digest *d, char name[HPS_OBJECT_NAME], int *ret_fd, struct hps_error *err)
+{
+	hps_objects_name(d, name);
+	*ret_fd = openat(o->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (*ret_fd < 0 && errno == ENOENT)
+		return hps_error_set(err, HPS_E_NOTFOUND, "object %.2s%s: it is not in the content store", name, name + 3);
+	return *ret_fd < 0 ? hps_error_errno(err, "object %.2s%s", name, name + 3) : 0;
+}
+
+static int check(const struct hps_digest *found, const struct hps_digest *d, const char *name, struct hps_error *err)
+{
+	return hps_digest_equal(found, d) ? 0 : hps_error_set(err, HPS_E_DAMAGED, "object %.2s%s: its bytes no longer hash to its name", name, name + 3);
+}
+
+int hps_objects_open_fd(struct hps_objects *o, const struct hps_digest *d, int *ret_fd, uint64_t *ret_bytes, struct hps_error *err)
 {
 	_cleanup_fd_ int fd = -1;
 	struct hps_digest found;
 	char name[HPS_OBJECT_NAME];
-	int r;
+	int r = open_object(o, d, name, &fd, err);
 
-	hps_objects_name(d, name);
-	fd = openat(o->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 && errno == ENOENT)
-		return hps_error_set(err, HPS_E_NOTFOUND, "object %.2s%s: it is not in the content store", name, name + 3);
-	if (fd < 0)
-		return hps_error_errno(err, "object %.2s%s", name, name + 3);
-	r = hps_digest_fd(fd, &found, NULL, err);
-	if (r)
-		return r;
-	if (!hps_digest_equal(&found, d))
-		return hps_error_set(err, HPS_E_DAMAGED, "object %.2s%s: its bytes no longer hash to its name", name, name + 3);
-	*ret_fd = hps_take_fd(&fd);
-	return 0;
+	r = r ? r : hps_digest_fd(fd, &found, ret_bytes, err);
+	r = r ? r : check(&found, d, name, err);
+	if (!r)
+		*ret_fd = hps_take_fd(&fd);
+	return r;
 }
 
 int hps_objects_get(struct hps_objects *o, const struct hps_digest *d, size_t max, struct hps_buf *ret, struct hps_error *err)
@@ -378,21 +384,32 @@ int hps_objects_get(struct hps_objects *o, const struct hps_digest *d, size_t ma
 	struct hps_digest found;
 	char name[HPS_OBJECT_NAME];
 	size_t start = ret->len;
-	int r;
+	int r = open_object(o, d, name, &fd, err);
 
-	hps_objects_name(d, name);
-	fd = openat(o->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 && errno == ENOENT)
-		return hps_error_set(err, HPS_E_NOTFOUND, "object %.2s%s: it is not in the content store", name, name + 3);
-	if (fd < 0)
-		return hps_error_errno(err, "object %.2s%s", name, name + 3);
+	if (r)
+		return r;
 	r = hps_file_read_fd(fd, max, ret, err);
 	if (r)
 		return hps_error_prefix(err, "object %.2s%s", name, name + 3);
 	hps_digest_of(ret->data ? ret->data + start : "", ret->len - start, &found);
-	if (!hps_digest_equal(&found, d))
-		return hps_error_set(err, HPS_E_DAMAGED, "object %.2s%s: its bytes no longer hash to its name", name, name + 3);
-	return 0;
+	return check(&found, d, name, err);
+}
+
+int hps_objects_read(struct hps_objects *o, const struct hps_digest *d, void *to, size_t size, struct hps_error *err)
+{
+	_cleanup_fd_ int fd = -1;
+	struct hps_digest found;
+	char name[HPS_OBJECT_NAME];
+	ssize_t n;
+	int r = open_object(o, d, name, &fd, err);
+
+	if (r)
+		return r;
+	n = read(fd, to, size);
+	if (n < 0)
+		return hps_error_errno(err, "object %.2s%s", name, name + 3);
+	hps_digest_of(to, (size_t)n, &found);
+	return check(&found, d, name, err);
 }
 
 int hps_objects_get_json(struct hps_objects *o, const struct hps_digest *d, json_t **ret, struct hps_error *err)

@@ -82,7 +82,7 @@ static void read_object(void *arg, void *job, unsigned thread)
 	int fd;
 
 	(void)thread;
-	if (!hps_objects_open_fd(v->objects, &j->digest, &fd, &j->error))
+	if (!hps_objects_open_fd(v->objects, &j->digest, &fd, NULL, &j->error))
 		close(fd);
 }
 

@@ -34,6 +34,15 @@ static json_t *holes_json(const struct hps_holes *h)
 	return list;
 }
 
+/* Nobody reads it before we have ended, and nobody after a power cut: nothing is flushed. */
+static void write_report(const char *path, const struct hps_buf *text)
+{
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0)
+		(void)!hps_write_all(fd, text->data, text->len);
+}
+
 static void report(const struct hps_inside *in, const struct hps_view *v, const struct hps_error *error)
 {
 	_cleanup_json_ json_t *j = json_object();
@@ -56,7 +65,7 @@ static void report(const struct hps_inside *in, const struct hps_view *v, const 
 		hps_json_set(j, "error", hps_path_json(error->message));
 	}
 	if (!hps_json_canonical(j, &text, NULL))
-		(void)!hps_file_write(AT_FDCWD, path, 0600, text.data, text.len, NULL);
+		write_report(path, &text);
 }
 
 /* ---- the recorder ---- */

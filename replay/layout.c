@@ -1,6 +1,6 @@
 /* How names in the view get their contents. Best: one overlay whose metadata is a tmpfs and whose data are looked up, at the first
- * open, in the content store and in /usr (overlayfs: "data-only" lower layers; without privilege since Linux 6.16). Where the kernel
- * does not do that, a mount for each file of the system and a copy of each stored one; or copies of all. */
+ * open, in the content store and in /usr (overlayfs: "data-only" lower layers; without privilege since Linux 6.16); stored contents
+ * of at most a page are copied into that tmpfs. Where the kernel does not do that, a mount for each file of the system and a copy of each stored one; or copies of all. */
 #include "replay/replay.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define NOWHERE "/-" /* in no data layer: opening it fails, looking at it does not */
+#define N_SMALL_MAX 16384 /* at most 64 MiB of memory for them */
 
 static const char *const kinds[] = { [HPS_VIEW_BEST] = "best", [HPS_VIEW_OVERLAY] = "overlay", [HPS_VIEW_MOUNTS] = "mounts", [HPS_VIEW_COPY] = "copy" };
 
@@ -41,16 +42,23 @@ static mode_t mode_of(const struct hps_plan_node *n)
 	return (n->mode ? n->mode : 0644) & 01777; /* setuid and setgid mean nothing inside and need nobody's trust */
 }
 
+/* The umask is 0. */
 static int create(int dir_fd, const struct hps_plan_node *n, mode_t mode)
 {
-	return openat(dir_fd, hps_plan_base(n), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	int fd = openat(dir_fd, hps_plan_base(n), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode & 0777);
+
+	if (fd >= 0 && mode & ~(mode_t)0777 && fchmod(fd, mode)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 /* ---- copies ---- */
 
 static int copy_content(int dir_fd, const struct hps_plan_node *n, const struct hps_source *s, struct hps_view *v, struct hps_error *err)
 {
-	_cleanup_fd_ int fd = create(dir_fd, n, 0600);
+	_cleanup_fd_ int fd = create(dir_fd, n, mode_of(n));
 	int r;
 
 	if (fd < 0)
@@ -58,8 +66,6 @@ static int copy_content(int dir_fd, const struct hps_plan_node *n, const struct 
 	r = hps_write_all(fd, s->content.data, s->content.len);
 	if (r)
 		return hps_error_set(err, r, "copying '%s' into the view: %s", n->path, strerror(-r));
-	if (fchmod(fd, mode_of(n)))
-		return cannot_make(err, n);
 	hps_set_mtime(fd, "", n->mtime_ns);
 	v->bytes += s->content.len;
 	return 0;
@@ -69,7 +75,7 @@ static int copy_content(int dir_fd, const struct hps_plan_node *n, const struct 
 static int copy_descriptor(int dir_fd, const struct hps_plan_node *n, int from, struct hps_view *v, struct hps_error *err)
 {
 	_cleanup_free_ char *block = hps_alloc(1 << 20);
-	_cleanup_fd_ int fd = create(dir_fd, n, 0600);
+	_cleanup_fd_ int fd = create(dir_fd, n, mode_of(n));
 	struct hps_digest digest;
 	off_t at = 0;
 	ssize_t got = 1;
@@ -81,8 +87,6 @@ static int copy_descriptor(int dir_fd, const struct hps_plan_node *n, int from, 
 		if (got < 0)
 			break;
 	}
-	if (!r && fchmod(fd, mode_of(n)))
-		r = -errno;
 	if (r)
 		return hps_error_set(err, r, "copying '%s' into the view: %s", n->path, strerror(-r));
 	r = hps_digest_fd(fd, &digest, NULL, err);
@@ -129,11 +133,11 @@ static int mount_file(struct hps_layout *l, int dir_fd, const struct hps_plan_no
 static int make_layered(struct hps_layout *l, int dir_fd, const struct hps_plan_node *n, mode_t mode, off_t size, int64_t mtime_ns, const char *data,
 			struct hps_error *err)
 {
-	_cleanup_fd_ int fd = create(dir_fd, n, mode & 0777);
+	_cleanup_fd_ int fd = create(dir_fd, n, mode);
 
-	if (fd < 0 || (mode & 01000 && fchmod(fd, mode)))
+	if (fd < 0)
 		return cannot_make(err, n);
-	if (ftruncate(fd, size) || fsetxattr(fd, "user.overlay.metacopy", "", 0, 0) || fsetxattr(fd, "user.overlay.redirect", data, strlen(data), 0)) {
+	if ((size && ftruncate(fd, size)) || fsetxattr(fd, "user.overlay.metacopy", "", 0, 0) || fsetxattr(fd, "user.overlay.redirect", data, strlen(data), 0)) {
 		l->refused = true;
 		return cannot_make(err, n);
 	}
@@ -177,12 +181,21 @@ static int put_off(struct hps_layout *l, int dir_fd, const struct hps_plan_node 
 	return 0;
 }
 
+/* What is stored and small: it needs neither the two attributes nor, when the trial opens it, a look into the layers. */
+bool hps_layout_wants_whole(struct hps_layout *l, const struct hps_plan_node *n)
+{
+	return l->kind != HPS_VIEW_OVERLAY || (l->tree_fd >= 0 && n->stored && n->size > 0 && n->size <= HPS_SMALL_MAX && atomic_fetch_add(&l->n_small, 1) < N_SMALL_MAX);
+}
+
 static int layer_file(struct hps_layout *l, int dir_fd, const struct hps_plan_node *n, struct hps_source *s, struct hps_view *v, struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf data = HPS_BUF_INIT;
 
-	if (layer_name(l, n, s, &data))
+	if (layer_name(l, n, s, &data)) {
+		if (s->size > 0 && s->size <= 1 << 20)
+			l->layered = n;
 		return make_layered(l, dir_fd, n, mode_of(n), s->size, n->mtime_ns, data.data, err);
+	}
 	if (s->fd >= 0 && s->size > HPS_COPY_MAX && !n->writable)
 		return put_off(l, dir_fd, n, s, v, err);
 	return copy(dir_fd, n, s, v, err);
@@ -303,20 +316,13 @@ static int mount_layers(struct hps_layout *l, const char *place, struct hps_erro
 }
 
 /* A kernel may mount it and then not follow: what is there must be what the plan says. */
-static int probe(const struct hps_plan *p, int root_fd, struct hps_error *err)
+static int probe(const struct hps_plan_node *layered, int root_fd, struct hps_error *err)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		const struct hps_plan_node *n = &p->nodes[i];
-		struct hps_digest d;
-		_cleanup_fd_ int fd = -1;
+	_cleanup_fd_ int fd = layered ? openat(root_fd, layered->path + 1, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	struct hps_digest d;
 
-		if (n->kind != HPS_PLAN_FILE || n->size <= 0 || n->size > 1 << 20)
-			continue;
-		fd = openat(root_fd, n->path + 1, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-		if (fd < 0 || hps_digest_fd(fd, &d, NULL, NULL) || !hps_digest_equal(&d, &n->digest))
-			return hps_error_set(err, HPS_E_UNDECIDED, "the layers of the view: this kernel does not follow them");
-		return 0;
-	}
+	if (layered && (fd < 0 || hps_digest_fd(fd, &d, NULL, NULL) || !hps_digest_equal(&d, &layered->digest)))
+		return hps_error_set(err, HPS_E_UNDECIDED, "the layers of the view: this kernel does not follow them");
 	return 0;
 }
 
@@ -329,7 +335,7 @@ static int mount_late(struct hps_layout *l, int root_fd, struct hps_error *err)
 	return r;
 }
 
-static int finish(struct hps_layout *l, const struct hps_plan *p, const char *place, int *ret_root, struct hps_error *err)
+static int finish(struct hps_layout *l, const char *place, int *ret_root, struct hps_error *err)
 {
 	int r;
 
@@ -339,7 +345,7 @@ static int finish(struct hps_layout *l, const struct hps_plan *p, const char *pl
 	}
 	r = mount_layers(l, place, err);
 	r = r ? r : hps_dir_open(AT_FDCWD, place, ret_root, err);
-	r = r ? r : probe(p, *ret_root, err);
+	r = r ? r : probe(l->layered, *ret_root, err);
 	return r ? r : mount_late(l, *ret_root, err);
 }
 
@@ -358,7 +364,7 @@ static void layout_release(struct hps_layout *l)
 static int build(const struct hps_plan *p, struct hps_sources *sources, enum hps_view_kind kind, const char *place, struct hps_progress *progress,
 		 struct hps_view *ret, int *ret_root, struct hps_error *err)
 {
-	struct hps_layout l = { .kind = kind, .sources = sources, .whole = kind != HPS_VIEW_OVERLAY, .tree_fd = -1, .usr_fd = -1 };
+	struct hps_layout l = { .kind = kind, .sources = sources, .tree_fd = -1, .usr_fd = -1 };
 	int r;
 
 	pthread_mutex_init(&l.lock, NULL);
@@ -371,7 +377,7 @@ static int build(const struct hps_plan *p, struct hps_sources *sources, enum hps
 	}
 	r = r ? r : hps_view_tree(p, &l, progress, ret, err);
 	if (!r && place && !ret->problems.n)
-		r = finish(&l, p, place, ret_root, err);
+		r = finish(&l, place, ret_root, err);
 	ret->kind = l.kind;
 	layout_release(&l);
 	return r;

@@ -66,7 +66,7 @@ static int open_original(struct comparer *c, const char *path, const char *hex, 
 	int r;
 
 	if (c->objects && !hps_digest_parse(hex, &digest) && hps_objects_has(c->objects, &digest)) {
-		r = hps_objects_open_fd(c->objects, &digest, &ret->fd, err);
+		r = hps_objects_open_fd(c->objects, &digest, &ret->fd, NULL, err);
 		r = r ? r : check(ret, hex, err);
 		ret->stored = !r;
 		if (!r)

@@ -108,7 +108,7 @@ static int size_of_object(struct pack *p, struct item *item, struct hps_error *e
 {
 	_cleanup_fd_ int fd = -1;
 	struct stat s;
-	int r = hps_objects_open_fd(p->objects, &item->digest, &fd, err);
+	int r = hps_objects_open_fd(p->objects, &item->digest, &fd, NULL, err);
 
 	if (!r && fstat(fd, &s))
 		r = hps_error_errno(err, "packing an object");
@@ -226,7 +226,7 @@ static int open_item(struct pack *p, const struct item *item, int *ret, struct h
 		return *ret < 0 ? hps_error_errno(err, "packing '%s'", item->name) : 0;
 	}
 	if (!item->node)
-		return hps_objects_open_fd(p->objects, &item->digest, ret, err);
+		return hps_objects_open_fd(p->objects, &item->digest, ret, NULL, err);
 	r = hps_source_open(p->sources, item->node, false, &s, err);
 	if (!r && s.fd < 0)
 		r = memory_fd(&s.content, ret, err);

@@ -4,6 +4,7 @@
 #define HPS_REPLAY_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "core/core.h"
 #include "core/redact.h"
@@ -175,6 +176,7 @@ void hps_plan_add_neighbours(struct hps_plan *p, int64_t started_ns, bool foreig
 
 #define HPS_STORES_MAX 8
 #define HPS_COPY_MAX ((int64_t)32 << 20) /* up to here a file may be copied; beyond, memory is too dear */
+#define HPS_SMALL_MAX 4096 /* one page: to copy what is smaller is cheaper than to say where it lies */
 struct hps_store {
 	char *path;
 	struct hps_objects *objects;
@@ -294,7 +296,8 @@ struct hps_late {
 struct hps_layout {
 	enum hps_view_kind kind; /* may become COPY on the way */
 	struct hps_sources *sources;
-	bool whole;  /* how sources are to be opened */
+	atomic_uint n_small; /* OVERLAY: stored contents that were copied, since they are small */
+	const struct hps_plan_node *_Atomic layered; /* one whose content is in a layer; NULL */
 	bool refused; /* a layer could not be told of */
 	int tree_fd; /* where names are made; -1: nowhere */
 	int usr_fd;  /* a data layer; -1 */
@@ -305,6 +308,7 @@ struct hps_layout {
 	pthread_mutex_t linking; /* of groups */
 	const char **groups; /* by number: the name that was made first */
 };
+bool hps_layout_wants_whole(struct hps_layout *l, const struct hps_plan_node *n); /* of hps_source_open() */
 int hps_layout_file(struct hps_layout *l, int dir_fd, const struct hps_plan_node *n, struct hps_source *s, struct hps_view *v,
 		    struct hps_error *err) HPS_MUST;
 int hps_layout_ghost(struct hps_layout *l, int dir_fd, const struct hps_plan_node *n, const struct stat *s, struct hps_error *err) HPS_MUST;

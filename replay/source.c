@@ -159,20 +159,38 @@ static int from_system(struct hps_sources *sources, const struct hps_plan_node *
 
 /* ---- content stores ---- */
 
+/* Most files are small, and their size is known. HPS_E_LIMIT: not so. */
+static int read_small(struct hps_objects *objects, const struct hps_plan_node *node, struct hps_source *ret)
+{
+	size_t size = (size_t)node->size;
+	char *to;
+
+	if (node->size <= 0 || node->size > HPS_SMALL_MAX)
+		return HPS_E_LIMIT;
+	to = hps_buf_reserve(&ret->content, size);
+	if (hps_objects_read(objects, &node->digest, to, size, NULL))
+		return HPS_E_LIMIT;
+	to[size] = '\0';
+	ret->content.len = size;
+	return 0;
+}
+
 static int from_one_store(struct hps_objects *objects, const struct hps_plan_node *node, bool whole, struct hps_source *ret, struct hps_error *err)
 {
-	struct stat s;
-	int r = whole ? hps_objects_get(objects, &node->digest, HPS_COPY_MAX, &ret->content, err) : HPS_E_LIMIT;
+	uint64_t bytes = 0;
+	int r = whole ? read_small(objects, node, ret) : HPS_E_LIMIT;
 
 	ret->kind = HPS_SOURCE_STORE;
+	if (!r)
+		return 0;
+	r = whole ? hps_objects_get(objects, &node->digest, HPS_COPY_MAX, &ret->content, err) : HPS_E_LIMIT;
 	if (r != HPS_E_LIMIT)
 		return r;
 	if (whole)
 		hps_error_release(err);
 	hps_buf_release(&ret->content);
-	r = hps_objects_open_fd(objects, &node->digest, &ret->fd, err);
-	if (!r && !fstat(ret->fd, &s))
-		ret->size = s.st_size;
+	r = hps_objects_open_fd(objects, &node->digest, &ret->fd, &bytes, err);
+	ret->size = (int64_t)bytes;
 	return r;
 }
 
@@ -183,8 +201,6 @@ static int from_stores(struct hps_sources *sources, const struct hps_plan_node *
 	for (size_t i = 0; i < sources->n_stores; i++) {
 		_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
 
-		if (whole && !hps_objects_has(sources->stores[i].objects, &node->digest))
-			continue;
 		ret->store = i;
 		if (!from_one_store(sources->stores[i].objects, node, whole, ret, &err))
 			return 0;

@@ -17,20 +17,23 @@
 #define THREADS_MAX 4
 
 struct unit { /* the names of one directory: order[first] and n - 1 more */
-	size_t first, n;
+	size_t parent, depth, first, n;
 };
 struct build {
 	const struct hps_plan *plan;
 	struct hps_layout *layout;
 	struct hps_progress *progress;
 	struct hps_view *view;
-	size_t *order;
+	size_t *order; /* numbers of the nodes but the root, unit by unit */
+	size_t *n_names; /* by node: that it holds */
 	struct unit *units;
 	size_t n_units;
 	atomic_size_t next;  /* unit that nobody has taken yet */
 	atomic_uint n_done;  /* files */
 	_Atomic bool open;   /* still building; false once a content is missing */
 	_Atomic bool owners; /* somebody's file could not be given to him */
+	uid_t uid; /* ours */
+	gid_t gid;
 	pthread_mutex_t lock;
 	pthread_cond_t made_one;
 	bool *made;	     /* by node: the directory is there */
@@ -95,7 +98,7 @@ static int make_file(struct builder *w, int dir_fd, const struct hps_plan_node *
 	_cleanup_source_ struct hps_source s = HPS_SOURCE_INIT;
 	_cleanup_error_ struct hps_error why = HPS_ERROR_INIT;
 	struct build *b = w->b;
-	int r = hps_source_open(b->layout->sources, n, b->layout->whole, &s, &why);
+	int r = hps_source_open(b->layout->sources, n, hps_layout_wants_whole(b->layout, n), &s, &why);
 
 	if (r == HPS_E_NOTFOUND && n->secret && n->unread) {
 		hps_hole_add(&w->view.holes, n->path, HPS_BLANK);
@@ -124,20 +127,15 @@ static int make_file(struct builder *w, int dir_fd, const struct hps_plan_node *
 static bool make_ghost_link(int dir_fd, const struct hps_plan_node *n)
 {
 	char target[4096];
-	ssize_t len;
+	ssize_t len = n->target ? 0 : readlink(n->path, target, sizeof target - 1);
 
-	if (n->target) {
-		if (symlinkat(n->target, dir_fd, hps_plan_base(n)))
-			return false;
-		hps_set_mtime(dir_fd, hps_plan_base(n), n->mtime_ns);
-		return true;
-	}
-	len = readlink(n->path, target, sizeof target - 1);
-
-	if (len <= 0)
+	if (!n->target && len <= 0)
 		return false;
 	target[len] = '\0';
-	return !symlinkat(target, dir_fd, hps_plan_base(n));
+	if (symlinkat(n->target ? n->target : target, dir_fd, hps_plan_base(n)))
+		return false;
+	hps_set_mtime(dir_fd, hps_plan_base(n), n->mtime_ns);
+	return true;
 }
 
 static struct stat look_up(const struct hps_plan_node *n)
@@ -174,7 +172,7 @@ static void give(struct builder *w, int dir_fd, const struct hps_plan_node *n)
 {
 	const struct hps_attributes *a = n->attributes;
 
-	if (!w->b->open || !a || (a->uid == geteuid() && a->gid == getegid()) ||
+	if (!w->b->open || !a || (a->uid == w->b->uid && a->gid == w->b->gid) ||
 	    !fchownat(dir_fd, hps_plan_base(n), a->uid, a->gid, AT_SYMLINK_NOFOLLOW))
 		return;
 	if (!atomic_exchange(&w->b->owners, true))
@@ -208,29 +206,7 @@ static int make_kind(struct builder *w, int dir_fd, const struct hps_plan_node *
 	return 0;
 }
 
-static int make_node(struct builder *w, int dir_fd, const struct hps_plan_node *n)
-{
-	int r = make_kind(w, dir_fd, n);
-
-	if (!r)
-		give(w, dir_fd, n);
-	return r;
-}
-
 /* ---- the tree ---- */
-
-/* Numbers of the nodes but the root: by parent, and within one parent those that were not listed, then the listed, last first. */
-static int by_making(const void *a, const void *b, void *arg)
-{
-	const struct hps_plan *p = arg;
-	const struct hps_plan_node *x = &p->nodes[*(const size_t *)a], *y = &p->nodes[*(const size_t *)b];
-
-	if (x->parent != y->parent)
-		return x->parent < y->parent ? -1 : 1;
-	if (x->rank != y->rank)
-		return x->rank > y->rank ? -1 : 1;
-	return *(const size_t *)a > *(const size_t *)b ? -1 : 1; /* they came by path, and so they are listed */
-}
 
 static int open_directory(int root_fd, const char *path, int *ret, struct hps_error *err)
 {
@@ -262,18 +238,52 @@ static void tell(struct build *b, const struct unit *u)
 	pthread_mutex_unlock(&b->lock);
 }
 
+static bool is_directory(const struct hps_plan_node *n)
+{
+	return n->kind == HPS_PLAN_DIRECTORY || (n->kind == HPS_PLAN_GHOST && S_ISDIR(n->known));
+}
+
+/* When it holds all that it will: making a name in it changes its time. */
+static void finish_directory(int fd, const struct hps_plan_node *n)
+{
+	if (n->mode & S_ISGID)
+		(void)!fchmod(fd, n->mode & 03777); /* what the trial makes in it inherits that */
+	hps_set_mtime(fd, "", n->mtime_ns);
+}
+
+static void finish_empty(int dir_fd, const struct hps_plan_node *n)
+{
+	if (n->mode & S_ISGID && is_directory(n))
+		(void)!fchmodat(dir_fd, hps_plan_base(n), n->mode & 03777, 0);
+	if (is_directory(n))
+		hps_set_mtime(dir_fd, hps_plan_base(n), n->mtime_ns);
+}
+
+static int make_node(struct builder *w, int dir_fd, const struct hps_plan_node *n)
+{
+	int r = make_kind(w, dir_fd, n);
+
+	if (r)
+		return r;
+	give(w, dir_fd, n);
+	if (w->b->open && !w->b->n_names[n - w->b->plan->nodes])
+		finish_empty(dir_fd, n);
+	return 0;
+}
+
 static int make_unit(struct builder *w, const struct unit *u)
 {
 	struct build *b = w->b;
 	const struct hps_plan_node *nodes = b->plan->nodes;
-	size_t parent = nodes[b->order[u->first]].parent;
 	_cleanup_fd_ int dir = -1;
 	int r = 0;
 
-	if (wait_for(b, parent) && b->open)
-		r = open_directory(b->layout->tree_fd, nodes[parent].path, &dir, &w->err);
+	if (wait_for(b, u->parent) && b->open)
+		r = open_directory(b->layout->tree_fd, nodes[u->parent].path, &dir, &w->err);
 	for (size_t i = u->first; i < u->first + u->n && !r; i++)
 		r = make_node(w, dir, &nodes[b->order[i]]);
+	if (!r && dir >= 0 && is_directory(&nodes[u->parent]))
+		finish_directory(dir, &nodes[u->parent]);
 	tell(b, u);
 	return r;
 }
@@ -379,44 +389,63 @@ static void fit_sources(struct build *b)
 	}
 }
 
-/* Last, from below: making a name changes its directory. */
-static void finish_directories(struct build *b)
+/* Those that were not listed, then the listed, last first. */
+static int by_making(const void *a, const void *b, void *arg)
 {
-	for (size_t i = b->plan->n - 1; i-- > 0;) {
-		const struct hps_plan_node *node = &b->plan->nodes[b->order[i]];
-		bool directory = node->kind == HPS_PLAN_DIRECTORY || (node->kind == HPS_PLAN_GHOST && S_ISDIR(node->known));
-		_cleanup_fd_ int fd = -1;
+	const struct hps_plan_node *nodes = arg, *x = &nodes[*(const size_t *)a], *y = &nodes[*(const size_t *)b];
 
-		if (!directory)
-			continue;
-		if (node->mode & S_ISGID && !open_directory(b->layout->tree_fd, node->path, &fd, NULL))
-			(void)!fchmod(fd, node->mode & 03777); /* what the trial makes in it inherits that */
-		hps_set_mtime(b->layout->tree_fd, node->path + 1, node->mtime_ns);
-	}
+	if (x->rank != y->rank)
+		return x->rank > y->rank ? -1 : 1;
+	return x > y ? -1 : 1; /* they came by path, and so they are listed */
+}
+
+/* Parents before their children; of those that may be made at the same time the large ones first, so that none of them is left for the end. */
+static int by_turn(const void *a, const void *b)
+{
+	const struct unit *x = a, *y = b;
+
+	if (x->depth != y->depth)
+		return x->depth < y->depth ? -1 : 1;
+	if (x->n != y->n)
+		return x->n > y->n ? -1 : 1;
+	return x->parent < y->parent ? -1 : 1;
 }
 
 static void make_units(struct build *b)
 {
 	const struct hps_plan *p = b->plan;
+	_cleanup_free_ size_t *depth = hps_alloc(p->n * sizeof *depth), *next = hps_alloc(p->n * sizeof *next);
+	_cleanup_free_ bool *listed = hps_alloc(p->n * sizeof *listed);
+	size_t first = 0;
 
 	b->order = hps_alloc(p->n * sizeof *b->order);
+	b->n_names = hps_alloc(p->n * sizeof *b->n_names);
 	b->made = hps_alloc(p->n * sizeof *b->made);
+	b->units = hps_alloc(p->n * sizeof *b->units);
 	b->made[0] = true;
-	for (size_t i = 1; i < p->n; i++)
-		b->order[i - 1] = i;
-	qsort_r(b->order, p->n - 1, sizeof *b->order, by_making, (void *)(uintptr_t)p);
-	for (size_t i = 0; i + 1 < p->n; i++) {
-		if (i == 0 || p->nodes[b->order[i]].parent != p->nodes[b->order[i - 1]].parent) {
-			b->units = hps_grow(b->units, b->n_units, sizeof *b->units);
-			b->units[b->n_units++] = (struct unit){ .first = i };
-		}
-		b->units[b->n_units - 1].n++;
+	for (size_t i = 1; i < p->n; i++) {
+		const struct hps_plan_node *n = &p->nodes[i];
+
+		depth[i] = depth[n->parent] + 1;
+		listed[n->parent] |= n->rank != SIZE_MAX;
+		b->n_names[n->parent]++;
 	}
+	for (size_t i = 0; i < p->n; i++)
+		if (b->n_names[i])
+			b->units[b->n_units++] = (struct unit){ .parent = i, .depth = depth[i], .n = b->n_names[i] };
+	qsort(b->units, b->n_units, sizeof *b->units, by_turn);
+	for (struct unit *u = b->units; u < b->units + b->n_units; first += u->n, u++)
+		next[u->parent] = u->first = first;
+	for (size_t i = p->n; i-- > 1;) /* what is not listed is in this order already */
+		b->order[next[p->nodes[i].parent]++] = i;
+	for (const struct unit *u = b->units; u < b->units + b->n_units; u++)
+		if (listed[u->parent])
+			qsort_r(b->order + u->first, u->n, sizeof *b->order, by_making, p->nodes);
 }
 
 int hps_view_tree(const struct hps_plan *p, struct hps_layout *layout, struct hps_progress *progress, struct hps_view *ret, struct hps_error *err)
 {
-	struct build b = { .plan = p, .layout = layout, .progress = progress, .view = ret, .open = layout->tree_fd >= 0 && !p->problems.n };
+	struct build b = { .plan = p, .layout = layout, .progress = progress, .view = ret, .uid = geteuid(), .gid = getegid(), .open = layout->tree_fd >= 0 && !p->problems.n };
 	mode_t mask = umask(0);
 
 	pthread_mutex_init(&b.lock, NULL);
@@ -425,12 +454,11 @@ int hps_view_tree(const struct hps_plan *p, struct hps_layout *layout, struct hp
 	for (size_t i = 0; i < p->problems.n; i++)
 		hps_hole_add(&ret->problems, p->problems.v[i].what, p->problems.v[i].why);
 	make_all(&b);
-	if (!b.err.code && b.open) {
+	if (!b.err.code && b.open)
 		fit_sources(&b);
-		finish_directories(&b);
-	}
 	umask(mask);
 	free(b.order);
+	free(b.n_names);
 	free(b.units);
 	free(b.made);
 	pthread_cond_destroy(&b.made_one);

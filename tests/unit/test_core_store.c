@@ -207,7 +207,7 @@ static void test_objects(void **state)
 	hps_buf_reset(&b);
 	assert_fails(HPS_E_DAMAGED, hps_objects_get(o, &d, 100, &b, err));
 	close(hps_take_fd(&fd));
-	assert_fails(HPS_E_DAMAGED, hps_objects_open_fd(o, &d, &fd, err));
+	assert_fails(HPS_E_DAMAGED, hps_objects_open_fd(o, &d, &fd, NULL, err));
 	assert_fails(HPS_E_NOTFOUND, hps_objects_get(o, (hps_digest_of("y", 1, &other), &other), 100, &b, err));
 	hps_objects_free(o);
 }

@@ -184,12 +184,18 @@ static void test_plan_neighbours(void **state)
 	assert_int_equal(mkdir(beside, 0755), 0);
 	write_file(b, "run/used", "used");
 	write_file(b, "run/beside/seen", "seen");
+	{
+		_cleanup_free_ char *link = hps_format("%s/run/link", b->dir);
+
+		assert_int_equal(symlink("beside/seen", link), 0);
+	}
 	material(b, "{\"path\":\"%D/run/used\",\"type\":\"file\",\"digest\":#used#}");
 	material(b, "{\"path\":\"/usr/bin/env\",\"type\":\"file\",\"digest\":#env#}");
 	assert_ok(hps_plan_make(&b->original, &b->plan, err));
 	hps_plan_add_neighbours(&b->plan, INT64_MAX, false);
 	assert_int_equal(find(b, "run/beside")->kind, HPS_PLAN_GHOST);
 	assert_int_equal(find(b, "run/beside/seen")->kind, HPS_PLAN_GHOST);
+	assert_string_equal(find(b, "run/link")->target, "beside/seen");
 	assert_int_equal(hps_plan_find(&b->plan, "/usr/bin/true")->kind, HPS_PLAN_GHOST);
 	assert_non_null(hps_plan_find(&b->plan, "/usr/share"));
 	assert_null(hps_plan_find(&b->plan, "/usr/share/doc"));
@@ -413,6 +419,77 @@ static void test_view(void **state)
 	assert_string_equal(after.data, "line");
 }
 
+/* What is small is copied, what is not lies in a layer: neither can be told from the other. */
+static int look_at_stored(struct bench *b, int root, const struct hps_view *v)
+{
+	_cleanup_free_ char *dir = hps_format("%s/s", b->dir), *small = hps_format("%s/small", dir + 1), *large = hps_format("%s/large", dir + 1);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	struct stat s;
+
+	CHECK(1, v->problems.n == 0 && v->n_store == 3 && v->kind == b->kind);
+	CHECK(2, b->kind != HPS_VIEW_OVERLAY || v->bytes == 5 + 9);
+	CHECK(3, holds(root, dir, "small", "small") && holds(root, dir, "misstated", "misstated"));
+	CHECK(4, fstatat(root, small, &s, 0) == 0 && (s.st_mode & 07777) == 01444 && s.st_mtim.tv_sec == 5 && s.st_mtim.tv_nsec == 7 && s.st_size == 5);
+	CHECK(5, !hps_file_read(root, large, 1 << 20, &text, NULL) && text.len == 5000);
+	CHECK(6, fstatat(root, large, &s, 0) == 0 && (s.st_mode & 07777) == 0600 && s.st_size == 5000);
+	return 0;
+}
+
+static void test_view_of_stored_files(void **state)
+{
+	struct bench *b = *state;
+	_cleanup_buf_ struct hps_buf large = HPS_BUF_INIT;
+	_cleanup_free_ char *text = NULL;
+
+	for (size_t i = 0; i < 500; i++)
+		hps_buf_adds(&large, "0123456789");
+	store(b, "small");
+	store(b, "misstated");
+	store(b, large.data);
+	material(b, "{\"path\":\"%D/s/small\",\"type\":\"file\",\"digest\":#small#,\"size\":5,\"stored\":true,\"mode\":\"1444\",\"mtime\":\"5000000007\"}");
+	material(b, "{\"path\":\"%D/s/misstated\",\"type\":\"file\",\"digest\":#misstated#,\"size\":3,\"stored\":true}");
+	text = hps_format("{\"path\":\"%%D/s/large\",\"type\":\"file\",\"digest\":#%s#,\"size\":5000,\"stored\":true,\"mode\":\"600\"}", large.data);
+	material(b, text);
+	assert_ok(hps_plan_make(&b->original, &b->plan, err));
+	for (b->kind = HPS_VIEW_OVERLAY; b->kind <= HPS_VIEW_COPY; b->kind++)
+		assert_int_equal(in_view(b, look_at_stored), 0);
+}
+
+static bool is_directory_of(int root, const char *dir, const char *name, mode_t mode, int64_t seconds)
+{
+	_cleanup_free_ char *path = hps_format("%s/%s", dir + 1, name);
+	struct stat s;
+
+	return fstatat(root, path, &s, 0) == 0 && s.st_mode == (S_IFDIR | mode) && s.st_mtim.tv_sec == seconds;
+}
+
+/* A directory gets its time when all in it has been made, and its setgid bit when nothing can inherit it any more. */
+static int look_at_directories(struct bench *b, int root, const struct hps_view *v)
+{
+	(void)v;
+	CHECK(1, is_directory_of(root, b->dir, "d", 0755, 3));
+	CHECK(2, is_directory_of(root, b->dir, "d/empty", 0700, 4));
+	CHECK(3, is_directory_of(root, b->dir, "d/group", 02775, 5) && is_directory_of(root, b->dir, "d/group/in", 0755, 6));
+	CHECK(4, is_directory_of(root, b->dir, "d/alone", 02775, 7));
+	return 0;
+}
+
+static void test_view_directories(void **state)
+{
+	struct bench *b = *state;
+
+	store(b, "a");
+	material(b, "{\"path\":\"%D/d\",\"type\":\"directory\",\"mode\":\"755\",\"mtime\":\"3000000000\"}");
+	material(b, "{\"path\":\"%D/d/empty\",\"type\":\"directory\",\"mode\":\"700\",\"mtime\":\"4000000000\"}");
+	material(b, "{\"path\":\"%D/d/group\",\"type\":\"directory\",\"mode\":\"2775\",\"mtime\":\"5000000000\"}");
+	material(b, "{\"path\":\"%D/d/group/in\",\"type\":\"directory\",\"mode\":\"755\",\"mtime\":\"6000000000\"}");
+	material(b, "{\"path\":\"%D/d/group/in/a\",\"type\":\"file\",\"digest\":#a#}");
+	material(b, "{\"path\":\"%D/d/alone\",\"type\":\"directory\",\"mode\":\"2775\",\"mtime\":\"7000000000\"}");
+	assert_ok(hps_plan_make(&b->original, &b->plan, err));
+	for (b->kind = HPS_VIEW_OVERLAY; b->kind <= HPS_VIEW_COPY; b->kind++)
+		assert_int_equal(in_view(b, look_at_directories), 0);
+}
+
 static int look_at_problems(struct bench *b, int root, const struct hps_view *v)
 {
 	(void)b;
@@ -473,7 +550,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		view_test(test_plan),	 view_test(test_plan_python_sources),	   view_test(test_plan_refuses_hostile_paths),
 		view_test(test_sources), view_test(test_view),			   view_test(test_view_names_all_problems),
-		view_test(test_view_python_sources), view_test(test_plan_neighbours),
+		view_test(test_view_python_sources), view_test(test_plan_neighbours),   view_test(test_view_of_stored_files),
+		view_test(test_view_directories),
 	};
 
 	return cmocka_run_group_tests_name("replay_view", tests, NULL, NULL);
