@@ -105,6 +105,7 @@ void hps_act_clone(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_landlock(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_umask(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_exit(struct hps_supervisor *s, struct hps_call *c);
+void hps_act_limit(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_seccomp(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_chdir(struct hps_supervisor *s, struct hps_call *c);
 

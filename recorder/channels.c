@@ -96,8 +96,10 @@ void hps_act_poke(struct hps_supervisor *s, struct hps_call *c)
 {
 	if (c->n->data.nr == SYS_process_vm_writev)
 		note_process(s, c, (pid_t)c->args[0]);
-	else if (c->args[0] != PTRACE_TRACEME)
+	else if (c->args[0] == PTRACE_ATTACH || c->args[0] == PTRACE_SEIZE)
 		note_process(s, c, (pid_t)c->args[1]);
+	if (c->n->data.nr == SYS_ptrace && (c->args[0] == PTRACE_SEIZE || c->args[0] == PTRACE_SETOPTIONS) && c->args[3] & PTRACE_O_TRACESECCOMP)
+		hps_gap_note(s->gaps, HPS_GAP_TRACER);
 	s->memory_untrusted = true;
 	hps_answer_continue(s, c);
 }

@@ -5,11 +5,13 @@
 
 #include "core/core.h"
 
+#define HPS_ENGINE_TREE "tree" /* as --engine: nobody is asked, the files are hashed */
+
 struct hps_container {
 	json_t *rows;
 	const char *root; /* prefix of each path that is read */
 	char *const *envp;
-	const char *engine; /* --engine: a socket's path, or "kubernetes"; NULL: nobody is asked */
+	const char *engine; /* --engine: a socket's path, "kubernetes" or "tree"; NULL: nobody is asked */
 	char *id;	    /* of the container, when it is known: 64 hex digits */
 	bool inside;	    /* something says that there is a container */
 	bool digest;	    /* a digest of the image is known, however */

@@ -50,6 +50,7 @@ static const struct {
 	[HPS_GAP_HELD_UP] = { "calls were let go on while the recorder was held up", "another call waited for a file system or memory that did not answer: what these did is not known", HIDES_OUTPUTS, true },
 	[HPS_GAP_REFUSED] = { "calls were refused by the sandbox", "a rerun may not make them; the program was told EPERM or ENOSYS", HIDES_NOTHING, true },
 	[HPS_GAP_LISTENER] = { "a program was refused a seccomp listener of its own", "the kernel allows one, and it is the recorder's: EBUSY", HIDES_NOTHING, false },
+	[HPS_GAP_TRACER] = { "a tracer inside the trial is not told of the calls that are recorded", "it waits for a filter of its own (strace --seccomp-bpf, proot), and the kernel asks the recorder's alone", HIDES_NOTHING, false },
 };
 
 /* What no record of this mechanism has: said in each, so that nobody has to know the manual to read one. */

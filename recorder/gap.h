@@ -46,6 +46,7 @@ enum hps_gap {
 	HPS_GAP_CHANNEL,
 	HPS_GAP_MOUNTS,
 	HPS_GAP_LIST, /* with names of manifests */
+	HPS_GAP_TRACER,
 	HPS_GAP_COUNT,
 };
 #define HPS_GAP_NAMES 8

@@ -115,6 +115,43 @@ static void add_sif(struct hps_container *c)
 	hps_tree_release(&tree);
 }
 
+/* What no engine and no launcher names is told by its content: a digest for each of these directories, and one for all. */
+static void add_tree(struct hps_container *c)
+{
+	static const char *const names[] = { "bin", "etc", "lib", "lib32", "lib64", "opt", "sbin", "usr" };
+	_cleanup_free_ char *cache = *c->root ? NULL : hps_cache_dir();
+	const struct hps_dataset_options options = { .cache_dir = cache };
+	_cleanup_buf_ struct hps_buf all = HPS_BUF_INIT;
+	bool whole = true;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *path = hps_format("%s/%s", c->root, names[i]), *name = hps_format("container.tree.%s", names[i]);
+		_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+		struct hps_dataset tree;
+		char hex[HPS_DIGEST_HEX];
+		struct stat s;
+
+		if (lstat(path, &s) || !S_ISDIR(s.st_mode)) /* links into /usr */
+			continue;
+		if (hps_dataset_digest(path, &options, &tree, &err)) {
+			hps_identity_missing(c->rows, name, err.message);
+			whole = false;
+			continue;
+		}
+		hps_digest_hex(&tree.tree, hex);
+		hps_container_add(c, name, hex, "the tree, hashed as a data set", HPS_OBSERVED);
+		hps_buf_addf(&all, "%s  %s\n", hex, names[i]);
+	}
+	if (whole && all.len) {
+		struct hps_digest d;
+		char hex[HPS_DIGEST_HEX];
+
+		hps_digest_of(all.data, all.len, &d);
+		hps_digest_hex(&d, hex);
+		hps_container_add(c, "container.tree", hex, "SHA-256 of container.tree.*, a line each", HPS_OBSERVED);
+	}
+}
+
 /* The file system at /; and single files that the host mounted into it, such as the driver's libraries: no image has them. */
 static void add_mounts(struct hps_container *c, char *mounts)
 {
@@ -152,12 +189,14 @@ void hps_identity_container(json_t *rows, const char *root, char *const *envp, c
 	from_podman(&c);
 	from_markers(&c);
 	add_sif(&c);
-	if (engine)
+	if (engine && !strcmp(engine, HPS_ENGINE_TREE))
+		add_tree(&c);
+	else if (engine)
 		hps_container_ask(&c);
 	if (!c.inside)
 		hps_identity_missing(rows, "container", "no sign of one: control group, mounts, marker files and launcher variables name none");
 	else if (!c.digest)
-		hps_identity_missing(rows, "container.digest", "an image's digest cannot be learnt from inside; the launcher can hand it over (HPS_IMAGE, HPS_IMAGE_FILE), or --engine asks for it");
+		hps_identity_missing(rows, "container.digest", "an image's digest cannot be learnt from inside; the launcher can hand it over (HPS_IMAGE, HPS_IMAGE_FILE), or --engine asks for it (--engine tree hashes the files)");
 	add_mounts(&c, again);
 	free(c.id);
 }

@@ -3,7 +3,9 @@
 #include "recorder/identity.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -158,6 +160,24 @@ static void add_large_files(json_t *rows, const char *top)
 
 /* ---- all ---- */
 
+/* Why git has no answer. Other users' repositories it refuses (safe.directory), as root's container meets them with its user's folder inside. */
+static void add_reason(json_t *rows, const char *dir, bool ran)
+{
+	_cleanup_free_ char *at = realpath(dir, NULL), *why = NULL;
+	struct stat s;
+
+	for (char *end = ran && at ? at + strlen(at) : NULL; end && !why; end = strrchr(at, '/')) {
+		_cleanup_free_ char *inside = NULL;
+
+		*end = '\0';
+		inside = hps_format("%s/.git", at);
+		if (stat(inside, &s) == 0)
+			why = s.st_uid == geteuid() ? hps_format("the repository at '%s' has no commit, or cannot be read", at)
+						    : hps_format("git refuses the repository at '%s', which is another user's: git config --global --add safe.directory '%s'", at, at);
+	}
+	hps_identity_missing(rows, "git.commit", !ran ? "git cannot be run" : why ? why : "not in a git repository with a commit");
+}
+
 static const char *const places[] = { "git.commit", "git.top", "git.directory", "git.commonDirectory", "git.shallow", "git.branch" };
 
 /* One call for all that rev-parse knows: an answer a line, in the order of `places`. */
@@ -184,7 +204,7 @@ void hps_identity_git(json_t *rows, const char *dir)
 	const char *top;
 
 	if (r || !out.data) {
-		hps_identity_missing(rows, "git.commit", r < 0 ? "git cannot be run" : "not in a git repository with a commit");
+		add_reason(rows, dir, r >= 0);
 		return;
 	}
 	top = add_place(rows, out.data);

@@ -24,7 +24,7 @@ static const struct hps_option options[] = {
 	{ "seed", 0, HPS_OPT_STRING, FIELD(seed), "N", "a seed that the command does not name itself", 0 },
 	{ "metrics", 0, HPS_OPT_STRINGS, FIELD(metrics), "FILE[:POINTER]", "read metrics from this file, too, or from a part of it (repeatable)", 0 },
 	{ "dataset", 0, HPS_OPT_STRINGS, FIELD(datasets), "[NAME=]PATH", "record the digest of this file or tree (repeatable)", 0 },
-	{ "engine", 0, HPS_OPT_STRING, FIELD(engine), "SOCKET", "ask this container engine about our image: a socket, or 'kubernetes'", 0 },
+	{ "engine", 0, HPS_OPT_STRING, FIELD(engine), "SOCKET", "ask this container engine about our image: a socket, 'kubernetes', or 'tree': nobody, hash the files", 0 },
 	{ "id-file", 0, HPS_OPT_STRING, FIELD(id_file), "FILE", "write the id of the record there", 0 },
 	{ "quiet", 'q', HPS_OPT_FLAG, FIELD(quiet), NULL, "no summary line", 0 },
 	{ "capture", 0, HPS_OPT_STRING, FIELD(capture), "WHAT", "contents to store: 'closure' (what no package has; default), 'code' of that, 'all', or 'none'", 0 },

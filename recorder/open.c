@@ -179,7 +179,7 @@ static void open_special(struct request *r, const struct stat *st)
 		}
 	}
 	if (!stable(r)) {
-		hps_gap_note(r->s->gaps, HPS_GAP_SPECIAL);
+		hps_gap_name(r->s->gaps, HPS_GAP_SPECIAL, file->path);
 		file->unverified = true;
 	}
 	hps_answer_continue(r->s, r->c);
@@ -231,20 +231,36 @@ static struct hps_file *identify(struct request *r, struct hps_file *file, int f
 	return file;
 }
 
-/* Opened for reading by us, and procfs or kin: content of the moment, made for whoever opened it. */
+/* A file of a process of which all depends on whose it is and on who uses it, nothing on who opened it. */
+static bool impartial(const struct request *r, const char *real)
+{
+	static const char *const set[] = { "comm", "coredump_filter", "oom_score_adj" }; /* Java does at its start */
+	static const char *const told[] = { "stat", "statm", "status", "comm", "cmdline", "cgroup" }; /* to everybody, of us, too */
+	char process[32];
+	int n = snprintf(process, sizeof process, "/proc/%d/", writes(&r->how) ? r->c->t->pid : getpid());
+
+	for (size_t i = 0; !strncmp(real, process, (size_t)n) && i < (writes(&r->how) ? ARRAY_SIZE(set) : ARRAY_SIZE(told)); i++)
+		if (!strcmp(real + n, writes(&r->how) ? set[i] : told[i]))
+			return true;
+	return false;
+}
+
+/* Opened by us, and procfs or kin: content of the moment, made for whoever opened it. */
 static void open_pseudo(struct request *r, int fd, const struct stat *st)
 {
 	char real[HPS_PATH_CAP], ours[32];
 	int n = snprintf(ours, sizeof ours, "/proc/%d", getpid());
+	bool mine;
 
 	hps_supervisor_path(r->s, fd, st, real);
-	if (stable(r) || writes(&r->how) || (!strncmp(real, ours, (size_t)n) && (real[n] == '/' || !real[n]))) {
+	mine = !strncmp(real, ours, (size_t)n) && (real[n] == '/' || !real[n]);
+	if (stable(r) || ((writes(&r->how) || mine) && !impartial(r, real))) {
 		close(fd);
 		open_special(r, st);
 		return;
 	}
 	special_file(r, st);
-	hps_answer_descriptor(r->s, r->c, fd, r->how.flags & O_CLOEXEC, false);
+	hps_answer_descriptor(r->s, r->c, fd, r->how.flags & O_CLOEXEC, writes(&r->how));
 }
 
 /* ---- reading ---- */

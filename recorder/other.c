@@ -118,6 +118,18 @@ void hps_act_exit(struct hps_supervisor *s, struct hps_call *c)
 	hps_answer_continue(s, c);
 }
 
+/* Whoever may not write our files, or open any, loses the record: nobody limits the recorder. */
+void hps_act_limit(struct hps_supervisor *s, struct hps_call *c)
+{
+	char thread[32];
+
+	snprintf(thread, sizeof thread, "/proc/self/task/%d", (pid_t)c->args[0]);
+	if (c->args[2] && access(thread, F_OK) == 0)
+		hps_answer_error(s, c, EPERM);
+	else
+		hps_answer_continue(s, c);
+}
+
 void hps_act_seccomp(struct hps_supervisor *s, struct hps_call *c)
 {
 	hps_gap_note(s->gaps, HPS_GAP_LISTENER);

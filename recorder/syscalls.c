@@ -28,6 +28,8 @@ const struct hps_syscall hps_syscalls[] = {
 	ROW(creat, hps_act_creat),
 	ROW(open_by_handle_at, hps_act_handle),
 	ROW(io_uring_setup, hps_act_io_uring),
+	ROW(io_uring_enter, hps_act_io_uring), /* of a ring that was there before the start */
+	ROW(io_uring_register, hps_act_io_uring),
 
 	ROW(execve, hps_act_execve),
 	ROW(execveat, hps_act_execveat),
@@ -117,9 +119,11 @@ const struct hps_syscall hps_syscalls[] = {
 	ROW_REFUSED(clone3, ENOSYS),
 
 	ROW_IF(seccomp, hps_act_seccomp, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_FILTER_FLAG_NEW_LISTENER),
+	ROW_UNLESS(prlimit64, hps_act_limit, 0, 0),
 	ROW_IF(ptrace, hps_act_poke, 0, ALL, PTRACE_TRACEME),
 	ROW_IF(ptrace, hps_act_poke, 0, ALL, PTRACE_ATTACH),
 	ROW_IF(ptrace, hps_act_poke, 0, ALL, PTRACE_SEIZE),
+	ROW_IF(ptrace, hps_act_poke, 0, ALL, PTRACE_SETOPTIONS),
 	ROW(process_vm_writev, hps_act_poke),
 	ROW(process_vm_readv, hps_act_peek),
 	ROW(userfaultfd, hps_act_userfaultfd),
@@ -148,5 +152,6 @@ const struct hps_syscall hps_syscalls[] = {
 	ROW(move_mount, hps_act_mount),
 	ROW(fsmount, hps_act_mount),
 	ROW(mount_setattr, hps_act_mount),
+	{ .nr = 467, .name = "open_tree_attr", .act = hps_act_mount },
 };
 const size_t hps_n_syscalls = ARRAY_SIZE(hps_syscalls);

@@ -17,6 +17,7 @@
 #include "recorder/identity.h"
 #include "recorder/network.h"
 
+#define LAUNCHER_WORDS 16 /* of a command that are looked at for a script */
 #define HYDRA_MAX 64 /* files of it that are read */
 
 extern char **environ;
@@ -205,11 +206,11 @@ static int look_for_program(const char *name)
 
 static char *repository_dir(char *const *argv)
 {
-	/* The script's directory when the command is an interpreter and a script, else where we are. */
-	for (int i = 1; i <= 2 && argv[0] && argv[i]; i++) {
+	/* The script's directory when the command is an interpreter and a script, maybe behind a launcher, else where we are. */
+	for (int i = 1; i <= LAUNCHER_WORDS && argv[0] && argv[i]; i++) {
 		struct stat s;
 
-		if (argv[i][0] != '-' && strchr(argv[i], '.') && stat(argv[i], &s) == 0 && S_ISREG(s.st_mode)) {
+		if (argv[i][0] != '-' && (i <= 2 ? strchr(argv[i], '.') != NULL : hps_path_code(argv[i])) && stat(argv[i], &s) == 0 && S_ISREG(s.st_mode)) {
 			_cleanup_free_ char *copy = hps_strdup(argv[i]);
 
 			return hps_strdup(dirname(copy));

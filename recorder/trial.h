@@ -40,6 +40,7 @@ struct hps_received {
 	pid_t pid;
 	uid_t uid;
 	bool terminal;
+	char program[16]; /* of that process, while it was there to be asked; "" */
 };
 struct hps_ending {
 	uint64_t machine, group; /* processes that were killed for want of memory, before the start */
@@ -49,7 +50,8 @@ struct hps_ending {
 };
 void hps_ending_begin(struct hps_ending *e);
 void hps_ending_signal(struct hps_ending *e, const struct signalfd_siginfo *i, bool terminal);
-json_t *hps_ending_json(const struct hps_ending *e, int64_t started_ns); /* predicate.ending; started on the boot clock */
+/* predicate.ending; started on the boot clock. files: after hps_files_settle() */
+json_t *hps_ending_json(const struct hps_ending *e, int64_t started_ns, const struct hps_files *files);
 
 struct hps_reaper {
 	struct hps_ending ending;

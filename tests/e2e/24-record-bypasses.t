@@ -53,6 +53,66 @@ fact "a rewritten call: seen" "materials['$T/secret']['digest']['sha256'], gaps"
 status "a tracer inside: run" 0 hps-record -q --id-file id -- strace -f -o trace cat secret
 fact "a tracer inside: seen" "materials['$T/secret']['digest']['sha256'], gaps" "('$digest', {})"
 like "a tracer inside: works" "$(cat trace)" 'openat.*"secret"'
+# The kernel asks one filter alone: a tracer that waits for its own is not told of the recorded calls.
+told='a tracer inside the trial is not told of the calls that are recorded'
+if strace --seccomp-bpf -f -o trace true 2>/dev/null; then
+	status "a tracer with a filter: run" 0 hps-record -q --id-file id -- strace --seccomp-bpf -f -e trace=openat -o trace cat secret
+	is "a tracer with a filter: is not told" "$(grep -c '"secret"' trace)" 0
+	fact "a tracer with a filter: seen by us, and said" "materials['$T/secret']['digest']['sha256'], list(gaps), t['coverage']['complete']" "('$digest', ['$told'], True)"
+else
+	skip "a tracer with a filter" "this strace has none"
+fi
+status "a debugger inside: run" 0 hps-record -q --id-file id -- gdb -q -nx -batch -ex run -ex quit --args cat secret
+like "a debugger inside: works" "$(cat out)" '^secret'
+fact "a debugger inside: seen; how it came to other memory is named" "materials['$T/secret']['digest']['sha256'], [(g['what'][:8], [n for n in g['names'] if n.endswith('/mem')] != []) for g in t['coverage']['gaps']]" "('$digest', [('a device', True)])"
+# What a process says of itself, and what everybody may know of us, is the same whoever opens it: no gap where threads do it. (Each start of Java had four.)
+cat >settings.py <<'END'
+import os, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+for name, value in ("coredump_filter", "0x33"), ("oom_score_adj", "7"), ("comm", "renamed"):
+    with open("/proc/self/" + name, "w") as f:
+        f.write(value)
+    print(open("/proc/self/" + name).read().strip())
+print(open("/proc/%d/stat" % os.getppid()).read().split()[0] == str(os.getppid()))
+END
+/usr/bin/python3 settings.py >plain
+status "own settings, by a process with threads: run" 0 hps-record -q --id-file id -- /usr/bin/python3 settings.py
+is "own settings, by a process with threads: as without us" "$(cat out)" "$(cat plain)"
+fact "own settings, by a process with threads: no gap" "gaps" "{}"
+status "a terminal, by a process with threads: run" 0 hps-record -q --id-file id -- /usr/bin/python3 -c 'import threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+open("/proc/self/oom_adj", "w")'
+fact "a special file, by a process with threads: named" "[(g['what'][:8], g['names']) for g in t['coverage']['gaps']]" "[('a device', ['/proc/self/oom_adj'])]"
+status "a filter that asks a listener that is not there: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/listener" "$T/secret" none
+is "a filter that asks a listener that is not there: ends as without us" "$(cat out)" "$("$HPS_TRACEES/listener" "$T/secret" none)"
+
+# A recorder that stands still: who waits for it can be killed, and goes on when it does.
+rm -f ready
+hps-record -q --id-file id -- sh -c ': >ready; while [ ! -e go ]; do sleep 0.02; done; cat secret' >out &
+recorder=$!
+i=0; until [ -e ready ] || [ $((i += 1)) -gt 500 ]; do sleep 0.02; done
+kill -STOP $recorder
+: >go
+sleep 0.3
+is "a stopped recorder: nothing is opened meanwhile" "$(cat out)" ""
+kill -CONT $recorder
+wait $recorder
+is "a stopped recorder: then it goes on" "$? $(cat out)" "0 secret"
+fact "a stopped recorder: all is recorded" "materials['$T/secret']['digest']['sha256'], gaps" "('$digest', {})"
+rm -f ready go
+hps-record -q --id-file id -- sh -c 'echo $$ >ready; while [ ! -e go ]; do sleep 0.02; done; exec cat secret' >out &
+recorder=$!
+i=0; until [ -s ready ] || [ $((i += 1)) -gt 500 ]; do sleep 0.02; done
+kill -STOP $recorder
+: >go
+sleep 0.1
+kill -KILL "$(cat ready)"
+i=0; until [ "$(ps -o stat= -p "$(cat ready)" | cut -c 1)" != S ] || [ $((i += 1)) -gt 500 ]; do sleep 0.02; done
+is "a stopped recorder: who waits for it can be killed" "$(ps -o stat= -p "$(cat ready)" | cut -c 1)" Z
+kill -CONT $recorder
+wait $recorder 2>/dev/null
+is "a stopped recorder: … and that is recorded" "$? $(rec "t['state'], t['exit']")" "137 ('killed', {'signal': 9})"
+
 status "a listener of one's own: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/listener" "$T/secret"
 is "a listener of one's own: refused by the kernel" "$(cat out)" EBUSY
 fact "a listener of one's own: seen on, and said" "materials['$T/secret']['digest']['sha256'], gaps, t['coverage']['complete']" "('$digest', {'a program was refused a seccomp listener of its own': 1}, True)"

@@ -11,6 +11,9 @@ echo x >x
 status "io_uring: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/uring"
 is "io_uring: refused" "$(cat out)" ENOSYS
 gap "io_uring: the gap" 1 io_uring
+status "io_uring, a ring from outside: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/uring" enter
+is "io_uring, a ring from outside: nothing is done by it" "$(cat out)" ENOSYS
+gap "io_uring, a ring from outside: the gap" 1 io_uring
 status "abi: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/abi" "$T/x"
 is "abi: both doors are shut" "$(tr '\n' ' ' <out)" "i386 -38 x32 -38 "
 gap "abi: the gap" 2 "another ABI"

@@ -102,6 +102,17 @@ cd ..
 status "repository: by the script's folder, changed" 0 hps-record -q --id-file id -- /usr/bin/python3 repo/t.py
 is "repository: dirty, with a digest of the changes" "$(identity git.commit)$(identity git.dirty)$(rec "[len(i['value']) for i in t['identities'] if i['name'] == 'git.diff']")" "['$commit']['true'][64]"
 
+status "repository: by the script behind a launcher" 0 hps-record -q --id-file id -- env -u NOTHING /usr/bin/python3 -u repo/t.py
+is "repository: … is the script's" "$(identity git.commit)" "['$commit']"
+mkdir -p fresh/sub && git init -q fresh
+status "repository: without a commit" 0 sh -c 'cd fresh/sub && hps-record -q --id-file ../../id -- true'
+is "repository: … is said, and where it is" "$(identity git.commit)" "[\"the repository at '$T/fresh' has no commit, or cannot be read\"]"
+if [ "$(id -u)" = 0 ]; then
+	cp -r repo others && chown -R 65534 others
+	status "repository: another user's" 0 sh -c 'cd others && hps-record -q --id-file ../id -- true'
+	like "repository: … is said, and what to do" "$(identity git.commit)" "git refuses the repository at '$T/others', which is another user's: git config --global --add safe.directory '$T/others'"
+fi
+
 mkdir -p site-packages/mod site-packages/mod-1.5.dist-info
 echo 'x = 1' >site-packages/mod/__init__.py
 printf 'Name: mod\nVersion: 1.5\n' >site-packages/mod-1.5.dist-info/METADATA

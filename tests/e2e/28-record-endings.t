@@ -18,7 +18,7 @@ status "failed: run" 3 hps-record -q --id-file id -- sh -c 'exit 3'
 is "failed: nobody did anything to it" "$(rec "t['state'], t['exit'], t['ending']")" "('failed', {'code': 3}, {'signals': []})"
 timeout 1 hps-record -q --id-file id -- sleep 60
 is "timed out: the status of timeout" "$?" 124
-is "timed out: killed, by a signal that came from a process" "$(rec "t['state'], t['exit'], {(s['signal'], s['from']) for s in t['ending']['signals']}")" "('killed', {'signal': 15}, {(15, 'process')})"
+is "timed out: killed, by a signal that came from a process" "$(rec "t['state'], t['exit'], {(s['signal'], s['from'], s['program']) for s in t['ending']['signals']}")" "('killed', {'signal': 15}, {(15, 'process', 'timeout')})"
 
 # As a scheduler does it: SIGTERM, then time to write a checkpoint.
 cat >graceful.py <<'END'
@@ -72,7 +72,9 @@ rmdir "$group" 2>/dev/null
 mkdir small
 if unshare -m true 2>/dev/null; then
 	status "disk full for the trial: its own failure" 1 unshare -m sh -c "mount -t tmpfs -o size=64k none small && hps-record -q --id-file id -- dd if=/dev/zero of=small/fill bs=64k count=9"
-	is "disk full for the trial: recorded" "$(rec "t['state'], products['$T/small/fill']['size']")" "('failed', 65536)"
+	is "disk full for the trial: recorded" "$(rec "t['state'], products['$T/small/fill']['size'], [(f['path'], f['freeBytes']) for f in t['ending']['full']]")" "('failed', 65536, [('$T/small', 0)])"
+	status "no inode left for the trial: its own failure" 2 unshare -m sh -c "mount -t tmpfs -o nr_inodes=3 none small && hps-record -q --id-file id -- sh -c 'for i in 1 2 3; do : >small/\$i; done'"
+	is "no inode left for the trial: recorded" "$(rec "[(f['path'], f['freeFiles'], f['freeBytes'] > 65536) for f in t['ending']['full']]")" "[('$T/small', 0, True)]"
 fi
 
 # A recorder that is killed: the next one says so.

@@ -17,6 +17,9 @@
 #define OTHER "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
 #define ONES "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 
+#define USR_TREE "8638739dc17bf21a5d2895267ac86c46ed449cb6a4c592e4e5cd91f6150674fe"
+#define ALL_TREES "0f82ae469d7a7f5530d82bd5574525be334a5236efc557f47d97d001181ac315"
+
 static char *source;
 
 static int set_up(void **state)
@@ -66,6 +69,34 @@ static void test_none(void **state)
 	assert_non_null(hps_json_text(row(rows, "container"), "why"));
 	assert_row(rows, "container.rootFilesystem", "ext4", HPS_OBSERVED);
 	assert_null(row(rows, "container.hostFile"));
+}
+
+/* --engine tree: expected by sha256sum over the records of docs/FORMATS.md, "Dataset digests". */
+static void test_tree(void **state)
+{
+	_cleanup_json_ json_t *rows = NULL, *again = NULL, *other = NULL;
+	_cleanup_free_ char *before = NULL;
+
+	(void)state;
+	put("t/proc/self/cgroup", "0::/\n");
+	put("t/proc/self/mountinfo", "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
+	put("t/.dockerenv", "");
+	put("t/usr/lib/x.so", "x");
+	put("t/opt/tool/run", "r");
+	assert_int_equal(symlink("usr/lib", "t/lib"), 0);
+	put("t/home/u/notes", "1");
+	rows = look("t", nothing, HPS_ENGINE_TREE);
+	assert_row(rows, "container.tree.usr", USR_TREE, HPS_OBSERVED);
+	assert_null(row(rows, "container.tree.lib"));
+	assert_null(row(rows, "container.tree.home"));
+	before = hps_strdup(hps_json_text(row(rows, "container.tree"), "value"));
+	assert_string_equal(before, ALL_TREES);
+	put("t/home/u/notes", "2");
+	again = look("t", nothing, HPS_ENGINE_TREE);
+	assert_row(again, "container.tree", before, HPS_OBSERVED);
+	put("t/opt/tool/run", "R");
+	other = look("t", nothing, HPS_ENGINE_TREE);
+	assert_string_not_equal(hps_json_text(row(other, "container.tree"), "value"), before);
 }
 
 static void test_docker(void **state)
@@ -327,7 +358,7 @@ static void test_kubernetes_engine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_none), cmocka_unit_test(test_docker), cmocka_unit_test(test_podman), cmocka_unit_test(test_kubernetes_sandbox),
+		cmocka_unit_test(test_none), cmocka_unit_test(test_tree), cmocka_unit_test(test_docker), cmocka_unit_test(test_podman), cmocka_unit_test(test_kubernetes_sandbox),
 		cmocka_unit_test(test_apptainer_and_enroot), cmocka_unit_test(test_handed), cmocka_unit_test(test_chain), cmocka_unit_test(test_oci_layout),
 		cmocka_unit_test(test_docker_engine), cmocka_unit_test(test_no_engine), cmocka_unit_test(test_kubernetes_engine),
 	};
