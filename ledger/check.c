@@ -2,7 +2,9 @@
 #include "ledger/ledger.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 void hps_checked_release(struct hps_checked *c)
 {
@@ -21,7 +23,7 @@ struct checking {
 
 static void problem(struct checking *c, int code, const char *file, const char *what)
 {
-	if (!c->out->code)
+	if (!c->out->code || (hps_error_exit(c->out->code) > 3 && hps_error_exit(code) <= 3)) /* what is wrong comes before what could not be read */
 		c->out->code = code;
 	hps_strv_addf(&c->out->problems, "%s: %s", file, what);
 }
@@ -153,7 +155,7 @@ static void compare_files(struct checking *c)
 		int r = hps_file_read(c->dirfd, f->name, HPS_SIGSTORE_MAX, &bytes, &error);
 
 		if (r)
-			problem(c, r, f->name, error.message);
+			problem(c, r == -ENOENT ? HPS_E_DAMAGED : r, f->name, error.message);
 		else if (bytes.len != f->bytes.len || (bytes.len && memcmp(bytes.data, f->bytes.data, bytes.len) != 0))
 			problem(c, HPS_E_DAMAGED, f->name, "it is not what follows from the bundle and the trust file");
 	}
@@ -165,7 +167,8 @@ int hps_evidence_check(int dirfd, struct hps_trust *trust, uint64_t now, uint64_
 	_cleanup_error_ struct hps_error error = HPS_ERROR_INIT;
 	int r;
 
-	(void)err;
+	if (faccessat(dirfd, "entry.sigstore.json", F_OK, 0) && errno == ENOENT)
+		return hps_error_set(err, HPS_E_NOTFOUND, "there is no evidence in this folder: 'entry.sigstore.json' is missing; 'hps-ledger prove' makes such folders, a ledger is checked by 'hps-ledger verify'");
 	hps_buf_init(&c.note, HPS_NOTE_MAX + 1);
 	if (!follow(&c, trust) && !check_entry(&c, "entry")) {
 		check_begin(&c);

@@ -36,7 +36,7 @@ static void print(const struct options *o, const struct hps_checked *c)
 		hps_print_line("%s", c->lines.v[i]);
 	for (size_t i = 0; i < c->problems.n; i++)
 		hps_print_line("PROBLEM: %s", c->problems.v[i]);
-	hps_print_line("%s", c->problems.n ? "DOES NOT HOLD" : "OK: the evidence holds");
+	hps_print_line("%s", !c->problems.n ? "OK: the evidence holds" : hps_error_exit(c->code) > 3 ? "UNDECIDED: not all of it could be read" : "DOES NOT HOLD");
 }
 
 /* A file: evidence of misbehaviour (misbehaviour.c). Convicting is "does not hold". */
@@ -51,7 +51,7 @@ static int check_file(const struct options *o, const char *path, struct hps_erro
 		r = hps_file_read(AT_FDCWD, path, HPS_SIGSTORE_MAX, &text, err);
 	if (!r)
 		r = hps_misbehaviour_check(text.data, text.len, &trust.log, err);
-	return r ? r : hps_error_set(err, HPS_E_UNDECIDED, "'%s' shows checkpoints that one honest log can have signed: it proves nothing by itself", path);
+	return r;
 }
 
 static int run_check(void *arg, int argc, char **argv, struct hps_error *err)

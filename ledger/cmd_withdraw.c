@@ -17,7 +17,7 @@ static int run_withdraw(void *arg, int argc, char **argv, struct hps_error *err)
 	int r = o->passphrase_given ? hps_passphrase_read((int)o->passphrase_fd, &passphrase, err) : 0;
 
 	(void)argc;
-	if (!r && !o->reason)
+	if (!r && (!o->reason || !*o->reason))
 		r = hps_error_set(err, HPS_E_USAGE, "withdrawing needs a --reason: it stands in the ledger for good");
 	if (!r)
 		r = hps_ledger_open(dir, HPS_LEDGER_APPEND, passphrase, &l, err);

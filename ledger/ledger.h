@@ -356,7 +356,7 @@ int hps_ledger_prove(struct hps_ledger *l, uint64_t index, struct hps_evidence *
 struct hps_checked {
 	struct hps_strv lines; /* what holds, in words */
 	struct hps_strv problems;
-	int code; /* of the first problem, 0: none */
+	int code; /* of the first problem (of those that say that something is wrong, if there are any), 0: none */
 };
 void hps_checked_release(struct hps_checked *c);
 /* A folder of evidence against a trust file, which is led to the log's key of that folder. Negative only when it cannot be checked at all. */
@@ -395,8 +395,8 @@ struct hps_misbehaviour {
 int hps_misbehaviour_write(int dirfd, const char *name, const struct hps_misbehaviour *m, struct hps_error *err) HPS_MUST;
 /* The consistency proof for such a file: with the first subtree in front where RFC 9162 leaves it out. */
 int hps_misbehaviour_proof(const struct hps_tiles *tiles, uint64_t old, struct hps_proof *ret, struct hps_error *err) HPS_MUST;
-/* HPS_E_FALSE with the message that names the log and what it did, when the file alone proves it to whoever trusts one of the log's keys; 0
- * when it proves nothing. */
+/* HPS_E_FALSE with the message that names the log and what it did, when the file alone proves it to whoever trusts one of the log's keys.
+ * HPS_E_UNDECIDED when it does not: the message says what the signatures in it show, and what is the word of whoever wrote it. */
 int hps_misbehaviour_check(const char *text, size_t len, const struct hps_vkey *log, struct hps_error *err) HPS_MUST;
 
 /* ---- monitor.c: following somebody's ledger ---------------------------------------------------------------------------------------- */
@@ -698,6 +698,7 @@ int hps_queue_next(struct hps_queue *q, int after, struct hps_buf *ret_request);
 bool hps_queue_has_waiting(const struct hps_queue *q);
 bool hps_queue_is_busy(const struct hps_queue *q); /* others wait, or have asked so lately that they may be about to ask again */
 void hps_queue_leave(struct hps_queue *q); /* we shall not ask again */
+void hps_queue_wipe(struct hps_queue *q); /* what answered requests, and those of killed writers, have left in the files */
 void hps_queue_answer(struct hps_queue *q, int slot, int code, const char *message, const struct hps_buf *answer);
 void hps_queue_wake(struct hps_queue *q, const struct hps_journal *known);
 
@@ -761,6 +762,7 @@ void hps_publication_release(struct hps_publication *p);
 int hps_publication_stage(struct hps_ledger *l, uint64_t from, uint64_t to, const struct hps_digest *root, const struct hps_buf *note,
 			  struct hps_publication *ret, struct hps_error *err) HPS_MUST;
 void hps_publication_discard(struct hps_ledger *l, struct hps_publication *p);
+void hps_publication_sweep(struct hps_ledger *l); /* what a killed one has left in staging/; with the lock held */
 /* Gives the files their names, the checkpoint's last, each step durable before the next. */
 int hps_publication_move(struct hps_ledger *l, struct hps_publication *p, struct hps_error *err) HPS_MUST;
 

@@ -164,15 +164,50 @@ static int judge(const json_t *j, const struct hps_vkey *log, const struct shown
 	return 0;
 }
 
+/* What no signature says: it is the word of whoever wrote the file. */
+static const char *claim_of(const char *kind)
+{
+	static const struct {
+		const char *kind, *claim;
+	} table[] = {
+		{ "rollback", "that the smaller was shown after the larger" },
+		{ "freeze", "that nothing newer was shown then" },
+		{ "mix-and-match", "that the tiles beside it were of another tree" },
+		{ "fast-forward", "that the tiles for it were not there" },
+		{ "fork", "that one does not continue the other" },
+	};
+
+	for (size_t i = 0; kind && i < ARRAY_SIZE(table); i++)
+		if (!strcmp(table[i].kind, kind))
+			return table[i].claim;
+	return NULL;
+}
+
+static int say_what_holds(const json_t *j, const struct hps_vkey *log, const struct shown *first, const struct shown *second, struct hps_error *err)
+{
+	const char *kind = hps_json_text(j, "kind"), *claim = claim_of(kind);
+	_cleanup_buf_ struct hps_buf sizes = HPS_BUF_INIT;
+
+	if (!claim)
+		return hps_error_set(err, HPS_E_FORMAT, "reading evidence: 'kind' is none of a log's");
+	if (first->c.origin)
+		hps_buf_addf(&sizes, "one of %llu and ", (unsigned long long)first->c.size);
+	hps_buf_addf(&sizes, "one of %llu entries", (unsigned long long)second->c.size);
+	return hps_error_set(err, HPS_E_UNDECIDED, "%s: it proves nothing by itself: '%s' has signed %s, which an honest log can have done; %s is the word of whoever wrote the file", kind,
+			     log->name, sizes.data, claim);
+}
+
 static int judge_checkpoints(const json_t *j, const struct hps_vkey *log, struct hps_error *err)
 {
 	struct shown first = { .beyond = false }, second = { .beyond = false };
-	int r = read_note(j, "first", log, &first, err);
+	int r = json_object_get(j, "first") ? read_note(j, "first", log, &first, err) : 0;
 
 	if (!r)
 		r = read_note(j, "second", log, &second, err);
-	if (!r)
+	if (!r && first.c.origin)
 		r = judge(j, log, &first, &second, err);
+	if (!r)
+		r = say_what_holds(j, log, &first, &second, err);
 	hps_checkpoint_release(&first.c);
 	hps_checkpoint_release(&second.c);
 	return r;

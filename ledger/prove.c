@@ -136,6 +136,8 @@ static void describe_entry(const struct hps_evidence *e, const char *name, struc
 
 static void describe_checkpoint(const struct hps_evidence *e, const struct hps_trust *trust, struct hps_buf *out)
 {
+	_cleanup_free_ char *vkey = hps_vkey_format(trust->origin, trust->log.key);
+
 	hps_buf_adds(out, "\n## The checkpoint\nIts first three lines are the log's name, the number of entries and the root; the log's key signs them (Ed25519).\n"
 			  "```sh\nhead -c \"$(wc -c <checkpoint.txt)\" checkpoint | cmp - checkpoint.txt\n"
 			  "openssl pkeyutl -verify -rawin -pubin -inkey log.key.pem -in checkpoint.txt -sigfile checkpoint.sig\n```\n");
@@ -143,7 +145,7 @@ static void describe_checkpoint(const struct hps_evidence *e, const struct hps_t
 		hps_buf_adds(out, "An authority has signed when it saw the checkpoint (RFC 3161). `openssl ts -reply -in checkpoint.tsr -text` shows the time.\n"
 				  "If the authority's certificate has run out since, add `-attime` with that time in seconds.\n"
 				  "```sh\nopenssl ts -verify -data checkpoint.txt -in checkpoint.tsr -CAfile tsa.pem\n```\n");
-	hps_buf_addf(out, "Compare the log's key with one that you got from somewhere else: `%s`.\n", strstr(trust->policy_text, "log ") + 4);
+	hps_buf_addf(out, "Compare the log's key with one that you got from somewhere else: `%s`.\n", vkey);
 	if (hps_evidence_file(e, HPS_HANDOVERS_FILE))
 		hps_buf_adds(out, "If you got an earlier key of the log: it was replaced, and `" HPS_HANDOVERS_FILE "` has a note for each time, which the former and the next key have\n"
 				  "both signed. `hps-ledger check` follows them from a trust file with any of these keys; Go's packages (below) show them.\n");

@@ -37,6 +37,18 @@ void hps_publication_discard(struct hps_ledger *l, struct hps_publication *p)
 	hps_publication_release(p);
 }
 
+void hps_publication_sweep(struct hps_ledger *l)
+{
+	int fd = openat(l->dirfd, "staging", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		unlinkat(fd, e->d_name, 0);
+	if (d)
+		closedir(d);
+}
+
 /* ---- staging ---- */
 
 /* The descriptor stays open until the flush: an error of writing back is then certain to be seen there. (syncfs() reports every error

@@ -189,6 +189,20 @@ int hps_queue_answer_read(struct hps_queue *q, struct hps_buf *ret, struct hps_e
 
 /* ---- the side that holds the lock ---- */
 
+/* Also of those who live and are about to ask: a request that is cut short is not read, and its owner takes the lock itself. */
+void hps_queue_wipe(struct hps_queue *q)
+{
+	for (int i = 0; q->slots && i < SLOTS; i++) {
+		_cleanup_fd_ int fd = -1;
+
+		if (atomic_load(&q->slots[i].state) == WAITING && slot_lock(q, F_OFD_GETLK, i) == 1)
+			continue;
+		fd = open_request(q, i, 0);
+		if (fd >= 0)
+			(void)!ftruncate(fd, 0);
+	}
+}
+
 static bool read_request(const struct hps_queue *q, int slot, struct hps_buf *ret)
 {
 	_cleanup_fd_ int fd = open_request(q, slot, 0);

@@ -54,6 +54,8 @@ static int remove_body(struct hps_ledger *l, const struct hps_entry *e, struct h
 		r = hps_ledger_lock(l, err);
 	if (r)
 		return r;
+	hps_queue_wipe(&l->queue);
+	hps_publication_sweep(l);
 	r = hps_store_withdraw(l->store, e->index, err);
 	if (!r && unlinkat(l->tilesfd, path, 0) && errno != ENOENT)
 		r = hps_error_errno(err, "removing 'tiles/%s'", path);
@@ -80,6 +82,8 @@ int hps_ledger_withdraw(struct hps_ledger *l, const char *id, const char *reason
 		return r;
 	if (ret->kind && !strcmp(ret->kind, "withdraw"))
 		return hps_error_set(err, HPS_E_USAGE, "'%s' says itself that an entry was withdrawn: it stays", id);
+	if (ret->kind && !strcmp(ret->kind, "key"))
+		return hps_error_set(err, HPS_E_USAGE, "'%s' changes who may sign: it stays, without it nobody could verify what was signed after it", id);
 	r = append_once(l, ret, reason, err);
 	return r ? r : remove_body(l, ret, err);
 }

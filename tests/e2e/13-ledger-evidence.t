@@ -89,6 +89,20 @@ done
 cp -r proof mixed && for f in other/entry.*; do cp "$f" "mixed/begin.${f#other/entry.}"; done
 status "check refuses another begin entry" 3 hps-ledger check --trust led/trust.json mixed
 like "and says why" "$(cat out)" "begin.sigstore.json: it is not the begin entry that the trial names"
+cp -r proof mixed && rm mixed/entry.sig
+status "a folder that lacks a file does not hold" 3 hps-ledger check --trust led/trust.json mixed
+like "… and names it" "$(cat out)" "^PROBLEM: entry.sig: .*No such file"
+rm mixed/entry.sigstore.json
+status "one without a bundle is no evidence" 4 hps-ledger check --trust led/trust.json mixed
+like "… and says what makes it" "$(cat err)" "'entry.sigstore.json' is missing; 'hps-ledger prove' makes such folders"
+rm -r mixed && cp -r proof mixed && chmod -R a+rX mixed && chmod 000 mixed/entry.sig
+cp led/trust.json auditor.json && chmod 644 auditor.json && chmod 755 .
+[ "$(id -u)" != 0 ] || chown -R 65534 mixed
+status "one that may not be read is undecided" 5 as_user hps-ledger check --trust auditor.json mixed
+like "… in words" "$(cat out)" "^UNDECIDED: not all of it could be read"
+echo x >mixed/entry.leaf
+status "… unless something is wrong, too" 3 as_user hps-ledger check --trust auditor.json mixed
+like "the README names the log's key" "$(cat proof/README.md)" "somewhere else: .$(json led/trust.json 'j["log"]' | sed 's/[+]/[+]/g').\.\$"
 hps-ledger init --origin example.org/evidence second >/dev/null 2>&1
 status "check refuses a foreign key" 3 hps-ledger check --trust second/trust.json proof
 done_testing

@@ -59,11 +59,24 @@ status "gc --min-age 0 without one" 0 hps-ledger gc --min-age 0
 not_ok "removes it" test -e "$stray"
 
 # ---- withdraw
+# holding TEXT: the files of the ledger in which it stands, plain or in base64 (at each of its three places)
+holding() {
+	/usr/bin/python3 -c 'import base64, os, sys
+text = sys.argv[1].encode()
+words = [text] + [base64.b64encode(b"\0" * skip + text)[4 * (skip > 0) + (skip > 1) : -4] for skip in range(3)]
+for top, _, files in os.walk("led"):
+    for name in files:
+        data = open(os.path.join(top, name), "rb").read()
+        if "/objects" not in top and any(word in data for word in words):
+            print(os.path.join(top, name))' "$1"
+}
+like "what is searched for is found (negative control)" "$(holding "$T/product")" "led/tiles/envelope/$trial.json"
+like "… in the database, too" "$(holding "$T/product")" "led/ledger.db"
 status "withdrawing without a reason" 2 hps-ledger withdraw "$trial"
+status "… or with an empty one" 2 hps-ledger withdraw --reason '' "$trial"
 status "withdraw" 0 hps-ledger withdraw --reason 'a name was in it' "$trial"
 not_ok "the envelope is gone" test -e "led/tiles/envelope/$trial.json"
-payload=$(printf 'product' | od -An -tx1 | tr -d ' \n')
-is "nothing of the statement is left in the ledger's files" "$(grep -rl "$T/product" led --include='*' --exclude-dir=objects | wc -l)" 0
+is "nothing of the statement is left in the ledger's files" "$(holding "$T/product")" ""
 status "verify holds" 0 hps-ledger verify
 like "and lists it" "$(cat out)" "^withdrawn $(echo "$trial" | cut -c1-12)"
 status "verify --json" 0 hps-ledger verify --json
@@ -81,6 +94,30 @@ other=$(hps-ledger list --kind begin --jsonl | sed -n 's/.*"id":"\([0-9a-f]*\)".
 mv "led/tiles/envelope/$other.json" kept.json
 status "an envelope that nobody withdrew is a problem (negative control)" 3 hps-ledger verify
 mv kept.json "led/tiles/envelope/$other.json"
+# What killed writers have left: a request that others have answered, files that were staged.
+a_note() {
+	printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"x","digest":{"sha256":"%064d"}}],"predicateType":"urn:hps:note:v1","predicate":{"text":"%s"}}' 1 "$1"
+}
+a_note 'a text that has to go' >gone.json && a_note other >stays.json
+sh -c 'exec 9>led/lock; flock 9; echo locked; exec sleep 1000' >locked &
+holder=$!
+while [ ! -s locked ]; do sleep 0.05; done
+hps-ledger append gone.json >/dev/null 2>&1 &
+waiting=$!
+until [ -n "$(holding 'a text that has to go')" ]; do sleep 0.05; done
+kill -STOP $waiting; kill -9 $holder; wait $holder 2>/dev/null
+hps-ledger append stays.json >/dev/null
+kill -9 $waiting; wait $waiting 2>/dev/null
+gone=$(for id in $(hps-ledger list --kind note --jsonl | sed -n 's/.*"id":"\([0-9a-f]*\)".*/\1/p'); do hps-ledger show --json "$id" | grep -q 'has to go' && echo "$id"; done)
+like "a killed writer's request was answered, and is left" "$(holding 'a text that has to go')" "led/queue/[0-9]"
+cp "led/tiles/envelope/$gone.json" led/staging/7
+status "withdrawing it" 0 hps-ledger withdraw --reason 'a name was in it' "$gone"
+is "takes that, too" "$(holding 'a text that has to go')" ""
+openssl genpkey -algorithm ed25519 -out key.pem 2>/dev/null && chmod 600 key.pem
+hps-ledger key add key.pem >/dev/null
+status "a change of keys cannot be withdrawn" 2 hps-ledger withdraw --reason x "$(hps-ledger list --kind key --jsonl | sed -n 's/.*"id":"\([0-9a-f]*\)".*/\1/p')"
+like "… the reason is said" "$(cat err)" "without it nobody could verify what was signed after it"
+status "the ledger holds, without them" 0 hps-ledger verify
 find led/objects -type f -exec touch -d '3 days ago' {} +
 ok "gc then takes what it alone named" hps-ledger gc
 ok "the ledger holds" hps-ledger verify
