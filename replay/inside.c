@@ -203,6 +203,15 @@ static int start_terminal(const struct hps_inside *in, int root_fd, struct hps_t
 	return *ret_drain < 0 ? hps_error_errno(err, "making a terminal") : 0;
 }
 
+/* Numbers of processes that the kernel gives from here on; where it cannot be told, it goes on as it would. */
+static void give_pids_from(pid_t first)
+{
+	_cleanup_fd_ int fd = first > 1 ? open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC) : -1;
+
+	if (fd >= 0)
+		dprintf(fd, "%d", first - 1);
+}
+
 static int init_process(const struct hps_inside *in, const struct hps_view *v, int root_fd)
 {
 	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
@@ -220,8 +229,10 @@ static int init_process(const struct hps_inside *in, const struct hps_view *v, i
 		report(in, v, &err);
 		return STATUS_FAILED;
 	}
+	give_pids_from(in->recorder_pid);
 	pid = fork();
 	if (pid == 0) {
+		give_pids_from(2); /* its own threads and helpers do not take the command's */
 		(void)!become_recorder(in, v, root_fd, &terminal, &err);
 		report(in, v, &err);
 		_exit(STATUS_FAILED);

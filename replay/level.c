@@ -18,7 +18,8 @@ static const struct {
 	{ 4, "the order in which threads and processes run" },
 	{ N_ALWAYS, "the random key that the kernel gives each program (AT_RANDOM)" },
 	{ N_ALWAYS, "random numbers and clocks that a program takes from the processor itself (RDRAND, RDSEED, RDTSC)" },
-	{ N_ALWAYS, "process ids but the first" },
+	{ N_ALWAYS, "process ids but the first and its parent's" },
+	{ N_ALWAYS, "where stacks begin in memory (HPS_RECORD_ID and HPS_SOCKET are the rerun's own)" },
 	{ N_ALWAYS, "numbers that a file system chooses for what the trial made (inodes, free space)" },
 	{ N_ALWAYS, "what a GPU computes in parallel" },
 };

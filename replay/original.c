@@ -141,6 +141,12 @@ static int read_path(const json_t *object, const char *name, char **ret, struct 
 	return 0;
 }
 
+/* The recorder of the rerun sets its own; and it is in no image. */
+static bool is_own(const char *name)
+{
+	return !strcmp(name, "HPS_RECORD_ID") || !strcmp(name, "HPS_METRICS") || !strcmp(name, "HPS_SOCKET") || !strncmp(name, "HPS_IMAGE", 9);
+}
+
 static int read_environment(const json_t *parameters, struct hps_original *o, struct hps_error *err)
 {
 	const json_t *withheld = hps_json_at(parameters, "environmentDigests", NULL), *value;
@@ -149,8 +155,8 @@ static int read_environment(const json_t *parameters, struct hps_original *o, st
 	json_object_foreach((json_t *)(uintptr_t)hps_json_at(parameters, "environment", NULL), name, value) {
 		_cleanup_buf_ struct hps_buf item = HPS_BUF_INIT;
 
-		if (!strncmp(name, "HPS_", 4))
-			continue; /* the recorder sets its own */
+		if (is_own(name))
+			continue;
 		hps_buf_addf(&item, "%s=", name);
 		if (!json_is_string(value) || hps_path_unescape(json_string_value(value), &item, err))
 			return hps_error_set(err, HPS_E_FORMAT, "reading the record: the value of the variable '%s' is not text", name);
@@ -288,6 +294,8 @@ static int read_predicate(char *seed, struct hps_original *o, struct hps_error *
 	o->pid = pid > 0 && pid < INT32_MAX ? (pid_t)pid : 0;
 	o->no_network = json_is_true(hps_json_at(options, "noNetwork", NULL));
 	read_host(o, &o->host);
+	pid = hps_json_int(hps_json_at(predicate(&o->begin), "recorder", NULL), "pid", 0);
+	o->recorder_pid = pid > 0 && pid < INT32_MAX ? (pid_t)pid : 0;
 	read_end(p, o);
 	return 0;
 }

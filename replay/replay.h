@@ -48,6 +48,7 @@ struct hps_original {
 	bool input_unknown; /* standard input brought what nobody recorded */
 	struct hps_withheld *withheld; /* by hps_withheld_supply(), or NULL */
 	pid_t pid;	 /* of its first process; 0: not recorded */
+	pid_t recorder_pid; /* of the parent of that one; 0: not recorded */
 	bool seeded, seeded_fully, no_network; /* by --entropy, --entropy-full, --no-network */
 	char *cwd, *metrics_path, *host; /* metrics_path, host: NULL when not recorded */
 	mode_t umask;
@@ -371,6 +372,7 @@ struct hps_inside {
 	const char *const *argv, *const *envp; /* of the recorder */
 	mode_t umask;
 	const json_t *surroundings; /* limits, niceness, processors; or NULL */
+	pid_t recorder_pid; /* to give it; 0: any */
 	bool terminal[3];  /* descriptors that were a terminal */
 	int shim_fd;	   /* a library for HPS_SHIM_PLACE in the view; -1: none */
 	int passphrase_fd; /* stays open for the recorder; -1 */

@@ -77,6 +77,28 @@ static void print_supplied(const struct hps_withheld *w, FILE *out)
 		print_text(out, "\nsupplied by equality of its tag: ", names.data);
 }
 
+static void print_level(const struct hps_judgement *j, FILE *out)
+{
+	if (*j->rerun->id)
+		fprintf(out, "  level L%u\n", j->level);
+}
+
+/* Where outputs differ: what may have made them, and how to record the next one. */
+static void print_uncontrolled(const struct hps_judgement *j, FILE *out)
+{
+	_cleanup_json_ json_t *list = hps_level_uncontrolled(j->level);
+	const json_t *item;
+	size_t i;
+
+	if (!*j->rerun->id || j->verdict == HPS_VERDICT_BITS)
+		return;
+	fprintf(out, "\nnot controlled at level L%u:\n", j->level);
+	json_array_foreach(list, i, item)
+		fprintf(out, "  %s\n", json_string_value(item));
+	if (j->original->recorded_level < 4 && hps_verdict_exit(j->verdict))
+		fprintf(out, "  (recorded with --level %u; 'hps-record --level 4' records clocks and the order of threads and processes, too)\n", j->original->recorded_level);
+}
+
 void hps_report_print(const struct hps_judgement *j, FILE *out)
 {
 	const struct hps_view *v = &j->rerun->view;
@@ -88,7 +110,9 @@ void hps_report_print(const struct hps_judgement *j, FILE *out)
 		fprintf(out, "  rebuilt %llu files (%llu stored, %llu of this system; %s) in %.2f s, reran in %.2f s\n", (unsigned long long)v->n_files,
 			(unsigned long long)v->n_store, (unsigned long long)v->n_system, hps_view_kind_name(v->kind), seconds(j->rerun->build_ns),
 			seconds(j->rerun->run_ns));
+	print_level(j, out);
 	hps_report_outputs(&j->outputs, "rerun", out);
+	print_uncontrolled(j, out);
 	print_holes(out, "missing or changed:", &v->problems, false);
 	print_holes(out, "not as it was:", &j->holes, true);
 	print_supplied(j->original->withheld, out);

@@ -401,6 +401,7 @@ static int run_recorder(struct hps_ledger *l, const struct hps_original *o, cons
 					.envp = environment.n ? (const char *const *)environment.v : nothing,
 					.umask = o->umask,
 					.surroundings = o->surroundings,
+					.recorder_pid = o->recorder_pid,
 					.terminal = { o->terminal[0], o->terminal[1], o->terminal[2] },
 					.shim_fd = controls.shim_fd,
 					.passphrase_fd = passphrase,

@@ -385,7 +385,7 @@ int hps_pickle_lay(struct hps_pickle_layout *l, const char *place, struct hps_pi
 
 extern const struct hps_format hps_format_json, hps_format_csv, hps_format_npy, hps_format_zip, hps_format_text, hps_format_pickle, hps_format_torch, hps_format_safetensors,
 	hps_format_ubj, hps_format_lightgbm, hps_format_sqlite, hps_format_hdf5, hps_format_events, hps_format_png, hps_format_onnx, hps_format_parquet,
-	hps_format_rds, hps_format_pyc;
+	hps_format_rds, hps_format_pyc, hps_format_gzip;
 /* One array in .npy format (numpy.lib.format) at `place`; an array of objects or records stays bytes. */
 bool hps_npy_type(const char *descr, struct hps_array *a); /* "'<f8'" and kin: dtype, itemsize, order; false for any other */
 int hps_npy_decode(const char *data, size_t len, const char *place, struct hps_tree *ret, struct hps_error *err) HPS_MUST;

@@ -7,8 +7,8 @@
 /* In this order; the first that fits both and reads both decides. */
 static const struct hps_format *const formats[] = {
 	&hps_format_npy,	 &hps_format_torch,  &hps_format_zip,	   &hps_format_sqlite, &hps_format_hdf5,     &hps_format_png,
-	&hps_format_parquet, &hps_format_events, &hps_format_onnx,   &hps_format_ubj,    &hps_format_rds,	   &hps_format_pickle,
-	&hps_format_pyc,	 &hps_format_safetensors, &hps_format_lightgbm, &hps_format_json, &hps_format_csv,    &hps_format_text,
+	&hps_format_parquet, &hps_format_events, &hps_format_onnx,   &hps_format_ubj,    &hps_format_rds,
+	&hps_format_pickle, &hps_format_pyc, &hps_format_gzip, &hps_format_safetensors, &hps_format_lightgbm, &hps_format_json, &hps_format_csv,    &hps_format_text,
 };
 
 const struct hps_format *hps_format_at(size_t i)

@@ -198,5 +198,26 @@ like "bad level: said" "$(cat "$T/err")" "there are 1, 2, 3 and 4"
 status "bad level: replayer" 2 hps-replay --level 9 "$(cat "$T/id")"
 status "bad clocks" 125 hps-record --clocks-from clocks.c -- true
 like "bad clocks: said" "$(cat "$T/err")" "no list of clocks that a recorder wrote"
+# ---- the process id of the first program's parent, which bash mixes into $RANDOM
+ok "parent's process id: recorded" sh -c 'hps-record -q --id-file "$T/id" -- sh -c "echo \$PPID >ppid" </dev/null; rm -f ppid.was; mv ppid ppid.was'
+again --keep parent
+is "parent's process id: it is the recorder's" "$(verdict) $(cat "parent/files$T/w/ppid")" "('REPRODUCED-BITS', 'L2') $(cat ppid.was)"
+ok "RANDOM: recorded" hps-record -q --level 3 --id-file "$T/id" -- bash -c 'echo $RANDOM $RANDOM >random.out'
+again
+is "RANDOM: the same" "$(verdict) $(not_same)" "('REPRODUCED-BITS', 'L3') []"
+ok "where the ledger is: recorded" hps-record -q --id-file "$T/id" -- sh -c 'echo "$HPS_LEDGER" >where.out'
+again
+is "where the ledger is: the same" "$(verdict) $(not_same)" "('REPRODUCED-BITS', 'L2') []"
+
+# ---- for people: the level, what it leaves open, and what would not
+ok "for people: recorded" hps-record -q --id-file "$T/id" -- sh -c 'date +%N | md5sum >nanoseconds'
+status "for people: diverges" 1 hps-replay "$(cat "$T/id")"
+like "for people: the level" "$(cat "$T/out")" "^  level L2$"
+like "for people: what it leaves open" "$(sed -n '/^not controlled at level L2:$/,/^$/p' "$T/out")" "^  clocks$"
+like "for people: what would answer it" "$(cat "$T/out")" "recorded with --level 2; 'hps-record --level 4'"
+ok "for people: recorded at level 4" hps-record -q --level 4 --id-file "$T/id" -- sh -c 'date +%N | md5sum >nanoseconds'
+status "for people: at level 4 it reproduces" 0 hps-replay "$(cat "$T/id")"
+like "for people: at level 4, the level" "$(cat "$T/out")" "^  level L4$"
+unlike "for people: at level 4, nothing more" "$(cat "$T/out")" "not controlled|hps-record"
 ok "ledger: verifies" hps-ledger verify
 done_testing

@@ -330,6 +330,19 @@ def write_pyc(path, weights, variant):
     py_compile.compile(source, path, dfile="m.py")
 
 
+def write_gzip(inside):
+    def write(path, weights, variant):
+        import gzip
+        with open(path, "wb") as f, gzip.GzipFile("b" if variant else "a", "wb", 9 if variant else 1, f, mtime=1.7e9 + variant) as g:
+            inside(g, weights)
+    return write
+
+
+output("gzip-npy", "npy.gz", "gzip", "[2,3]", W23, C23)(write_gzip(lambda g, w: np.save(g, w)))
+output("gzip-text", "log.gz", "gzip", "line 2")(write_gzip(lambda g, w: g.write(b"epochs 3\nloss %r\n" % float(w[2, 3]))))
+output("gzip-json", "json.gz", "gzip", "/w")(write_gzip(lambda g, w: g.write(json.dumps({"w": float(w[2, 3])}).encode())))
+
+
 def main():
     wanted = sys.argv[2:]
     for name, ext, fmt, place, was, now, write in TABLE:
