@@ -71,11 +71,19 @@ void hps_note(const char *format, ...)
 
 /* ---- parsing ---- */
 
+/* An empty variable in a script is not meant to choose our own place. */
+static bool names_place(const struct hps_option *o)
+{
+	return o->arg && (!strcmp(o->arg, "DIR") || !strcmp(o->arg, "FILE"));
+}
+
 static int apply(const struct hps_option *o, char *options, const char *value, struct hps_error *err)
 {
 	void *field = options + o->offset;
 	int r = 0;
 
+	if (names_place(o) && !*value)
+		return hps_error_set(err, HPS_E_USAGE, "option --%s: it is empty; give a path, or leave the option out", o->name);
 	switch (o->kind) {
 	case HPS_OPT_FLAG:
 		*(bool *)field = true;

@@ -114,6 +114,7 @@ struct hps_map {
 void **hps_map_slot(struct hps_map *m, const char *key);
 void **hps_map_find(const struct hps_map *m, const char *key); /* the place, or NULL when absent */
 void *hps_map_get(const struct hps_map *m, const char *key);   /* the value, or NULL when absent */
+const struct hps_map_item **hps_map_sorted(const struct hps_map *m); /* by their keys; heap; as long as nothing is added */
 void hps_map_release(struct hps_map *m);			/* keys and table, not the values */
 uint64_t hps_map_hash(const char *key);			/* for tables whose things hold their own keys */
 
@@ -241,6 +242,7 @@ int hps_file_write(int dirfd, const char *path, mode_t mode, const void *data, s
 int hps_file_sweep(int dirfd, const char *path, int64_t before_ns, struct hps_error *err) HPS_MUST;
 /* For what the user named, a result: so written where there is a regular file or none, behind symlinks, which stay; anything else that is
  * there (a device, a pipe) is written into and never replaced. */
+int hps_file_output_check(const char *path, struct hps_error *err) HPS_MUST; /* could it be written there? Makes nothing */
 int hps_file_output(const char *path, mode_t mode, const void *data, size_t len, struct hps_error *err) HPS_MUST;
 int hps_dir_make(int dirfd, const char *path, mode_t mode, struct hps_error *err) HPS_MUST; /* like mkdir -p */
 int hps_dir_open(int dirfd, const char *path, int *ret_fd, struct hps_error *err) HPS_MUST; /* O_DIRECTORY|O_CLOEXEC */

@@ -184,6 +184,30 @@ static int make_target(const char *path, mode_t mode)
 	return fd < 0 ? -errno : 0;
 }
 
+int hps_file_output_check(const char *path, struct hps_error *err)
+{
+	_cleanup_free_ char *folder = hps_strdup(path), *real = realpath(path, NULL);
+	char *slash;
+	struct stat s;
+
+	if (real && stat(real, &s) == 0 && S_ISDIR(s.st_mode)) {
+		errno = EISDIR;
+		return hps_error_errno(err, "'%s'", path);
+	}
+	if (real && !S_ISREG(s.st_mode)) /* is written into: a device, a pipe */
+		return access(real, W_OK) ? hps_error_errno(err, "'%s'", path) : 0;
+	if (real) { /* where a link leads */
+		free(folder);
+		folder = hps_strdup(real);
+	}
+	slash = strrchr(folder, '/');
+	if (slash)
+		slash[slash == folder] = '\0';
+	if (access(slash ? folder : ".", W_OK | X_OK))
+		return hps_error_errno(err, "'%s', a file in '%s'", path, slash ? folder : ".");
+	return 0;
+}
+
 int hps_file_output(const char *path, mode_t mode, const void *data, size_t len, struct hps_error *err)
 {
 	_cleanup_free_ char *real = NULL;

@@ -72,6 +72,22 @@ void *hps_map_get(const struct hps_map *m, const char *key)
 	return slot ? *slot : NULL;
 }
 
+static int by_key(const void *a, const void *b)
+{
+	return strcmp((*(const struct hps_map_item *const *)a)->key, (*(const struct hps_map_item *const *)b)->key);
+}
+
+const struct hps_map_item **hps_map_sorted(const struct hps_map *m)
+{
+	const struct hps_map_item **list = hps_realloc(NULL, m->n + 1, sizeof *list);
+
+	for (size_t i = 0; i < m->n; i++)
+		list[i] = &m->items[i];
+	if (m->n)
+		qsort(list, m->n, sizeof *list, by_key);
+	return list;
+}
+
 void hps_map_release(struct hps_map *m)
 {
 	hps_arena_release(&m->keys);

@@ -16,7 +16,10 @@ static int run_init(void *arg, int argc, char **argv, struct hps_error *err)
 	struct hps_ledger_init init = { .origin = o->origin, .unsafe_filesystem = o->unsafe_filesystem };
 	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
 	char *passphrase = NULL;
-	int r = o->passphrase_given ? hps_passphrase_read((int)o->passphrase_fd, &passphrase, err) : 0;
+	int r = argc && !*argv[0] ? hps_error_set(err, HPS_E_USAGE, "init: the name of the ledger's folder is empty") : 0;
+
+	if (!r)
+		r = o->passphrase_given ? hps_passphrase_read((int)o->passphrase_fd, &passphrase, err) : 0;
 
 	if (r)
 		return r;

@@ -188,6 +188,28 @@ bool hps_path_system(const char *path); /* where packages of a system or its adm
 
 /* ---- listing.c: in which order directories gave their names ---------------------------------------------------------------- */
 
+#define HPS_LISTING_NAMES_MAX 65536 /* of one directory; what has more is not noted */
+struct hps_listing {
+	struct hps_strv names;
+	struct hps_map places; /* name → its number in names + 1 */
+	int64_t mtime_ns;      /* when it was last read */
+	unsigned n_read;
+	bool full; /* not noted */
+};
+void hps_listing_number(struct hps_listing *l); /* `places`, when the names are others */
+struct hps_listed {
+	uint64_t ino;
+	unsigned char type;
+	char *name;
+	size_t place; /* in a rerun */
+};
+struct hps_listed_names {
+	struct hps_listed *v;
+	size_t n;
+};
+/* The names that a directory has now, from a description of our own: the program's is where it was. 0 or -errno. */
+int hps_listed_read(int fd, struct hps_listed_names *ret);
+void hps_listed_release(struct hps_listed_names *e);
 void hps_listing_expect(struct hps_files *f, const char *made); /* a name that the trial makes or moves: its directory may be listed */
 /* fd is open on a directory that the trial opens to read: noted when it made names in it. */
 void hps_listing_note(struct hps_files *f, const struct hps_file *file, int fd, const struct stat *s);

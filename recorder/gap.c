@@ -32,6 +32,7 @@ static const struct {
 	[HPS_GAP_UNREADABLE] = { "a file could not be hashed", "it was opened for writing or execution only, or reading it failed", HIDES_OUTPUTS, true },
 	[HPS_GAP_LISTING] = { "a directory has too many names", "its listing was not kept", HIDES_INPUTS, true },
 	[HPS_GAP_STORE] = { "the content of a file could not be stored", "the content store could not be written; its digest is known", HIDES_NOTHING, true },
+	[HPS_GAP_REPLACED] = { "a file had another content before what was read of it could be stored", "somebody else changed or removed it; its digest is known", HIDES_NOTHING, true },
 	[HPS_GAP_RUNNING] = { "a process was still running when the record was closed", "it was killed (SIGKILL) after a grace time; --wait waits for it instead", HIDES_NOTHING, true },
 	[HPS_GAP_METRICS] = { "a file of metrics could not be used", "it is no JSON object or JSON lines, or has no numbers", HIDES_OUTPUTS, true },
 	[HPS_GAP_INTERRUPT] = { "a signal could interrupt an intercepted call", "the kernel is older than 5.19: a call may have been made twice", HIDES_NOTHING, true },

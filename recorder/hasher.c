@@ -122,10 +122,16 @@ static void store(struct hps_hasher *h, struct hps_content *c, int fd)
 {
 	if (!c->store || c->secret || c->id.size > STORE_MAX || !h->objects)
 		return;
-	if (hps_objects_put_fd(h->objects, fd, &c->digest, NULL, NULL, NULL))
-		hps_gap_note(h->gaps, HPS_GAP_STORE);
-	else
+	switch (hps_objects_put_fd(h->objects, fd, &c->digest, NULL, NULL, NULL)) {
+	case 0:
 		c->stored = true;
+		break;
+	case HPS_E_DAMAGED: /* it is no longer what was hashed a moment ago */
+		hps_gap_note(h->gaps, HPS_GAP_REPLACED);
+		break;
+	default:
+		hps_gap_note(h->gaps, HPS_GAP_STORE);
+	}
 }
 
 /* Is the file still what it was when the job was made? A changed name, mode or link count moves the change time alone:

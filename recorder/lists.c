@@ -156,18 +156,21 @@ static void store_unowned(struct hps_record *r, struct hps_file *file)
 	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, .resolve = RESOLVE_IN_ROOT };
 	struct hps_content *c = file->first;
 	size_t n = strlen(file->path);
+	int error;
 
 	if (!c || c->stored || c->secret || atomic_load(&c->state) != HPS_CONTENT_DONE || c->id.size > STORE_MAX || !r->objects ||
 	    (r->files->capture < HPS_CAPTURE_ALL && !strncmp(file->path, "/usr/", 5) && n > 4 && !strcmp(file->path + n - 4, ".pyc")))
 		return;
 	root = open(r->o->root ? r->o->root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	fd = (int)syscall(SYS_openat2, root, file->path, &how, sizeof how);
-	if (fd >= 0 && hps_redact_content(r->redactor, fd))
+	if (fd >= 0 && hps_redact_content(r->redactor, fd)) {
 		c->secret = true;
-	else if (fd >= 0 && hps_objects_put_fd(r->objects, fd, &c->digest, NULL, NULL, NULL) == 0)
-		c->stored = true;
-	else
-		hps_gap_note(r->gaps, HPS_GAP_STORE);
+		return;
+	}
+	error = fd >= 0 ? hps_objects_put_fd(r->objects, fd, &c->digest, NULL, NULL, NULL) : -errno;
+	c->stored = !error;
+	if (error)
+		hps_gap_note(r->gaps, error == HPS_E_DAMAGED || error == -ENOENT ? HPS_GAP_REPLACED : HPS_GAP_STORE);
 }
 
 static bool is_kept(const struct hps_record *r, const struct hps_file *file, const json_t *owner)
@@ -368,20 +371,12 @@ static int write_products(struct hps_record *r, struct hps_file **list, size_t n
 
 /* ---- misses, processes, distributions ---- */
 
-static int by_key(const void *a, const void *b)
-{
-	return strcmp((*(const struct hps_map_item *const *)a)->key, (*(const struct hps_map_item *const *)b)->key);
-}
-
 static int write_misses(struct hps_record *r, json_t **ret, struct hps_error *err)
 {
 	const struct hps_map *misses = &r->files->misses;
-	_cleanup_free_ const struct hps_map_item **list = hps_realloc(NULL, misses->n + 1, sizeof *list);
+	_cleanup_free_ const struct hps_map_item **list = hps_map_sorted(misses);
 	struct hps_manifest m;
 
-	for (size_t i = 0; i < misses->n; i++)
-		list[i] = &misses->items[i];
-	qsort(list, misses->n, sizeof *list, by_key);
 	hps_manifest_begin(&m, r, "misses");
 	for (size_t i = 0; i < misses->n; i++) {
 		json_t *item = json_object();

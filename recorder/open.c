@@ -362,6 +362,8 @@ static void note_product(struct request *r, int fd, const struct stat *st)
 	}
 	file = identify(r, NULL, fd, st);
 	if (r->before_fd >= 0 && (st->st_ino == r->before.st_ino || !strcmp(r->before_path, file->path))) {
+		if ((r->how.flags & O_ACCMODE) == O_RDWR && !(r->how.flags & O_TRUNC))
+			hps_file_use(r->s->files, file, r->before_fd, &r->before, HPS_USE_READ);
 		hps_file_modify(r->s->files, file, r->before_fd, &r->before);
 	} else if (r->before_fd >= 0 || st->st_size) {
 		hps_gap_note(r->s->gaps, HPS_GAP_CHANGED); /* somebody else put it there this instant */

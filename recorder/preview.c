@@ -34,7 +34,8 @@ int hps_trial_preview(const struct hps_trial_options *o, char *const *argv, json
 {
 	struct hps_redactor redactor = { .more = &o->allow_env };
 	struct hps_record record = { .o = o, .argv = argv, .envp = environ, .redactor = &redactor, .standard = { "", "", "" } };
-	int r = hps_trial_check(o, err);
+	enum hps_capture capture;
+	int r = hps_trial_check(o, &capture, err);
 
 	if (!r)
 		r = hps_parameters_parse(&o->params, &record.params, err);

@@ -164,7 +164,7 @@ void hps_looks_free(struct hps_looks *l);
 void hps_act_look(struct hps_supervisor *s, struct hps_call *c);
 extern const struct hps_syscall hps_look_syscalls[5]; /* intercepted besides, when looks are answered */
 
-/* ---- listing.c, again: how directories are read in a rerun ---- */
+/* ---- relisting.c: how directories are read in a rerun ---- */
 
 int hps_listings_load(const char *file, struct hps_map *ret, struct hps_error *err) HPS_MUST; /* the manifest "listings" of a trial */
 void hps_act_list(struct hps_supervisor *s, struct hps_call *c);
@@ -172,7 +172,7 @@ extern const struct hps_syscall hps_listing_syscall; /* intercepted besides, whe
 
 /* ---- filter.c ---- */
 /* The filter for this thread, from the table: returns the listener. Degrades to what the kernel can do, noting gaps. sandboxed: what
- * a rerun may not do comes to the supervisor, too (core's calls.c). looks, listings: so do those of look.c, of listing.c. */
+ * a rerun may not do comes to the supervisor, too (core's calls.c). looks, listings: so do those of look.c, of relisting.c. */
 int hps_filter_install(struct hps_gaps *gaps, bool sandboxed, bool looks, bool listings, int *ret_listener, struct hps_error *err) HPS_MUST;
 /* A Landlock domain without rules: what is inside can send no signal to what is outside. A descriptor, or -errno: the kernel has
  * no signal scope. The command's first process enters it (and not the launcher: a signal for one of our threads is one for all). */

@@ -587,11 +587,11 @@ unsigned hps_trial_level(const struct hps_trial_options *o)
 	return o->has_level ? (unsigned)o->level : 2;
 }
 
-int hps_trial_check(const struct hps_trial_options *o, struct hps_error *err)
+int hps_trial_check(const struct hps_trial_options *o, enum hps_capture *ret_capture, struct hps_error *err)
 {
-	enum hps_capture capture;
+	int r;
 
-	if (hps_capture_parse(o->capture, &capture))
+	if (hps_capture_parse(o->capture, ret_capture))
 		return hps_error_set(err, HPS_E_USAGE, "--capture '%s': it is " HPS_CAPTURE_WORDS, o->capture);
 	if (o->study && !hps_name_valid(o->study, ""))
 		return hps_error_set(err, HPS_E_USAGE, "--study '%.80s': " HPS_NAME_RULE, o->study, "", "");
@@ -613,6 +613,9 @@ int hps_trial_check(const struct hps_trial_options *o, struct hps_error *err)
 	}
 	if (o->seed && !hps_seed_valid(o->seed))
 		return hps_error_set(err, HPS_E_USAGE, "--seed '%s': a seed is a whole number (decimal, or hexadecimal with 0x)", o->seed);
+	r = o->id_file ? hps_file_output_check(o->id_file, err) : 0;
+	if (r)
+		return hps_error_prefix(err, "--id-file");
 	if (o->has_lock_fd && fcntl((int)o->lock_fd, F_SETFD, FD_CLOEXEC))
 		return hps_error_errno(err, "--lock-fd %d", (int)o->lock_fd);
 	if (o->has_passphrase_fd && fcntl((int)o->passphrase_fd, F_SETFD, FD_CLOEXEC))
@@ -667,13 +670,12 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 {
 	struct trial *t = hps_alloc(sizeof *t);
 	sigset_t watched;
-	int r = hps_trial_check(o, err);
+	int r = hps_trial_check(o, &t->files.capture, err);
 
 	t->o = t->record.o = o;
 	t->own_dir = (struct hps_temporary)HPS_TEMPORARY_INIT;
 	t->lease = t->supervisor.listener = t->supervisor.proc_fd = t->reaper.epoll_fd = t->reaper.signal_fd = -1;
 	t->redactor.more = &o->allow_env;
-	r = r ? r : hps_capture_parse(o->capture, &t->files.capture);
 	t->files.rerun = o->replay_of != NULL;
 	t->files.gaps = t->supervisor.gaps = t->record.gaps = &t->gaps;
 	t->supervisor.files = t->record.files = &t->files;

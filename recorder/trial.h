@@ -126,7 +126,9 @@ struct hps_outcome {
 int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const int closed[4], struct hps_outcome *outcome,
 		  struct hps_error *err) HPS_MUST;
 
-int hps_trial_check(const struct hps_trial_options *o, struct hps_error *err) HPS_MUST; /* the options; makes descriptors ours */
+enum hps_capture;
+/* The options; makes descriptors ours. */
+int hps_trial_check(const struct hps_trial_options *o, enum hps_capture *ret_capture, struct hps_error *err) HPS_MUST;
 
 /* ---- preview.c: --dry-run ---- */
 char *hps_trial_directory(const struct hps_trial_options *o); /* where the command starts; heap */

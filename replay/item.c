@@ -40,7 +40,7 @@ const char *hps_item_before(const json_t *product)
 	return json_is_string(before) ? json_string_value(before) : hps_json_text(before, "sha256");
 }
 
-/* A file that was opened for writing only, or for both: that is one in the record. What was changed and read then is the trial's own there.
+/* A file that was opened for writing only, or for both: that is one in older records. What was changed and read then is the trial's own there.
  * One that was not changed must say so itself. */
 bool hps_item_unread(const json_t *item, bool changed)
 {

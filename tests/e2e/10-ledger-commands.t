@@ -31,6 +31,18 @@ like "the nearest is named" "$(cat err)" "did you mean 'verify'"
 status "--help" 0 hps-ledger --help
 status "--version" 0 hps-ledger --version
 
+# An empty name, as of a variable that is not set, is not the user's own ledger.
+status "init in ''" 2 hps-ledger init ''
+for words in "2 hps-ledger list" "2 hps-ledger verify" "2 hps-search status x.yaml" "2 hps-replay plan x" "2 hps-audit check" "125 hps-record"; do
+	# shellcheck disable=SC2086
+	set -- $words
+	code=$1
+	shift
+	status "$*: --ledger ''" "$code" "$@" --ledger '' -- x
+	like "… says so" "$(cat err)" "option --ledger: it is empty"
+done
+not_ok "and none was made" test -e "$XDG_STATE_HOME/hps/ledger"
+
 echo x >regular
 status "a file where a ledger should be" 4 hps-ledger list --ledger regular
 like "… is no absent one" "$(cat err)" "^hps-ledger: opening the ledger '.*/regular': a ledger is a directory, and this leads to something else"

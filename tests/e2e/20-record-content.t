@@ -40,7 +40,26 @@ meanwhile() { # meanwhile FILE COMMAND: the trial reads, others do COMMAND, the 
 echo first >unstable
 meanwhile unstable 'echo second >unstable' "unstable input" again
 # When it changes before it is stored, that is a gap, too.
-fact "unstable input: said" "materials['$T/unstable']['changed'], {g: n for g, n in gaps.items() if g != 'the content of a file could not be stored'}" "(True, {'a file changed while it was read': 1})"
+fact "unstable input: said" "materials['$T/unstable']['changed'], {g: n for g, n in gaps.items() if g != 'a file had another content before what was read of it could be stored'}" "(True, {'a file changed while it was read': 1})"
+# A program that only the end of the trial stores: somebody has put another in its place by then.
+cp /bin/true prog
+{
+	i=0
+	until [ -e ran ] || [ $((i += 1)) -gt 500 ]; do sleep 0.02; done
+	cp /bin/false prog.new
+	mv prog.new prog
+	: >swapped
+} &
+status "replaced before it is stored: run" 0 hps-record -q --capture code --id-file id -- sh -c './prog; : >ran; until [ -e swapped ]; do sleep 0.02; done'
+wait
+fact "replaced before it is stored: said, and no fault of the store" "materials['$T/prog'].get('stored'), materials['$T/prog']['digest']['sha256'], gaps" "(None, '$(sum /bin/true)', {'a file had another content before what was read of it could be stored': 1})"
+rm ran swapped
+# Opened for both: what was there is read, and is kept; what is emptied by that is not read.
+printf 'one two\n' >both
+printf 'one two\n' >emptied
+status "opened for both: run" 0 hps-record -q --id-file id -- /usr/bin/python3 -c 'f = open("both", "r+b"); b = f.read(); f.seek(0); f.write(b.upper()); open("emptied", "w+b").write(b)'
+fact "opened for both: read and written, as it was before" "materials['$T/both']['uses'], materials['$T/both']['digest']['sha256'], materials['$T/both'].get('stored'), products['$T/both']['before']['sha256']" "(['read', 'write'], '$(echo one two | sha256sum | cut -d ' ' -f 1)', True, '$(echo one two | sha256sum | cut -d ' ' -f 1)')"
+fact "opened for both: … emptied by it, written alone" "materials['$T/emptied']['uses']" "['write']"
 echo first >appended
 meanwhile appended 'echo second >>appended' "changed while open"
 fact "changed while open: said" "materials['$T/appended'].get('changed'), gaps.get('a file changed while it was read')" "(True, 1)"

@@ -173,6 +173,17 @@ status "daemon: --wait waits" 0 hps-record -q --wait --id-file id -- "$HPS_TRACE
 is "daemon: … and records what it wrote" "$(rec "products['$T/late']['size'], t['coverage']['complete']")" "(5, True)"
 
 is "summary: none with -q" "$(hps-record -q -- true 2>&1)" ""
+# Where the id cannot be written is said before anything runs, not when the trial has ended.
+mkdir -p taken
+for file in nosuch/id taken; do
+	status "id file: '$file' is refused" 125 hps-record --id-file "$file" -- touch ran
+	like "id file: … by its name" "$(cat err)" "^hps-record: --id-file: '$file'"
+	is "id file: … and nothing has run" "$(ls ran 2>/dev/null)" ""
+done
+ln -sf elsewhere linked
+status "id file: where a link leads" 0 hps-record -q --id-file linked -- true
+like "id file: … it is" "$(cat elsewhere)" "^[0-9a-f]{64}$"
+status "id file: a device" 0 hps-record -q --id-file /dev/null -- true
 like "summary: one line" "$(hps-record -- true 2>&1)" "^hps-record: recorded [0-9a-f]{12}: exit 0, [0-9]+ files read, [0-9]+ written, [0-9.]+ s; coverage complete$"
 is "id: in the environment, and the file" "$(hps-record -q --id-file id -- sh -c 'echo ${#HPS_RECORD_ID}'; wc -c <id; rec "t['begin'] != '$(cat id)'")" "64
 65
