@@ -63,7 +63,7 @@ int hps_prove_study(const char *dir, const char *study, const char *trust, bool 
 	_cleanup_(hps_verification_release) struct hps_verification v = { 0 };
 	_cleanup_free_ char *unwitnessed = NULL;
 	_cleanup_json_ json_t *j = NULL;
-	int r = hps_ledger_open(dir, HPS_LEDGER_READ, NULL, &l, err);
+	int r = hps_ledger_open(dir, trust ? HPS_LEDGER_FOREIGN : HPS_LEDGER_READ, NULL, &l, err);
 
 	if (!r)
 		r = verify_first(dir, trust, &v, err);

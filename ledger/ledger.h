@@ -714,6 +714,7 @@ struct hps_ledger {
 	struct hps_store *store;
 	uint64_t database;   /* inode of ledger.db when it was opened */
 	bool has_database;   /* else store is an index in memory */
+	bool foreign;	     /* another user's */
 	struct hps_objects *objects;
 	struct hps_trust trust;
 	uint64_t n_handovers; /* of the log's key, when the handle last looked */

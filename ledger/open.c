@@ -188,7 +188,7 @@ static int open_store(struct hps_ledger *l, struct hps_error *err)
 	bool write = l->flags & HPS_LEDGER_APPEND;
 	int r;
 
-	l->has_database = faccessat(l->dirfd, "ledger.db", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	l->has_database = !l->foreign && faccessat(l->dirfd, "ledger.db", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (l->has_database) {
 		r = hps_store_open(path, write ? HPS_STORE_WRITE : HPS_STORE_READ, &l->store, err);
 		if (!r)
@@ -292,11 +292,19 @@ static void open_journal(struct hps_ledger *l)
 	l->journal.fd = openat(l->dirfd, "journal", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 }
 
+static bool is_foreign(int dirfd)
+{
+	struct stat s;
+
+	return fstat(dirfd, &s) == 0 && s.st_uid != geteuid();
+}
+
 static int open_parts(struct hps_ledger *l, const char *passphrase, struct hps_error *err)
 {
 	int r = hps_ledger_open_dir(l->dir, &l->dirfd, err);
 
-	if (!r)
+	l->foreign = !r && l->flags & HPS_LEDGER_FOREIGN && is_foreign(l->dirfd);
+	if (!r && !l->foreign)
 		r = hps_ledger_check_owner(l->dirfd, l->dir, err);
 	if (!r && l->flags & HPS_LEDGER_APPEND)
 		r = hps_filesystem_check(l->dirfd, l->dir, err);
@@ -317,7 +325,8 @@ static int open_parts(struct hps_ledger *l, const char *passphrase, struct hps_e
 		hps_error_prefix(err, "the ledger '%s'", l->dir);
 		return r;
 	}
-	open_journal(l);
+	if (!l->foreign)
+		open_journal(l);
 	r = hps_ledger_read_checkpoint(l, err);
 	if (!r)
 		r = open_store(l, err);

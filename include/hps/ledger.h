@@ -50,6 +50,9 @@ int hps_ledger_create(const char *dir, const struct hps_ledger_init *init, struc
 enum hps_ledger_flags {
 	HPS_LEDGER_READ = 0,
 	HPS_LEDGER_APPEND = 1 << 0, /* the keys are loaded: statement and log key */
+	/* It may be another user's, and is then read like a published copy: its database and journal are not opened, nothing is written. For
+	 * who has verified it by a trust file of their own. Not with HPS_LEDGER_APPEND. */
+	HPS_LEDGER_FOREIGN = 1 << 1,
 };
 /* HPS_E_NOTFOUND: no ledger there (the message says how to make one). HPS_E_DENIED: another user owns it. */
 int hps_ledger_open(const char *dir, unsigned flags, const char *passphrase, struct hps_ledger **ret, struct hps_error *err)

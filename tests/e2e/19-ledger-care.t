@@ -180,6 +180,16 @@ if [ "$(id -u)" = 0 ]; then
 	cp -r led/tiles published && mkdir ro && mv published ro/tiles && cp led/trust.json ro/ && chmod -R a+rX,a-w ro
 	status "another user verifies a published copy that nobody can write to" 0 as_user hps-ledger verify --ledger "$T/ro" --trust "$T/auditor.json"
 	is "and leaves nothing in it" "$(find ro -newer auditor.json -type f | wc -l)" "$(find ro -newer auditor.json -type f -perm /0400 | wc -l)"
+	for command in "hps-ledger list --ledger" "hps-audit check --ledger"; do
+		status "$command: refused without a trust file of one's own" 5 as_user $command "$T/ro"
+		like "… with the way out" "$(cat err)" "--trust"
+	done
+	hps-audit check --ledger "$T/ro" --trust "$T/auditor.json" >owners
+	status "another user audits that copy" $? as_user hps-audit check --ledger "$T/ro" --trust "$T/auditor.json"
+	is "… as its owner does" "$(cat out)" "$(cat owners)"
+	like "… and the whole ledger, as it is published" "$(hps-ledger publish own >/dev/null; cp led/ledger.db led/journal own/; chown -R 65534 own; hps-audit check --ledger own --trust auditor.json 2>&1)" "verified"
+	is "… without opening its database, or its journal to write" "$(strace -f -o trace -e trace=openat hps-audit check --ledger own --trust auditor.json >out 2>&1; grep -cE 'ledger\.db|journal.*RDWR' trace)" 0
+	rm -rf own
 	status "another user's ledger is not appended to" 5 as_user hps-ledger append --ledger "$T/led" /dev/null
 	if unshare -m true 2>/dev/null; then
 		status "the owner verifies and lists on a read-only mount" 0 unshare -m sh -c "mount --bind led led && mount -o remount,bind,ro led && hps-ledger verify && hps-ledger list"
