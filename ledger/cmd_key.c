@@ -328,8 +328,6 @@ static int use(struct work *w, struct hps_error *err)
 	_cleanup_(release_choice) struct hps_signer_choice c = { .key = NULL };
 	int r;
 
-	if (strcmp(role, "statement") != 0 && strcmp(role, "log") != 0)
-		return hps_error_set(err, HPS_E_USAGE, "a role is 'statement' or 'log'");
 	if (!strchr(w->args[0], ':'))
 		return hps_error_set(err, HPS_E_USAGE, "'key use' takes agent:PUBLIC.pem or pkcs11:MODULE:TOKEN:LABEL:PUBLIC.pem");
 	r = open_ledger(w, HPS_LEDGER_READ, err);
@@ -356,6 +354,9 @@ static int run_key(void *arg, int argc, char **argv, struct hps_error *err)
 	int r = o->passphrase_given ? hps_passphrase_read((int)o->passphrase_fd, &w.passphrase, err) : 0;
 	bool known = r != 0;
 
+	if (!r && o->role && strcmp(o->role, "statement") != 0 && strcmp(o->role, "log") != 0)
+		r = hps_error_set(err, HPS_E_USAGE, "a role is 'statement' or 'log'");
+	known |= r != 0;
 	for (size_t i = 0; !r && i < ARRAY_SIZE(actions); i++)
 		if (!strcmp(argv[0], actions[i].name)) {
 			known = true;

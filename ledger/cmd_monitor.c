@@ -2,6 +2,7 @@
 #include "ledger/cmd.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 struct options {
 	const char *trust, *state, *evidence, *ca;
@@ -14,13 +15,15 @@ static int run_monitor(void *arg, int argc, char **argv, struct hps_error *err)
 	_cleanup_(hps_trust_release) struct hps_trust trust = { 0 };
 	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
 	struct hps_monitor m = { .source = argv[0], .ca_file = o->ca, .state = o->state, .evidence = o->evidence, .max_age = o->max_age };
+	bool known = o->state && access(o->state, F_OK) == 0;
 	int r = o->trust ? hps_trust_read(AT_FDCWD, o->trust, &trust, err) : hps_error_set(err, HPS_E_USAGE, "monitor needs --trust FILE: the keys to compare with");
 
 	(void)argc;
 	if (!r)
 		r = hps_monitor(&m, &trust, &c, err);
 	if (!r)
-		hps_print_line("%s: %llu entries, a continuation of what was seen before", c.origin, (unsigned long long)c.size);
+		hps_print_line("%s: %llu entries, %s", c.origin, (unsigned long long)c.size,
+			       known ? "a continuation of what was seen before" : o->state ? "seen for the first time" : "compared with nothing seen before; --state FILE remembers it");
 	return r;
 }
 

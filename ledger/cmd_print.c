@@ -71,14 +71,17 @@ void hps_add_exit(struct hps_buf *out, const struct hps_entry *e)
 
 char *hps_entry_summary(const struct hps_entry *e)
 {
-	static const char *const members[] = { "state", "hps_verdict", "event", "why", "reason" };
+	static const char *const members[] = { "state", "hps_verdict", "event", "why", "reason", "text" };
+	const json_t *change = hps_entry_at(e, "change");
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT, more = HPS_BUF_INIT;
 
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
 		if (hps_entry_text(e, members[i]))
 			hps_buf_addf(&text, "%s%s", text.len ? ", " : "", hps_entry_text(e, members[i]));
 	hps_add_exit(&text, e);
-	if (!strcmp(e->kind, "begin"))
+	if (!strcmp(e->kind, "key"))
+		hps_buf_addf(&more, "%s %.12s", hps_json_text(change, "action") ? hps_json_text(change, "action") : "", hps_json_text(change, "keyid") ? hps_json_text(change, "keyid") : "");
+	else if (!strcmp(e->kind, "begin"))
 		hps_add_words(&more, hps_entry_at(e, "command"));
 	else
 		hps_add_members(&more, hps_entry_at(e, "metrics"));

@@ -49,6 +49,28 @@ static int copy(struct mirror *t, const char *path, bool immutable, struct hps_e
 	return r;
 }
 
+/* Not into the ledger itself, nor below it: it would write over what it reads, or copy its own copies. */
+static int check_elsewhere(struct mirror *t, struct hps_error *err)
+{
+	_cleanup_fd_ int at = t->outlet.dirfd < 0 ? -1 : dup(t->outlet.dirfd);
+	struct stat own, here, last = { .st_ino = 0 };
+	int up;
+
+	if (at < 0 || fstat(t->l->dirfd, &own))
+		return 0;
+	while (!fstat(at, &here) && (here.st_ino != last.st_ino || here.st_dev != last.st_dev)) {
+		if (here.st_ino == own.st_ino && here.st_dev == own.st_dev) {
+			(void)!rmdir(t->o->target); /* if it was made just now */
+			return hps_error_set(err, HPS_E_USAGE, "publishing to '%s': that is in the ledger itself; choose another directory", t->o->target);
+		}
+		up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		hps_cleanup_fd(&at);
+		at = up;
+		last = here;
+	}
+	return 0;
+}
+
 /* ---- everything below tiles/ but the checkpoints ---- */
 
 static bool is_checkpoint(const char *path)
@@ -213,6 +235,8 @@ int hps_publish(struct hps_ledger *l, const struct hps_publish *options, uint64_
 	int r = hps_outlet_open(&t.outlet, options, err);
 
 	hps_buf_init(&t.put, STATE_MAX);
+	if (!r)
+		r = check_elsewhere(&t, err);
 	if (!r)
 		r = publish(&t, &c, err);
 	*ret_size = c.size;

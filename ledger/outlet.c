@@ -134,6 +134,8 @@ int hps_outlet_open(struct hps_outlet *t, const struct hps_publish *o, struct hp
 	hps_buf_init(&t->credentials, CREDENTIALS_MAX);
 	if (!strncmp(o->target, "s3://", 5))
 		return open_bucket(t, err);
+	if (strstr(o->target, "://"))
+		return hps_error_set(err, HPS_E_USAGE, "publishing to '%s': it goes to a directory or to s3://BUCKET/PREFIX; others fetch it from there", o->target);
 	r = hps_dir_make(AT_FDCWD, o->target, 0755, err);
 	return r ? r : hps_dir_open(AT_FDCWD, o->target, &t->dirfd, err);
 }

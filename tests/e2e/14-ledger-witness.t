@@ -169,6 +169,8 @@ like "… in words" "$(cat out)" "^not witnessed: .*more than the first 5 of the
 like "monitor needs keys" "$(hps-ledger monitor led 2>&1)" "needs --trust"
 status "a first look" 0 hps-ledger monitor --trust trust.open --state seen led
 like "… remembers" "$(cat seen)" "^5$"
+like "… and says that it is the first" "$(cat out)" "5 entries, seen for the first time"
+like "without a memory it compares with nothing" "$(hps-ledger monitor --trust trust.open led)" "compared with nothing seen before; --state FILE"
 cp -r led old
 add 5 6
 hps-ledger attest >/dev/null 2>&1

@@ -131,6 +131,8 @@ is "no key is left behind" "$(ls two/keys | tr '\n' ' ')" "log.pem redact.key st
 status "verify holds" 0 hps-ledger verify
 status "drafting is for the log's key" 2 hps-ledger key draft-rotate
 status "approving needs a root key" 2 hps-ledger key approve draft
+status "an unknown role is not the other one" 2 hps-ledger key --role logs rotate
+like "list says what a change of keys was" "$(hps-ledger list --kind key)" " add [0-9a-f]{12}\$"
 status "an unknown action" 2 hps-ledger key destroy x
 status "a key file that is not there" 4 hps-ledger key add nowhere.pem
 HPS_LEDGER=$T/led

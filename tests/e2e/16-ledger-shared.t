@@ -144,6 +144,13 @@ status "the copy verifies" 0 hps-ledger verify --ledger site --trust led/trust.j
 cp -a led older
 not_ok "no key is in it" sh -c 'find site -name "*.pem" -o -name "*.db" -o -name objects | grep .'
 hps-ledger append t5.json >/dev/null
+for inside in "$HPS_LEDGER" "$HPS_LEDGER/tiles" "$HPS_LEDGER/tiles/new/er"; do
+	status "not into the ledger itself (${inside#"$T/"})" 2 hps-ledger publish "$inside"
+	like "… which is said" "$(cat err)" "that is in the ledger itself"
+done
+not_ok "nothing is left there" test -e "$HPS_LEDGER/tiles/new/er" -o -e "$HPS_LEDGER/tiles/tiles"
+status "not to a URL" 2 hps-ledger publish http://example.org/x
+like "… which is said" "$(cat err)" "a directory or to s3://"
 status "publish again" 0 hps-ledger publish --json site
 ok "only what is new is written" test "$(json out 'j["files"]')" -lt 12
 status "the copy verifies again" 0 hps-ledger verify --ledger site --trust led/trust.json
