@@ -298,7 +298,7 @@ void hps_supervisor_run(struct hps_supervisor *s)
 	while (!s->ended && next_event(s, &n)) {
 		atomic_fetch_add(&s->turn, 1);
 		s->n_notices++;
-		hps_placement_note(s, hps_time_monotonic_ns());
+		hps_placement_note(s, (pid_t)n.pid, hps_time_monotonic_ns());
 		forget_ended(s);
 		if (atomic_exchange(&s->missed, false))
 			believe_nothing(s);
@@ -308,7 +308,7 @@ void hps_supervisor_run(struct hps_supervisor *s)
 			break;
 		}
 		act(s, &n);
-		hps_placement_answered(s, hps_time_monotonic_ns());
+		hps_placement_answered(s, (pid_t)n.pid, hps_time_monotonic_ns());
 		atomic_fetch_add(&s->turn, 1);
 	}
 	hps_standby_end(s);

@@ -52,14 +52,20 @@ struct hps_environ_change {
 	struct hps_buf set, removed;
 };
 /* placement.c's own. */
+struct hps_placed {
+	int64_t at_ns;
+	pid_t tid; /* 0: nobody */
+};
 struct hps_placement {
 	int64_t burst_ns; /* start of the current second and descriptors handed out in it */
 	unsigned burst;
 	int64_t answered_ns; /* when the last call was answered */
-	bool elsewhere;	     /* who asks ran on another processor than ours */
-	unsigned notices;    /* in the current window, which began at window_ns */
-	int64_t window_ns;
-	bool dense; /* the last one was short */
+	bool elsewhere;	     /* who asks goes on where the kernel wants, not on our processor */
+	struct hps_placed last[64]; /* by processor (modulo): who went on there last, and has not asked since */
+	unsigned notices;    /* in the current window, which began at window_ns, when we had worked worked_ns */
+	int64_t window_ns, worked_ns;
+	bool dense; /* programs do little else than ask: one processor for all of us */
+	unsigned doubt, wait; /* windows that pass until that is tried again, and those left of them */
 };
 struct hps_supervisor {
 	int listener, proc_fd;
@@ -181,8 +187,10 @@ int hps_fence_enter(int fence); /* 0 or -errno */
 
 /* ---- placement.c: on which processor a program and the supervisor wake each other ---- */
 /* Times are of hps_time_monotonic_ns(). */
-void hps_placement_note(struct hps_supervisor *s, int64_t now_ns);     /* a notice has come */
-void hps_placement_answered(struct hps_supervisor *s, int64_t now_ns); /* and was acted on: the next may be there already */
+void hps_placement_note(struct hps_supervisor *s, pid_t tid, int64_t now_ns);	  /* a notice of this thread has come */
+void hps_placement_answered(struct hps_supervisor *s, pid_t tid, int64_t now_ns); /* and was acted on: the next may be there already */
+/* A window of notices ends, at which this thread has worked worked_ns in all: do programs little else than ask? */
+void hps_placement_window(struct hps_placement *p, int64_t now_ns, int64_t worked_ns);
 /* Is this descriptor's receiver to be held on our processor? Then between here and anywhere, both for the stopped thread. */
 bool hps_placement_hold(struct hps_supervisor *s, int64_t now_ns);
 bool hps_placement_here(pid_t tid, cpu_set_t *ret_own);
