@@ -31,6 +31,7 @@ struct hps_trial {
 	size_t judgement;		 /* its place among the judgements, from 1; 0: none */
 	enum hps_state state;
 	bool running;		/* open, and its recorder lives */
+	bool spooled;		/* open, and its record waits in our spool */
 	const char *study;	/* NULL: outside any study; a rerun has the study of the trial that it reruns */
 	int64_t number;		/* -1: none */
 	const char *replay_of;	/* id of the trial that this one reruns, or NULL */
@@ -96,6 +97,7 @@ void hps_model_release(struct hps_model *m);
 size_t hps_model_n_named(const struct hps_model *m); /* studies, without the trials outside any */
 /* Of each trial without an end, asks whether its recorder lives. */
 void hps_model_mark_running(struct hps_model *m, bool (*lives)(void *arg, const char *begin_id), void *arg);
+void hps_model_mark_spooled(struct hps_model *m, bool (*has)(const char *begin_id)); /* the same, whether its record is kept aside */
 
 const struct hps_entry *hps_model_find(const struct hps_model *m, const char *id); /* by whole id, or NULL */
 const json_t *hps_predicate(const struct hps_entry *entry);			   /* NULL for NULL */
@@ -117,6 +119,8 @@ const json_t *hps_trial_identity(const struct hps_trial *t, const char *name);
 const char *hps_trial_manifest(const struct hps_trial *t, const char *name);
 const json_t *hps_trial_gaps(const struct hps_trial *t); /* array, or NULL */
 char *hps_trial_exit(const struct hps_trial *t);	 /* "exit 3", "signal 9", "no end yet"; heap */
+/* The file that a search kept what it said in, when the trial left one that is not empty; escaped, or NULL. */
+const char *hps_trial_stderr(const struct hps_trial *t);
 
 /* ---- study.c: questions to one study ------------------------------------------------------------------------------- */
 

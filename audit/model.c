@@ -351,6 +351,13 @@ void hps_model_mark_running(struct hps_model *m, bool (*lives)(void *arg, const 
 			m->trials[i].running = lives(arg, m->trials[i].begin->id);
 }
 
+void hps_model_mark_spooled(struct hps_model *m, bool (*has)(const char *begin_id))
+{
+	for (size_t i = 0; i < m->n_trials; i++)
+		if (!m->trials[i].end)
+			m->trials[i].spooled = has(m->trials[i].begin->id);
+}
+
 void hps_model_release(struct hps_model *m)
 {
 	for (size_t i = 0; i < m->n_entries; i++) {

@@ -40,10 +40,13 @@ static void id_cell(struct hps_buf *out, const char *id)
 static void state_cell(struct hps_buf *out, const struct hps_trial *t)
 {
 	_cleanup_free_ char *how = hps_trial_exit(t);
+	const char *log = hps_trial_stderr(t);
 
 	hps_html(out, "<td class=\"tight\"><span class=\"pill %s\">%s</span>", state_moods[t->state], hps_state_name(t->state));
 	if (t->state != HPS_STATE_COMPLETE)
 		hps_html(out, " <span class=\"note\">%s</span>", how);
+	if (t->state == HPS_STATE_FAILED && log)
+		hps_html(out, "<br><span class=\"note\">what it said: <bdi>%s</bdi></span>", log);
 	hps_buf_adds(out, "</td>");
 }
 

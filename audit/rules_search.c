@@ -25,8 +25,10 @@ static void judge_ends(const struct hps_model *m, struct hps_finding *f)
 			hps_finding_fail(f, t->end, "the begin entry that it names is not in the ledger");
 		else if (!t->end && t->running)
 			hps_finding_unknown(f, t->begin, "it is still running");
+		else if (!t->end && t->spooled)
+			hps_finding_unknown(f, t->begin, "its record could not be appended and waits in the spool: 'hps-ledger push' appends it");
 		else if (!t->end)
-			hps_finding_fail(f, t->begin, "it began and has no end: its recorder died, and no 'lost' entry says so yet");
+			hps_finding_fail(f, t->begin, "it began and has no end: its recorder died, and no 'lost' entry says so yet, or it keeps the record on its own machine until 'hps-ledger push'");
 	}
 }
 

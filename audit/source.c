@@ -73,6 +73,8 @@ int hps_source_open(const char *ledger_option, const char *study, const struct h
 	}
 	if (s.ledger)
 		hps_model_mark_running(&s.model, recorder_lives, s.ledger);
+	if (!r)
+		hps_model_mark_spooled(&s.model, hps_spool_has);
 	*ret = s;
 	return 0;
 }

@@ -124,5 +124,21 @@ char *hps_trial_exit(const struct hps_trial *t)
 		return hps_format("exit %lld", (long long)hps_json_int(how, "code", -1));
 	if (t->state == HPS_STATE_LOST)
 		return hps_strdup("recorder died");
-	return hps_strdup(t->end ? "unknown end" : t->running ? "still running" : "no end");
+	return hps_strdup(t->end ? "unknown end" : t->running ? "still running" : t->spooled ? "waits in the spool" : "no end");
+}
+
+const char *hps_trial_stderr(const struct hps_trial *t)
+{
+	static const char ending[] = "/stderr.log";
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)(t->end ? json_object_get(t->end->statement, "subject") : NULL), i, item) {
+		const char *name = hps_json_text(item, "name");
+		size_t n = name ? strlen(name) : 0;
+
+		if (n >= sizeof ending - 1 && !strcmp(name + n - (sizeof ending - 1), ending))
+			return name;
+	}
+	return NULL;
 }

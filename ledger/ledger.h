@@ -1075,7 +1075,6 @@ struct hps_spooled {
 #define HPS_SPOOLED_INIT { NULL, NULL, NULL, NULL }
 void hps_spooled_release(struct hps_spooled *s);
 char *hps_spool_dir(void); /* heap */
-bool hps_spool_has(const char *begin_id); /* the record of a trial that no ledger has yet */
 /* HPS_E_FORMAT; HPS_E_DENIED when another user wrote it. */
 int hps_spool_list(struct hps_strv *ret, struct hps_error *err) HPS_MUST; /* paths of all of them; none is no error */
 int hps_spool_read(const char *path, struct hps_spooled *ret, struct hps_error *err) HPS_MUST;

@@ -184,5 +184,7 @@ bool hps_lease_held(struct hps_ledger *l, const char *begin_id);
 void hps_lease_end(struct hps_ledger *l, const char *begin_id, int fd);
 /* Appends a `lost` entry for each begin entry of a dead recorder; ret_n (may be NULL) counts them. Needs HPS_LEDGER_APPEND. */
 int hps_lease_sweep(struct hps_ledger *l, uint64_t *ret_n, struct hps_error *err) __attribute__((warn_unused_result));
+/* Is the record of that trial kept aside here, because its ledger could not take it? hps-ledger push appends it. */
+bool hps_spool_has(const char *begin_id);
 
 #endif

@@ -27,13 +27,18 @@ mount -t tmpfs -o size=6m none small && hps-ledger init small/ledger >/dev/null 
 hps-record --ledger "$PWD/small/ledger" --id-file id -- sh -c 'dd if=/dev/zero of=small/fill bs=64k 2>/dev/null; exit 7'
 echo "status $?"
 ls "$XDG_STATE_HOME/hps/spool" | wc -l
+cp "$XDG_STATE_HOME"/hps/spool/*.json spooled.json
+rm small/fill
+hps-audit check --ledger small/ledger >audit.out
+hps-ledger push --ledger small/ledger >/dev/null && hps-audit check --ledger small/ledger >pushed.out
 END
 		unshare -m sh fill.sh >out 2>err
 		is "full disk: the command's status, a record in the spool" "$(tr '\n' ' ' <out)" "status 7 1 "
 		like "full disk: what is said" "$(cat err)" "could not be appended to the ledger: .*; it is kept in '.*/hps/spool/[0-9a-f]{64}.json'"
-		spooled=$(ls "$XDG_STATE_HOME"/hps/spool/*.json)
-		is "full disk: the record is whole" "$(json "$spooled" "j['schema'], j['statement']['predicate']['exit'], sorted(d['digest']['sha256'] in j['manifests'] for d in j['statement']['predicate']['buildDefinition']['resolvedDependencies'])[0]")" "('hps.spool/1', {'code': 7}, True)"
-		rm -r "$XDG_STATE_HOME/hps/spool"
+		is "full disk: the record is whole" "$(json spooled.json "j['schema'], j['statement']['predicate']['exit'], sorted(d['digest']['sha256'] in j['manifests'] for d in j['statement']['predicate']['buildDefinition']['resolvedDependencies'])[0]")" "('hps.spool/1', {'code': 7}, True)"
+		like "full disk: INT-05 knows where the record is" "$(cat audit.out)" "^INT-05  unknown .*: its record could not be appended and waits in the spool"
+		like "full disk: … until it is pushed" "$(cat pushed.out)" "^INT-05  pass"
+		rm -rf "$XDG_STATE_HOME/hps/spool"
 	fi
 fi
 
@@ -70,8 +75,8 @@ for limit in 8 12 14 16 17 18 19 20 24 32; do
 	esac
 	unlike "few descriptors ($limit): the ledger is not called damaged" "$(cat err)" damaged
 done
-status "id-file: in a folder that is not there" 0 hps-record --id-file no/such/id -- true
-like "id-file: said, and recorded all the same" "$(cat err)" "writing the id: .*'no/such': No such file"
+status "id-file: in a folder that goes away" 0 hps-record --id-file "$(mkdir goes && echo goes/id)" -- rmdir goes
+like "id-file: said, and recorded all the same" "$(cat err)" "writing the id: .*'goes': No such file"
 printf 'right\n' >passphrase
 ok "passphrase: ledger" sh -c "hps-ledger init --key-passphrase-fd 4 $T/locked 4<passphrase"
 status "passphrase: needed" 125 hps-record --ledger locked -- sh -c ': >ran'

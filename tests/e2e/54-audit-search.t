@@ -6,7 +6,7 @@ hps-ledger init ledger >/dev/null 2>&1
 HPS_LEDGER=$T/ledger
 export HPS_LEDGER
 cat >train.sh <<'END'
-[ "$1" = 3 ] && exit 9
+[ "$1" = 3 ] && { echo "no <data>" >&2; exit 9; }
 printf '{"loss": 0.%s}\n' "$1" >"$HPS_METRICS"
 END
 cat >study.yaml <<'END'
@@ -31,6 +31,8 @@ status "report" 0 hps-audit report --html report.html
 like "report: the goal comes from the plan" "$(cat report.html)" 'The best <bdi>loss</bdi> \(lower is better\) was <strong><bdi>0.1</bdi></strong>'
 like "report: the plan was there first" "$(cat report.html)" 'signed into the ledger, as entry @0, before the first trial started'
 is "report: the failed trial is marked in the chart" "$(sed -n '/chart wide/,/<\/svg>/p' report.html | grep -c 'class="failed"')" 1
+like "report: … and its row names what it said" "$(cat report.html)" 'exit 9</span><br><span class="note">what it said: <bdi>[^<]*/tiny.trials/[0-9]+/stderr.log</bdi>'
+is "report: … only its" "$(grep -c 'what it said' report.html)" 1
 ok "again: the same bytes" sh -c 'hps-audit report --html again.html && cmp report.html again.html'
 
 # The same study signed anew by its owner, with one thing changed: deciding again finds it.
