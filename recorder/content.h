@@ -52,6 +52,8 @@ void hps_hasher_redact(struct hps_hasher *h, const struct hps_redactor *redactor
 enum hps_keep { HPS_KEEP_DIGEST, HPS_KEEP_CONTENT, HPS_KEEP_SECRET }; /* the last: credentials; copies of them are not stored either */
 struct hps_news;
 void hps_hasher_tell(struct hps_hasher *h, struct hps_news *news); /* tells it what it has hashed; before the first add */
+struct hps_layers;
+void hps_hasher_layers(struct hps_hasher *h, const struct hps_layers *layers); /* of a rerun's view; before the first add */
 struct hps_told {
 	char kind; /* of news: 'P' or 'F' */
 	const char *path;
@@ -67,5 +69,13 @@ uint64_t hps_hasher_progress(struct hps_hasher *h); /* grows while something is 
 pid_t hps_hasher_tid(const struct hps_hasher *h);   /* of its thread; 0 until it runs */
 void hps_hasher_finish(struct hps_hasher *h); /* hashes all that is queued, ends the thread; add() then hashes at once */
 void hps_hasher_free(struct hps_hasher *h);   /* and all contents */
+
+/* ---- layers.c: the system's files in a rerun's view (for hps-replay) ---- */
+
+int hps_layers_load(const char *file, struct hps_layers **ret, struct hps_error *err) HPS_MUST;
+/* The system's file at `path` is what the view shows there, nobody has changed the view's since it was made, and the cache knows its
+ * digest, which is the one that hps-replay found. False: it must be hashed, perhaps as one of the cache's sample. */
+bool hps_layers_known(const struct hps_layers *l, struct hps_cache *cache, const char *path, const struct stat *shown, struct hps_cached *ret);
+void hps_layers_free(struct hps_layers *l);
 
 #endif

@@ -43,6 +43,7 @@ struct hps_hasher {
 	size_t max_open;
 	const struct hps_redactor *redactor;
 	struct hps_news *news; /* or NULL */
+	const struct hps_layers *layers; /* or NULL */
 	struct hps_digest *withheld; /* of credentials: what has the same bytes is a copy */
 	size_t n_withheld;
 	struct hps_arena contents;
@@ -413,10 +414,11 @@ static void enqueue(struct hps_hasher *h, struct hps_content *c)
 }
 
 /* *ret_sampled: it is to be hashed all the same, which is no news to anybody. */
-static bool known(struct hps_hasher *h, struct hps_content *c, int fd, bool *ret_sampled)
+static bool known(struct hps_hasher *h, struct hps_content *c, int fd, const struct stat *s, const struct hps_told *told, bool *ret_sampled)
 {
 	struct hps_cached found = { .sampled = false };
-	bool cached = h->cache && hps_cache_get(h->cache, fd, &c->id, &found);
+	bool cached = h->cache && (hps_cache_get(h->cache, fd, &c->id, &found) ||
+				   (!found.sampled && h->layers && told && hps_layers_known(h->layers, h->cache, told->path, s, &found)));
 
 	*ret_sampled = found.sampled;
 	if (!cached)
@@ -446,7 +448,7 @@ struct hps_content *hps_hasher_add(struct hps_hasher *h, int fd, const struct st
 	c = add_content(h, &id);
 	c->store = keep == HPS_KEEP_CONTENT;
 	c->secret = c->guessable = keep == HPS_KEEP_SECRET;
-	if (!again && !c->secret && known(h, c, fd, &sampled)) {
+	if (!again && !c->secret && known(h, c, fd, s, told, &sampled)) {
 		atomic_store(&c->state, HPS_CONTENT_DONE);
 		return c;
 	}
@@ -484,6 +486,11 @@ void hps_hasher_redact(struct hps_hasher *h, const struct hps_redactor *redactor
 void hps_hasher_tell(struct hps_hasher *h, struct hps_news *news)
 {
 	h->news = news;
+}
+
+void hps_hasher_layers(struct hps_hasher *h, const struct hps_layers *layers)
+{
+	h->layers = layers;
 }
 
 struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, struct hps_cache *cache, struct hps_gaps *gaps)

@@ -44,6 +44,7 @@ static const struct hps_option options[] = {
 	{ "metrics-path", 0, HPS_OPT_STRING, FIELD(metrics_path), "FILE", "what HPS_METRICS names, exactly", 0 },
 	{ "looks-from", 0, HPS_OPT_STRING, FIELD(looks_from), "FILE", "answer stat() as the replayed trial saw it (for hps-replay)", 0 },
 	{ "listings-from", 0, HPS_OPT_STRING, FIELD(listings_from), "FILE", "give names of directories in the order in which the replayed trial met them (for hps-replay)", 0 },
+	{ "layers-from", 0, HPS_OPT_STRING, FIELD(layers_from), "FILE", "which files of --root show the system's own (for hps-replay)", 0 },
 	{ "clocks-from", 0, HPS_OPT_STRING, FIELD(clocks_from), "FILE", "clocks as another recording saw them (for hps-replay)", 0 },
 	{ "shim", 0, HPS_OPT_STRING, FIELD(shim), "FILE", "the library that answers clocks (inside --root)", 0 },
 	{ "pid", 0, HPS_OPT_U64, FIELD(pid), "N", "the command's process id (in a pid namespace of hps-replay)", 0 },

@@ -33,6 +33,7 @@ struct trial {
 	struct hps_cache *cache;
 	struct hps_objects *store; /* the hasher's own handle */
 	struct hps_hasher *hasher;
+	struct hps_layers *layers; /* NULL: no view */
 	struct hps_reaper reaper;
 	struct hps_supervisor supervisor;
 	struct hps_facts *facts;
@@ -319,6 +320,7 @@ static int prepare(struct trial *t, const sigset_t *watched, struct hps_error *e
 	hps_hasher_redact(t->hasher, &t->redactor);
 	t->files.news = hps_facts_news(t->facts);
 	hps_hasher_tell(t->hasher, t->files.news);
+	hps_hasher_layers(t->hasher, t->layers);
 	t->files.hasher = t->supervisor.hasher = t->hasher;
 	r = hps_launcher_new(&t->launch, &t->gaps, &t->launcher, err);
 	if (r)
@@ -496,6 +498,7 @@ static void release(struct trial *t)
 	if (t->launcher)
 		hps_launcher_free(t->launcher);
 	hps_hasher_free(t->hasher);
+	hps_layers_free(t->layers);
 	hps_objects_free(t->store);
 	hps_cache_free(t->cache);
 	hps_facts_end(t->facts);
@@ -696,6 +699,8 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 		r = hps_inherited_stand_in(&o->descriptors, err); /* before those numbers are ours */
 	if (!r && o->looks_from)
 		r = hps_looks_load(o->looks_from, &t->supervisor.looks, err);
+	if (!r && o->layers_from)
+		r = hps_layers_load(o->layers_from, &t->layers, err);
 	if (!r && o->listings_from)
 		r = hps_listings_load(o->listings_from, &t->supervisor.listings, err);
 	if (!r)

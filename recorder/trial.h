@@ -111,7 +111,7 @@ void hps_inherited_restore(const struct hps_inherited *i);
 /* ---- trial.c: from the options to the exit status ---------------------------------------------------------------------------------------------- */
 
 struct hps_trial_options {
-	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from, *engine, *looks_from, *listings_from, *clocks_from, *shim;
+	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from, *engine, *looks_from, *listings_from, *layers_from, *clocks_from, *shim;
 	struct hps_strv params, metrics, datasets, allow_env, descriptors;
 	uint64_t number, passphrase_fd, lock_fd, level, pid;
 	bool portable, has_level, has_number, has_passphrase_fd, has_lock_fd, quiet, wait, entropy_full, no_network, dry_run;

@@ -293,6 +293,13 @@ static int place_shim(const struct hps_inside *in, int root_fd, struct hps_error
 	return r ? hps_error_prefix(err, "making '%s' in the view", HPS_SHIM_PLACE) : 0;
 }
 
+static int write_shown(const struct hps_inside *in, const struct hps_view *v, struct hps_error *err)
+{
+	_cleanup_free_ char *path = hps_format("%s/layers", in->work);
+
+	return hps_view_write_shown(v, path, err);
+}
+
 static int run(const struct hps_inside *in, int sock_fd, struct hps_view *v, struct hps_error *err)
 {
 	_cleanup_fd_ int root = -1;
@@ -301,6 +308,7 @@ static int run(const struct hps_inside *in, int sock_fd, struct hps_view *v, str
 
 	r = r ? r : make_view(in, v, &root, err);
 	r = r || v->problems.n ? r : place_shim(in, root, err);
+	r = r || v->problems.n ? r : write_shown(in, v, err);
 	r = r ? r : hps_sandbox_pid(err);
 	if (r)
 		return r;

@@ -1,6 +1,7 @@
 /* How names in the view get their contents. Best: one overlay whose metadata is a tmpfs and whose data are looked up, at the first
  * open, in the content store and in /usr (overlayfs: "data-only" lower layers; without privilege since Linux 6.16); stored contents
- * of at most a page are copied into that tmpfs. Where the kernel does not do that, a mount for each file of the system and a copy of each stored one; or copies of all. */
+ * of at most a page are copied into that tmpfs. Where the kernel does not do that, a mount for each file of the system and a copy of
+ * each stored one; or copies of all. */
 #include "replay/replay.h"
 
 #include <errno.h>
@@ -194,6 +195,10 @@ static int layer_file(struct hps_layout *l, int dir_fd, const struct hps_plan_no
 	if (layer_name(l, n, s, &data)) {
 		if (s->size > 0 && s->size <= 1 << 20)
 			l->layered = n;
+		if (s->kind == HPS_SOURCE_SYSTEM) {
+			v->shown = hps_grow(v->shown, v->n_shown, sizeof *v->shown);
+			v->shown[v->n_shown++] = n;
+		}
 		return make_layered(l, dir_fd, n, mode_of(n), s->size, n->mtime_ns, data.data, err);
 	}
 	if (s->fd >= 0 && s->size > HPS_COPY_MAX && !n->writable)

@@ -280,12 +280,15 @@ struct hps_view {
 	char *why;		 /* not the best; NULL */
 	struct hps_view_source *sources;
 	size_t n_sources;
+	const struct hps_plan_node **shown; /* of the plan: what the system's file at the same path holds is in a layer */
+	size_t n_shown;
 };
 struct hps_layout;
 /* Makes the plan's names in layout's tree; its tree_fd -1 only looks whether every content is there. */
 int hps_view_tree(const struct hps_plan *p, struct hps_layout *layout, struct hps_progress *progress, struct hps_view *ret, struct hps_error *err) HPS_MUST;
 const char *hps_plan_base(const struct hps_plan_node *n); /* the last name of its path */
 void hps_set_mtime(int dir_fd, const char *name, int64_t mtime_ns); /* of dir_fd/name, or of dir_fd itself when name is ""; -1: leave it */
+int hps_view_write_shown(const struct hps_view *v, const char *file, struct hps_error *err) HPS_MUST; /* for hps-record --layers-from */
 void hps_view_release(struct hps_view *v);
 
 /* ---- layout.c: how names get their contents ----------------------------------------------------------------------------------------- */

@@ -57,6 +57,8 @@ static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, co
 		hps_strv_add(ret, "--metrics-path");
 		hps_strv_add(ret, o->metrics_path);
 	}
+	hps_strv_add(ret, "--layers-from");
+	hps_strv_addf(ret, "%s/layers", work);
 	if (p->looks) {
 		hps_strv_add(ret, "--looks-from");
 		hps_strv_addf(ret, "%s/looks", work);

@@ -329,6 +329,11 @@ static void take_share(struct build *b, struct builder *w)
 		to->sources[to->n_sources++] = w->view.sources[i];
 	}
 	free(w->view.sources);
+	for (size_t i = 0; i < w->view.n_shown; i++) {
+		to->shown = hps_grow(to->shown, to->n_shown, sizeof *to->shown);
+		to->shown[to->n_shown++] = w->view.shown[i];
+	}
+	free(w->view.shown);
 	if (w->err.code && !b->err.code)
 		b->err = w->err;
 	else
@@ -470,10 +475,29 @@ int hps_view_tree(const struct hps_plan *p, struct hps_layout *layout, struct hp
 	return b.err.code;
 }
 
+int hps_view_write_shown(const struct hps_view *v, const char *file, struct hps_error *err)
+{
+	_cleanup_fd_ int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+
+	hps_buf_addf(&text, "%lld", (long long)hps_time_now_ns());
+	hps_buf_addc(&text, '\0');
+	for (size_t i = 0; i < v->n_shown; i++) {
+		char hex[HPS_DIGEST_HEX];
+
+		hps_digest_hex(&v->shown[i]->digest, hex);
+		hps_buf_adds(&text, hex);
+		hps_buf_addc(&text, ' ');
+		hps_buf_add(&text, v->shown[i]->path, strlen(v->shown[i]->path) + 1);
+	}
+	return fd >= 0 && !hps_write_all(fd, text.data, text.len) ? 0 : hps_error_errno(err, "writing '%s'", file);
+}
+
 void hps_view_release(struct hps_view *v)
 {
 	hps_holes_release(&v->problems);
 	hps_holes_release(&v->holes);
 	free(v->sources);
+	free(v->shown);
 	*v = (struct hps_view){ 0 };
 }

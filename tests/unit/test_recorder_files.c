@@ -376,6 +376,72 @@ static void test_cache(void **state)
 	assert_int_equal(unsetenv("XDG_CACHE_HOME"), 0);
 }
 
+/* 20 times: some hits are hashed again on purpose. */
+static bool is_known(const char *list, size_t len, struct hps_cache *cache, const struct stat *shown)
+{
+	struct hps_layers *l = NULL;
+	struct hps_cached found;
+	bool known = false;
+
+	assert_ok(hps_file_write(AT_FDCWD, "list", 0600, list, len, err));
+	assert_ok(hps_layers_load("list", &l, err));
+	for (int i = 0; i < 20 && !known; i++)
+		known = hps_layers_known(l, cache, "/usr/lib/x86_64-linux-gnu/libc.so.6", shown, &found);
+	hps_layers_free(l);
+	return known;
+}
+
+/* A rerun's view shows the system's files on a file system that the cache does not believe: the digests of those that hps-replay names come
+ * from the files themselves, and only when all that it says is still so. */
+static void test_layers(void **state)
+{
+	struct fixture *f = *state;
+	struct hps_cache *cache;
+	struct hps_cached c = { 0 };
+	struct hps_layers *l = NULL;
+	struct hps_identity id;
+	struct stat shown, other;
+	char hex[HPS_DIGEST_HEX], list[256];
+	int fd = open("/usr/lib/x86_64-linux-gnu/libc.so.6", O_RDONLY | O_CLOEXEC), n;
+
+	assert_int_equal(setenv("XDG_CACHE_HOME", f->dir, 1), 0);
+	assert_int_equal(fstat(fd, &shown), 0);
+	hps_identity_of(&shown, &id);
+	hps_digest_of("text", 4, &c.digest);
+	hps_digest_hex(&c.digest, hex);
+	cache = hps_cache_open();
+	hps_cache_put(cache, fd, &id, &c);
+	hps_cache_save(cache);
+	hps_cache_free(cache);
+	close(fd);
+	cache = hps_cache_open();
+	if (access("hps/digests", F_OK) == 0) { /* a file system that is trusted */
+		n = snprintf(list, sizeof list, "%lld%c%s /usr/lib/x86_64-linux-gnu/libc.so.6", (long long)id.ctime_ns, 0, hex) + 1;
+		assert_true(is_known(list, (size_t)n, cache, &shown));
+		other = shown;
+		other.st_ctim.tv_sec++; /* the trial has changed it since */
+		assert_false(is_known(list, (size_t)n, cache, &other));
+		other = shown;
+		other.st_size++;
+		assert_false(is_known(list, (size_t)n, cache, &other));
+		list[n - 2] = '5'; /* another name */
+		assert_false(is_known(list, (size_t)n, cache, &shown));
+		hex[0] = hex[0] == '0' ? '1' : '0';
+		n = snprintf(list, sizeof list, "%lld%c%s /usr/lib/x86_64-linux-gnu/libc.so.6", (long long)id.ctime_ns, 0, hex) + 1;
+		assert_false(is_known(list, (size_t)n, cache, &shown)); /* the view shows another content */
+	}
+	put("list", "1");
+	assert_fails(HPS_E_FORMAT, hps_layers_load("list", &l, err)); /* no NUL */
+	n = snprintf(list, sizeof list, "1%c%s /etc/passwd", 0, hex) + 1;
+	assert_ok(hps_file_write(AT_FDCWD, "list", 0600, list, (size_t)n, err));
+	assert_fails(HPS_E_FORMAT, hps_layers_load("list", &l, err));
+	n = snprintf(list, sizeof list, "1%c%.20s", 0, hex) + 1;
+	assert_ok(hps_file_write(AT_FDCWD, "list", 0600, list, (size_t)n, err));
+	assert_fails(HPS_E_FORMAT, hps_layers_load("list", &l, err));
+	hps_cache_free(cache);
+	assert_int_equal(unsetenv("XDG_CACHE_HOME"), 0);
+}
+
 static bool conditional(const struct hps_syscall *row)
 {
 	return row->mask || row->differs;
@@ -498,6 +564,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_links, setup, teardown),
 		cmocka_unit_test(test_opcodes),
 		cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_layers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_news, setup, teardown),
 		cmocka_unit_test(test_news_that_nobody_takes),
 		cmocka_unit_test(test_calls),
