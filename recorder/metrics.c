@@ -246,20 +246,39 @@ void hps_metrics_split(const char *option, char **ret_path, const char **ret_poi
 	*ret_pointer = colon ? colon + 1 : NULL;
 }
 
+/* What a file gave, whole or up to where it could not be read. */
+static int merge(json_t *metrics, const json_t *own, struct hps_error *err)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)own, name, value) {
+		if (json_object_size(metrics) >= NAMES_MAX && !json_object_get(metrics, name))
+			return hps_error_set(err, HPS_E_LIMIT, "more than %d metrics", NAMES_MAX);
+		hps_json_set(metrics, name, json_incref(value));
+	}
+	return 0;
+}
+
 int hps_metrics_read(const char *path, const char *pointer, json_t *metrics, struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_json_ json_t *own = json_object();
 	int r;
 
 	hps_buf_init(&text, METRICS_MAX);
 	r = hps_file_read(AT_FDCWD, path, METRICS_MAX, &text, err);
-	if (r == -ENOENT || (!r && !text.len)) {
+	if (r == -ENOENT || (!r && (!text.len || strspn(text.data, " \t\r\n") == text.len))) {
 		if (err)
 			hps_error_release(err);
 		return 0;
 	}
-	if (!r && add_text(text.data, text.len, pointer, metrics, NULL))
+	if (!r && add_text(text.data, text.len, pointer, own, NULL))
 		r = memchr(text.data, '\0', text.len) ? hps_error_set(err, HPS_E_FORMAT, "there is a NUL byte in it: was it cut short while somebody wrote to it?")
-						      : add_lines(text.data, pointer, metrics, err);
+						      : add_lines(text.data, pointer, own, err);
+	if (!r && !json_object_size(own))
+		r = hps_error_set(err, HPS_E_FORMAT, "there is no number in it (texts, truth values and lists are none)");
+	if (merge(metrics, own, r ? NULL : err) && !r)
+		r = HPS_E_LIMIT;
 	return r ? hps_error_prefix(err, "reading the metrics '%s'", path) : 0;
 }

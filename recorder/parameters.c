@@ -115,8 +115,27 @@ bool hps_parameters_word(json_t *rows, const char *word, const char *next, const
 	return false;
 }
 
+/* --layers 64 32 16: numbers that follow one another are one value. */
+static size_t add_numbers(json_t *rows, char *const *word)
+{
+	size_t len = strspn(word[0], "-") == 2 ? name_length(word[0] + 2) : 0, n = 0;
+	_cleanup_buf_ struct hps_buf value = HPS_BUF_INIT;
+
+	while (len && !word[0][2 + len] && word[1 + n] && is_number(word[1 + n]) && value.len < VALUE_MAX) {
+		hps_buf_addf(&value, "%s%s", n ? " " : "", word[1 + n]);
+		n++;
+	}
+	if (n < 2)
+		return 0;
+	add(rows, word[0] + 2, len, value.data, "argv");
+	return n;
+}
+
 void hps_parameters_argv(json_t *rows, char *const *argv)
 {
-	for (size_t i = 1; argv[0] && argv[i]; i++)
-		i += hps_parameters_word(rows, argv[i], argv[i + 1], "argv");
+	for (size_t i = 1; argv[0] && argv[i]; i++) {
+		size_t n = add_numbers(rows, argv + i);
+
+		i += n ? n : hps_parameters_word(rows, argv[i], argv[i + 1], "argv");
+	}
 }

@@ -21,9 +21,9 @@ echo '{"x": 1}' >odd:/name.json 2>/dev/null || true
 END
 status "run" 0 env PYTHONHASHSEED=3 CUBLAS_WORKSPACE_CONFIG=:4096:8 hps-record --id-file "$T/id" --param alpha=1 --seed 5 \
 	--metrics final.json:/final --metrics final.json:/runs/0/a~1b --metrics final.json:/runs/1/m~0n --metrics lines.json:/val/loss \
-	-- sh trial.sh --lr 0.1 --momentum=-0.9 --shift -3 batch=32 +model.width=64 --amp -wd 1e-4 -x 3 -pthread --seed 7 --n_jobs 2 path/a.txt
+	-- sh trial.sh --lr 0.1 --momentum=-0.9 --shift -3 batch=32 +model.width=64 --amp -wd 1e-4 -x 3 -pthread --layers 64 32 -16 --seed 7 --n_jobs 2 path/a.txt
 is "origin: --param" "$(given option)" "[('alpha', '1')]"
-is "origin: the command line" "$(given argv)" "[('lr', '0.1'), ('momentum', '-0.9'), ('shift', '-3'), ('batch', '32'), ('model.width', '64'), ('amp', 'true'), ('wd', '1e-4'), ('seed', '7'), ('n_jobs', '2')]"
+is "origin: the command line" "$(given argv)" "[('lr', '0.1'), ('momentum', '-0.9'), ('shift', '-3'), ('batch', '32'), ('model.width', '64'), ('amp', 'true'), ('wd', '1e-4'), ('layers', '64 32 -16'), ('seed', '7'), ('n_jobs', '2')]"
 is "origin: Hydra's configuration" "$(given hydra.config)" "[('lr', '0.1'), ('model.layers.0', '64'), ('model.layers.1', '32'), ('model.name', 'mlp'), ('seed', '11'), ('trainer.deterministic', 'true'), ('nothing', 'null')]"
 is "origin: Hydra's overrides" "$(given hydra.override)" "[('lr', '0.1'), ('model.name', 'mlp')]"
 is "Hydra: the file is named" "$(rec "set(p.get('source') for p in t['buildDefinition']['externalParameters']['parameters'] if p['origin'] == 'hydra.config')")" "{'$T/run/.hydra/config.yaml'}"

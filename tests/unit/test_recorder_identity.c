@@ -280,6 +280,12 @@ static void test_metrics(void **state)
 	assert_ok(hps_metrics_read("absent", NULL, metrics, err));
 	write_text("metrics", "{\"a\":1}\nnot json\n{\"a\":2}\n");
 	assert_fails(HPS_E_FORMAT, hps_metrics_read("metrics", NULL, metrics, err));
+	/* A file without numbers was taken for one without metrics, in silence. */
+	for (size_t i = 0; i < 3; i++) {
+		write_text("metrics", (const char *const[]){ "{\"loss\": \"0.5\"}", "{}", "{\"loss\": [0.5, 0.4], \"ok\": true}\n{\"a\": null}\n" }[i]);
+		assert_fails(HPS_E_FORMAT, hps_metrics_read("metrics", NULL, metrics, err));
+	}
+	check_metrics(" \n", "{}");
 	write_text("metrics", "[1]");
 	assert_fails(HPS_E_FORMAT, hps_metrics_read("metrics", NULL, metrics, err));
 	for (size_t nested = 0; nested < 2; nested++) { /* a few long names would make a statement of gigabytes */
