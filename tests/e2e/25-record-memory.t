@@ -30,8 +30,12 @@ is "all are in the record" "$(rec "len([p for p in materials if '/data/' in p an
 is "and as one data set a directory, or one of all" "$(rec "sum(d['annotations']['files'] for d in t['buildDefinition']['resolvedDependencies'] if d.get('annotations', {}).get('detected') and '/data' in d['name'])")" $many
 per=$(((b - a) / (many - few)))
 note "$a bytes with $few files, $b with $many: $per a file"
-ok "memory: $per bytes a file are at most $most" test "$per" -le $most
-ok "memory: all of it is at most 64 MiB and 300 bytes a file" test "$b" -le $(((64 << 20) + 300 * many))
+if [ -n "$san" ]; then
+	skip "memory" "a sanitizer needs more than what it looks at"
+else
+	ok "memory: $per bytes a file are at most $most" test "$per" -le $most
+	ok "memory: all of it is at most 64 MiB and 300 bytes a file" test "$b" -le $(((64 << 20) + 300 * many))
+fi
 
 # A list that is too long to be read again ends, and the trial is recorded. (There was a begin entry and no record.)
 recorder=$T/short
@@ -39,6 +43,9 @@ ok "a recorder whose lists end at 400 kB" sh "$HPS_SOURCE/tests/broken.sh" hps-r
 peak 2000 >/dev/null
 is "a list that is too long: the others are whole, and which one is not is said" "$(rec "len(processes), [g['names'] for g in t['coverage']['gaps']], t['coverage']['complete']")" "(1, [['materials']], False)"
 is "… it has the first paths" "$(rec "[p for p in materials] == sorted(materials), 1000 < len(materials) < 2000, '$T/data/000/sample-000000.bin' in materials, '$T/data/001/sample-001999.bin' in materials")" "(True, True, True, False)"
-like "… and a replay says that it is not whole" "$(hps-replay "$(cat "$T/id")" 2>&1)" "list of the record was too long"
+case $san in
+*thread*) skip "… and a replay says that it is not whole" "the sanitizer's own thread keeps hps-replay out of a user namespace" ;;
+*) like "… and a replay says that it is not whole" "$(hps-replay "$(cat "$T/id")" 2>&1)" "list of the record was too long" ;;
+esac
 ok "ledger: verifies" hps-ledger verify
 done_testing
