@@ -41,6 +41,9 @@ void hps_foreign_link(struct hps_supervisor *s, struct hps_call *c, int from_fd,
 
 /* ---- executable.c: what a program file needs to run ---- */
 
+enum hps_executable_kind { HPS_EXECUTABLE_UNKNOWN, HPS_EXECUTABLE_ELF, HPS_EXECUTABLE_FOREIGN_ELF, HPS_EXECUTABLE_SCRIPT };
+/* What its first bytes say it is, and who runs it: PT_INTERP, or the word after "#!"; "": nobody. */
+enum hps_executable_kind hps_executable_interpreter(int fd, char out[HPS_PATH_CAP]);
 #define HPS_EXECUTABLE_DEPTH 5 /* interpreters of interpreters, as the kernel */
 /* Kept so that a program that is executed a thousand times is opened and read once: valid while the names still lead to the files
  * that were looked at. */

@@ -13,21 +13,19 @@
 
 #define HEAD 4096
 
-enum kind { KIND_UNKNOWN, KIND_ELF, KIND_FOREIGN_ELF, KIND_SCRIPT };
-
 /* ---- what a program file says it needs ---- */
 
 /* PT_INTERP of an ELF file of our ABI, read by hand: the headers are at fixed places and nothing else is needed. */
-static enum kind elf_interpreter(int fd, const char *head, size_t n, char out[HPS_PATH_CAP])
+static enum hps_executable_kind elf_interpreter(int fd, const char *head, size_t n, char out[HPS_PATH_CAP])
 {
 	Elf64_Ehdr e;
 
 	*out = '\0';
 	if (n < sizeof e)
-		return KIND_FOREIGN_ELF;
+		return HPS_EXECUTABLE_FOREIGN_ELF;
 	memcpy(&e, head, sizeof e);
 	if (e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_machine != EM_X86_64)
-		return KIND_FOREIGN_ELF;
+		return HPS_EXECUTABLE_FOREIGN_ELF;
 	for (unsigned i = 0; i < e.e_phnum && i < 256; i++) {
 		Elf64_Phdr p;
 		ssize_t len;
@@ -40,10 +38,10 @@ static enum kind elf_interpreter(int fd, const char *head, size_t n, char out[HP
 		out[len > 0 ? len : 0] = '\0';
 		break;
 	}
-	return KIND_ELF;
+	return HPS_EXECUTABLE_ELF;
 }
 
-static enum kind script_interpreter(const char *head, size_t n, char out[HPS_PATH_CAP])
+static enum hps_executable_kind script_interpreter(const char *head, size_t n, char out[HPS_PATH_CAP])
 {
 	size_t end = 2, start;
 
@@ -57,10 +55,10 @@ static enum kind script_interpreter(const char *head, size_t n, char out[HPS_PAT
 		n++;
 	memcpy(out, head + start, n - start);
 	out[n - start] = '\0';
-	return n > start ? KIND_SCRIPT : KIND_UNKNOWN;
+	return n > start ? HPS_EXECUTABLE_SCRIPT : HPS_EXECUTABLE_UNKNOWN;
 }
 
-static enum kind interpreter_of(int fd, char out[HPS_PATH_CAP])
+enum hps_executable_kind hps_executable_interpreter(int fd, char out[HPS_PATH_CAP])
 {
 	char head[HEAD];
 	ssize_t n = pread(fd, head, sizeof head, 0);
@@ -70,7 +68,7 @@ static enum kind interpreter_of(int fd, char out[HPS_PATH_CAP])
 		return elf_interpreter(fd, head, (size_t)n, out);
 	if (n >= 2 && !memcmp(head, "#!", 2))
 		return script_interpreter(head, (size_t)n, out);
-	return KIND_UNKNOWN;
+	return HPS_EXECUTABLE_UNKNOWN;
 }
 
 /* ---- noting files ---- */
@@ -206,15 +204,15 @@ bool hps_executable_interpreters(struct hps_supervisor *s, struct hps_call *c, i
 	bool right = true;
 
 	for (unsigned depth = 0; depth < HPS_EXECUTABLE_DEPTH; depth++) {
-		enum kind kind = interpreter_of(current, name);
+		enum hps_executable_kind kind = hps_executable_interpreter(current, name);
 		struct hps_file *file = NULL;
 		struct stat st;
 		int next;
 
-		right = kind != KIND_FOREIGN_ELF;
+		right = kind != HPS_EXECUTABLE_FOREIGN_ELF;
 		if (!*name || !right)
 			break;
-		next = open_interpreter(s, c->t, base, name, HPS_USE_INTERPRETER | (kind == KIND_ELF ? HPS_USE_LOADER : 0), &st, &file);
+		next = open_interpreter(s, c->t, base, name, HPS_USE_INTERPRETER | (kind == HPS_EXECUTABLE_ELF ? HPS_USE_LOADER : 0), &st, &file);
 		if (current != fd)
 			close(current);
 		current = next;
@@ -222,10 +220,10 @@ bool hps_executable_interpreters(struct hps_supervisor *s, struct hps_call *c, i
 			p->usable = false;
 			return true;
 		}
-		if (kind == KIND_SCRIPT && !p->script)
+		if (kind == HPS_EXECUTABLE_SCRIPT && !p->script)
 			p->script = file;
 		program_add(s, p, name);
-		if (kind == KIND_ELF)
+		if (kind == HPS_EXECUTABLE_ELF)
 			break;
 		*running = st;
 	}

@@ -18,22 +18,6 @@
 #define SETTLE_NS 20000000ll
 #define LOOK_NS 20000
 
-/* The number after "\nName:" of a /proc/PID/status text, or fallback. */
-static long status_number(const char *text, const char *name, int base, long fallback)
-{
-	_cleanup_free_ char *key = hps_format("\n%s:", name);
-	const char *at = strstr(text, key);
-	long value = 0;
-
-	if (!at)
-		return fallback;
-	at += strlen(key);
-	at += strspn(at, " \t");
-	for (; *at >= '0' && *at < '0' + base; at++)
-		value = value * base + (*at - '0');
-	return value;
-}
-
 static int read_status(int dirfd, const char *path, struct hps_buf *ret)
 {
 	hps_buf_reset(ret);
@@ -45,7 +29,7 @@ static pid_t leader_of(struct hps_supervisor *s, pid_t tid)
 	_cleanup_free_ char *path = hps_format("%d/status", tid);
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
-	return read_status(s->proc_fd, path, &text) || !text.data ? 0 : (pid_t)status_number(text.data, "Tgid", 10, 0);
+	return read_status(s->proc_fd, path, &text) || !text.data ? 0 : (pid_t)hps_status_number(text.data, "Tgid", 10, 0);
 }
 
 static pid_t parent_by_status(struct hps_supervisor *s, pid_t pid)
@@ -53,7 +37,7 @@ static pid_t parent_by_status(struct hps_supervisor *s, pid_t pid)
 	_cleanup_free_ char *path = hps_format("%d/status", pid);
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
-	return read_status(s->proc_fd, path, &text) || !text.data ? 0 : (pid_t)status_number(text.data, "PPid", 10, 0);
+	return read_status(s->proc_fd, path, &text) || !text.data ? 0 : (pid_t)hps_status_number(text.data, "PPid", 10, 0);
 }
 
 static pid_t parent_of(struct hps_supervisor *s, int pidfd, pid_t pid)
@@ -158,15 +142,9 @@ static uint64_t start_time(const struct hps_supervisor *s, pid_t pid)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	char path[32];
-	const char *at;
 
 	snprintf(path, sizeof path, "%d/stat", pid);
-	at = read_status(s->proc_fd, path, &text) || !text.data ? NULL : strrchr(text.data, ')');
-	for (unsigned i = 0; at && i < 20; i++) { /* item 22; the name in parentheses is item 2 */
-		at = strchr(at, ' ');
-		at = at ? at + 1 : NULL;
-	}
-	return at ? strtoull(at, NULL, 10) : 0;
+	return read_status(s->proc_fd, path, &text) || !text.data ? 0 : hps_stat_start(text.data);
 }
 
 /* Takes pidfd. Without a watch its end is not seen; each later call of it tries again. */
@@ -330,7 +308,7 @@ int hps_tracee_umask(struct hps_tracee *t)
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
 	if (t->umask < 0)
-		t->umask = read_status(t->task_fd, "../status", &text) || !text.data ? 022 : (int)status_number(text.data, "Umask", 8, 022);
+		t->umask = read_status(t->task_fd, "../status", &text) || !text.data ? 022 : (int)hps_status_number(text.data, "Umask", 8, 022);
 	return t->umask;
 }
 
@@ -346,7 +324,7 @@ static int64_t peak_kib(int fd, const char *status)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
-	return read_status(fd, status, &text) || !text.data ? 0 : status_number(text.data, "VmHWM", 10, 0);
+	return read_status(fd, status, &text) || !text.data ? 0 : hps_status_number(text.data, "VmHWM", 10, 0);
 }
 
 int64_t hps_tracee_peak_kib(const struct hps_tracee *t)
@@ -361,26 +339,11 @@ int64_t hps_own_peak_kib(void)
 
 /* ---- foreign processes ---- */
 
-/* The lines of a status text that say what a process may do with files. */
-static char *rights_of(const char *text)
-{
-	static const char *const lines[] = { "\nUid:", "\nGid:", "\nGroups:", "\nCapEff:" };
-	struct hps_buf b = HPS_BUF_INIT;
-
-	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-		const char *at = strstr(text, lines[i]);
-
-		if (at)
-			hps_buf_add(&b, at, strcspn(at + 1, "\n") + 1);
-	}
-	return hps_buf_take(&b);
-}
-
 char *hps_tracee_own_rights(void)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 
-	return read_status(AT_FDCWD, "/proc/thread-self/status", &text) || !text.data ? hps_strdup("") : rights_of(text.data);
+	return read_status(AT_FDCWD, "/proc/thread-self/status", &text) || !text.data ? hps_strdup("") : hps_status_rights(text.data);
 }
 
 static bool same_place(const struct hps_tracee *t, const char *link, const struct stat *ours)
@@ -400,7 +363,7 @@ void hps_tracee_check(struct hps_supervisor *s, struct hps_tracee *t)
 	if (t->launching)
 		return;
 	if (!read_status(t->task_fd, "../status", &text) && text.data)
-		rights = rights_of(text.data);
+		rights = hps_status_rights(text.data);
 	t->foreign = t->confined || !rights || strcmp(rights, s->rights) != 0 || !same_place(t, "../root", &s->ns_root) ||
 		     !same_place(t, "../ns/mnt", &s->ns_mount) || !same_place(t, "../ns/user", &s->ns_user);
 }

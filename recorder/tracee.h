@@ -71,6 +71,12 @@ void hps_tracees_settle(struct hps_supervisor *s, const struct hps_tracee *but);
 char *hps_tracee_own_rights(void); /* of the calling thread, to compare with; heap */
 void hps_tracees_release(struct hps_tracees *t);
 
+/* ---- status.c: texts of /proc ---- */
+/* The number after "\nName:" of a /proc/PID/status text, or fallback. */
+long hps_status_number(const char *text, const char *name, int base, long fallback);
+char *hps_status_rights(const char *text); /* its lines that say what a process may do with files; heap */
+uint64_t hps_stat_start(const char *text); /* of /proc/PID/stat: when it started, in clock ticks since boot; 0: not known */
+
 /* ---- memory.c: what a tracee says ------------------------------------------------------------------------------------------------ */
 
 ssize_t hps_memory_read(struct hps_supervisor *s, struct hps_tracee *t, uint64_t at, void *to, size_t len); /* bytes read, or -errno */

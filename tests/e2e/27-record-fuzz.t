@@ -3,7 +3,7 @@
 . "${HPS_SOURCE:?}/tests/lib.sh"
 seed=${HPS_TEST_SEED:-$(date +%s)}
 echo "# seed $seed (HPS_TEST_SEED)"
-for target in package elf machine; do
+for target in package elf machine process; do
 	fuzz=$HPS_BUILD/fuzz/fuzz_recorder_$target
 	for file in "$HPS_SOURCE/tests/fuzz/corpus/recorder_$target"/*; do
 		ok "$target: $(basename "$file")" "$fuzz" "$file"
