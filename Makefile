@@ -27,7 +27,7 @@ PACKAGES_DEMO := $(PACKAGES_BUILD) python3 python3-sklearn
 PACKAGES_CHECK := $(PACKAGES_DEMO) g++ python3-optuna git perl strace reprozip mandoc openssl libcmocka-dev golang-go golang-golang-x-mod-dev r-base-core rpm chromium softhsm2 openssh-client curl \
 	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
 PACKAGES_CHECK += python3-torch python3-joblib python3-xgboost python3-h5py python3-pil python3-onnx python3-snappy python3-zstandard # real writers of the formats of outputs
-PACKAGES_CHECK += sqlite3 zstd gdb
+PACKAGES_CHECK += sqlite3 zstd gdb btrfs-progs
 PACKAGES_FULL := $(PACKAGES_CHECK) rsync cpio zip unzip cmake jq bc m4 file xz-utils bzip2 python3-pandas # tests/e2e/everyday.txt
 PACKAGES_BENCH := $(PACKAGES_CHECK) python3-torch python3-xgboost cde proot reprounzip
 PACKAGES_FRESH := mmdebstrap

@@ -325,6 +325,7 @@ int hps_objects_open_fd(struct hps_objects *o, const struct hps_digest *d, int *
 int hps_objects_get_json(struct hps_objects *o, const struct hps_digest *d, json_t **ret, struct hps_error *err) HPS_MUST;
 #define HPS_OBJECT_NAME (HPS_DIGEST_HEX + 1)
 void hps_objects_name(const struct hps_digest *d, char out[HPS_OBJECT_NAME]); /* ab/cdef…, below the store's directory: */
+uint64_t hps_objects_written(const struct hps_objects *o); /* bytes of new objects since it was opened; 0 of NULL */
 int hps_objects_dirfd(const struct hps_objects *o);
 /* Removes what `keep` does not want kept and nobody has stored or reused (which makes an object young) since a time. It may be killed
  * anywhere: what it had set aside, the next one puts back. */

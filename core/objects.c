@@ -5,8 +5,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 struct hps_objects {
 	int dirfd;
 	bool dirty;		     /* objects written since the last sync */
+	uint64_t written;	     /* bytes of them since it was opened */
 	uint64_t unique;	     /* of our temporary names, with `serial` */
 	unsigned serial;
 	bool deferred;
@@ -79,6 +82,11 @@ void hps_objects_name(const struct hps_digest *d, char out[HPS_OBJECT_NAME])
 	snprintf(out, HPS_OBJECT_NAME, "%.2s/%s", hex, hex + 2);
 }
 
+uint64_t hps_objects_written(const struct hps_objects *o)
+{
+	return o ? o->written : 0;
+}
+
 int hps_objects_dirfd(const struct hps_objects *o)
 {
 	return o->dirfd;
@@ -141,11 +149,12 @@ static int name_pending(struct hps_objects *o, struct hps_error *err)
 
 /* Gives the finished temporary file its name. The data is flushed first, so that a name never stands for a hole; the name
  * itself is durable after hps_objects_sync(). A store that defers keeps the temporary name (of the newest serial) until then. */
-static int commit(struct hps_objects *o, const char *temporary, int fd, const struct hps_digest *d, struct hps_error *err)
+static int commit(struct hps_objects *o, const char *temporary, int fd, const struct hps_digest *d, uint64_t bytes, struct hps_error *err)
 {
 	unsigned serial = o->serial - 1;
 	int r;
 
+	o->written += bytes;
 	if (o->deferred) {
 		if (o->n_pending == PENDING_MAX && (r = name_pending(o, err)))
 			return r;
@@ -180,7 +189,7 @@ int hps_objects_put(struct hps_objects *o, const void *data, size_t len, struct 
 		errno = -r;
 		hps_error_errno(err, "writing an object");
 	} else {
-		r = commit(o, temporary, fd, ret, err);
+		r = commit(o, temporary, fd, ret, len, err);
 	}
 	if (r)
 		unlinkat(o->dirfd, temporary, 0);
@@ -262,14 +271,14 @@ int hps_objects_write_end(struct hps_object_writer *w, struct hps_digest *ret, s
 	hps_sha256_final(w->hash, ret);
 	hps_sha256_reset(w->hash);
 	if (!hps_objects_has(w->o, ret))
-		r = commit(w->o, w->temporary, w->fd, ret, err);
+		r = commit(w->o, w->temporary, w->fd, ret, w->bytes, err);
 	if (!r)
 		hps_objects_write_free(w); /* its name is another one now, or it was there already */
 	return r;
 }
 
 /* Copies from's bytes to `to` while hashing them. */
-static int copy(int from, int to, struct hps_digest *ret, uint64_t *ret_bytes, struct hps_error *err)
+static int copy_bytes(int from, int to, struct hps_digest *ret, uint64_t *ret_bytes, struct hps_error *err)
 {
 	_cleanup_free_ char *block = hps_alloc(256 << 10);
 	struct hps_sha256 *h = hps_sha256_new();
@@ -295,6 +304,12 @@ static int copy(int from, int to, struct hps_digest *ret, uint64_t *ret_bytes, s
 	*ret_bytes = (uint64_t)at;
 	hps_sha256_free(h);
 	return r;
+}
+
+/* Where the file system lets two files share their bytes (btrfs, XFS) none is written. */
+static int copy(int from, int to, struct hps_digest *ret, uint64_t *ret_bytes, struct hps_error *err)
+{
+	return ioctl(to, FICLONE, from) == 0 ? hps_digest_fd(to, ret, ret_bytes, err) : copy_bytes(from, to, ret, ret_bytes, err);
 }
 
 int hps_objects_put_fd(struct hps_objects *o, int fd, const struct hps_digest *expected, struct hps_digest *ret, uint64_t *ret_bytes,
@@ -323,7 +338,7 @@ int hps_objects_put_fd(struct hps_objects *o, int fd, const struct hps_digest *e
 	if (!r && hps_objects_has(o, &d))
 		unlinkat(o->dirfd, temporary, 0);
 	else if (!r)
-		r = commit(o, temporary, to, &d, err);
+		r = commit(o, temporary, to, &d, bytes, err);
 	if (r) {
 		unlinkat(o->dirfd, temporary, 0);
 		return r;

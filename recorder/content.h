@@ -44,6 +44,7 @@ struct hps_content {
 /* The same bytes, as far as their own times tell: a new name, link or mode moves the change time alone. */
 bool hps_content_is(const struct hps_content *c, const struct stat *s);
 
+#define HPS_STORE_MAX (256ll << 20) /* of an input; larger ones are not stored */
 struct hps_hasher;
 struct hps_redactor;
 /* objects may be NULL (nothing is stored). The thread starts at once, at idle priority. */
@@ -67,7 +68,9 @@ void hps_hasher_barrier(struct hps_hasher *h, dev_t dev, ino_t ino);
 void hps_hasher_wait(struct hps_hasher *h, struct hps_content *c); /* until it is hashed; does it here if it is not begun */
 uint64_t hps_hasher_progress(struct hps_hasher *h); /* grows while something is hashed or stored */
 pid_t hps_hasher_tid(const struct hps_hasher *h);   /* of its thread; 0 until it runs */
-void hps_hasher_finish(struct hps_hasher *h); /* hashes all that is queued, ends the thread; add() then hashes at once */
+struct hps_progress;
+/* Hashes all that is queued, ends the thread; add() then hashes at once. progress: in MiB, or NULL. */
+void hps_hasher_finish(struct hps_hasher *h, struct hps_progress *progress);
 void hps_hasher_free(struct hps_hasher *h);   /* and all contents */
 
 /* ---- layers.c: the system's files in a rerun's view (for hps-replay) ---- */

@@ -16,7 +16,6 @@
 #include "core/redact.h"
 
 #define CHUNK (256 << 10)
-#define STORE_MAX (256ll << 20)
 #define LOAD 4 /* contents for each chain, at most */
 #define QUEUE_LEAST 1024
 #define LOOK_NS 5000000	     /* a busy hasher looks for work this often: no wake-up on the path of the program */
@@ -41,6 +40,8 @@ struct hps_hasher {
 	_Atomic bool storing;
 	_Atomic pid_t tid;
 	size_t max_open;
+	struct hps_progress *shown; /* NULL until the end */
+	uint64_t n_chunks_before;   /* it is shown */
 	const struct hps_redactor *redactor;
 	struct hps_news *news; /* or NULL */
 	const struct hps_layers *layers; /* or NULL */
@@ -111,7 +112,7 @@ static bool withhold(struct hps_hasher *h, struct hps_content *c, int fd)
 	if (c->guessable) {
 		h->withheld = hps_grow(h->withheld, h->n_withheld, sizeof *h->withheld);
 		h->withheld[h->n_withheld++] = c->digest;
-	} else if (c->store && h->objects && c->id.size <= STORE_MAX) {
+	} else if (c->store && h->objects && c->id.size <= HPS_STORE_MAX) {
 		found = hps_redact_content(h->redactor, fd);
 	}
 	c->secret |= found != HPS_CONTENT_CLEAN;
@@ -121,7 +122,7 @@ static bool withhold(struct hps_hasher *h, struct hps_content *c, int fd)
 
 static void store(struct hps_hasher *h, struct hps_content *c, int fd)
 {
-	if (!c->store || c->secret || c->id.size > STORE_MAX || !h->objects)
+	if (!c->store || c->secret || c->id.size > HPS_STORE_MAX || !h->objects)
 		return;
 	switch (hps_objects_put_fd(h->objects, fd, &c->digest, NULL, NULL, NULL)) {
 	case 0:
@@ -188,7 +189,13 @@ static void finish(struct hps_hasher *h, struct hps_content *c, bool failed)
 	pthread_mutex_unlock(&h->lock);
 }
 
-/* Works on a BUSY job until it is done, or until somebody else wants it and `give` allows that. */
+static void show(const struct hps_hasher *h)
+{
+	if (h->shown)
+		hps_progress_update(h->shown, (atomic_load_explicit(&h->n_chunks, memory_order_relaxed) - h->n_chunks_before) * CHUNK >> 20);
+}
+
+/* Works on a BUSY job until it is done, or until somebody else wants it and `give` allows that: the hasher's own thread. */
 static void work_on(struct hps_hasher *h, struct hps_content *c, char *block, bool give)
 {
 	struct hps_hashing *job = c->job;
@@ -199,7 +206,8 @@ static void work_on(struct hps_hasher *h, struct hps_content *c, char *block, bo
 		ssize_t n = pread(job->fd, block, CHUNK, job->at);
 
 		atomic_fetch_add_explicit(&h->n_chunks, 1, memory_order_relaxed);
-
+		if (!give)
+			show(h);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
@@ -428,7 +436,7 @@ static bool known(struct hps_hasher *h, struct hps_content *c, int fd, const str
 	c->secret = c->guessable = found.secret;
 	c->draws = found.draws;
 	c->cached = true;
-	if (!c->store || c->secret || !h->objects || c->id.size > STORE_MAX)
+	if (!c->store || c->secret || !h->objects || c->id.size > HPS_STORE_MAX)
 		return true;
 	c->stored = hps_objects_has(h->objects, &c->digest);
 	return c->stored;
@@ -513,13 +521,15 @@ struct hps_hasher *hps_hasher_new(int proc_fd, struct hps_objects *objects, stru
 	return h;
 }
 
-void hps_hasher_finish(struct hps_hasher *h)
+void hps_hasher_finish(struct hps_hasher *h, struct hps_progress *progress)
 {
 	struct hps_content *c;
 	char *block;
 
 	if (!h->threaded)
 		return;
+	h->n_chunks_before = atomic_load(&h->n_chunks);
+	h->shown = progress;
 	block = hps_alloc(CHUNK);
 	pthread_mutex_lock(&h->lock);
 	h->end = true;
@@ -537,6 +547,7 @@ void hps_hasher_finish(struct hps_hasher *h)
 			hps_hasher_wait(h, c);
 	pthread_join(h->thread, NULL);
 	h->threaded = false;
+	h->shown = NULL;
 	if (h->news)
 		hps_news_send(h->news, NEWS_LIMIT_MS);
 }
@@ -545,7 +556,7 @@ void hps_hasher_free(struct hps_hasher *h)
 {
 	if (!h)
 		return;
-	hps_hasher_finish(h);
+	hps_hasher_finish(h, NULL);
 	hps_arena_release(&h->contents);
 	pthread_mutex_destroy(&h->lock);
 	pthread_mutex_destroy(&h->store_lock);

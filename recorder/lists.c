@@ -14,7 +14,6 @@
 
 #define SUBJECTS_MAX 1000
 #define QUESTION_MAX ((size_t)64 << 10) /* bytes at a time */
-#define STORE_MAX (256ll << 20)
 
 static void set_i64_text(json_t *object, const char *name, int64_t value)
 {
@@ -158,9 +157,14 @@ static void store_unowned(struct hps_record *r, struct hps_file *file)
 	size_t n = strlen(file->path);
 	int error;
 
-	if (!c || c->stored || c->secret || atomic_load(&c->state) != HPS_CONTENT_DONE || c->id.size > STORE_MAX || !r->objects ||
+	if (!c || c->stored || c->secret || atomic_load(&c->state) != HPS_CONTENT_DONE || !r->objects ||
 	    (r->files->capture < HPS_CAPTURE_ALL && !strncmp(file->path, "/usr/", 5) && n > 4 && !strcmp(file->path + n - 4, ".pyc")))
 		return;
+	if (c->id.size > HPS_STORE_MAX) {
+		r->n_large++;
+		r->large_bytes += (uint64_t)c->id.size;
+		return;
+	}
 	root = open(r->o->root ? r->o->root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	fd = (int)syscall(SYS_openat2, root, file->path, &how, sizeof how);
 	if (fd >= 0 && hps_redact_content(r->redactor, fd)) {

@@ -35,6 +35,7 @@ struct hps_record {
 	struct hps_objects *objects; /* of the ledger; NULL: manifests are kept in `spooled` */
 	json_t *spooled;	     /* object: digest -> manifest text */
 	uint64_t n_read, n_written;  /* files, for the summary */
+	uint64_t n_large, large_bytes; /* inputs that were to be stored, and are too large for that */
 	bool hashed, tree_ended;
 	json_t *drawing; /* array: loaded files that have RDRAND or RDSEED */
 };

@@ -356,6 +356,17 @@ static int append_begin(struct trial *t, struct hps_error *err)
 	return r ? r : hps_lease_take(t->ledger, t->record.begin_id, &t->lease, err);
 }
 
+/* A trial that read gigabytes for the first time ends some seconds before they are hashed: a terminal is told why. */
+static void finish_hashing(struct trial *t)
+{
+	struct hps_progress progress;
+
+	hps_progress_start(&progress, "hps-record: hashing what was read, MiB", 0);
+	hps_hasher_finish(t->hasher, t->o->quiet ? NULL : &progress);
+	hps_progress_end(&progress);
+	t->record.hashed = true;
+}
+
 /* Starts the command and waits for its end. An exec that fails is a trial that failed, with the shell's status for it. */
 static int run_command(struct trial *t, struct hps_error *err)
 {
@@ -390,8 +401,7 @@ static int run_command(struct trial *t, struct hps_error *err)
 	hps_launcher_free(hps_take(t->launcher));
 	pthread_join(t->thread, NULL);
 	hps_marks_end(hps_take(t->marks));
-	hps_hasher_finish(t->hasher);
-	t->record.hashed = true;
+	finish_hashing(t);
 	for (size_t i = 0; i < t->unsaid.n; i++)
 		hps_note("%s", t->unsaid.v[i]);
 	hps_reaper_collect(&t->reaper);
@@ -410,17 +420,31 @@ static void spool(struct trial *t, const json_t *statement, struct hps_error *wh
 		hps_note("the record could not be appended to the ledger: %s; it is kept in '%s', and 'hps-ledger push' appends it", why->message, path);
 }
 
+/* How much the content store grew, of more than a MiB, and what was too large for it. */
+static void add_stored(const struct trial *t, struct hps_buf *text)
+{
+	const struct hps_record *r = &t->record;
+	uint64_t bytes = hps_objects_written(t->store) + hps_objects_written(r->objects);
+
+	if (bytes >> 20)
+		hps_buf_addf(text, ", %.1f MiB stored", (double)bytes / (1 << 20));
+	if (r->n_large)
+		hps_buf_addf(text, ", not stored: %llu of more than %lld MiB (%.1f MiB)", (unsigned long long)r->n_large, HPS_STORE_MAX >> 20, (double)r->large_bytes / (1 << 20));
+}
+
 static void say_summary(struct trial *t, const char *id)
 {
 	const struct hps_record *r = &t->record;
+	_cleanup_buf_ struct hps_buf stored = HPS_BUF_INIT;
 	_cleanup_free_ char *end = WIFSIGNALED(r->status) ? hps_format("killed by signal %d", WTERMSIG(r->status))
 							  : hps_format("exit %d", WEXITSTATUS(r->status));
 	int64_t ns = r->finished_boot_ns - r->started_boot_ns;
 
 	if (t->o->quiet)
 		return;
-	hps_note("recorded %.12s: %s, %llu files read, %llu written, %.2f s; coverage %s", id, end, (unsigned long long)r->n_read,
-		 (unsigned long long)r->n_written, (double)ns / 1e9, hps_coverage_complete(r) ? "complete" : "has gaps ('hps-ledger show' names them)");
+	add_stored(t, &stored);
+	hps_note("recorded %.12s: %s, %llu files read, %llu written, %.2f s%s; coverage %s", id, end, (unsigned long long)r->n_read,
+		 (unsigned long long)r->n_written, (double)ns / 1e9, stored.data ? stored.data : "", hps_coverage_complete(r) ? "complete" : "has gaps ('hps-ledger show' names them)");
 }
 
 static int write_id(const struct trial *t, const char *id, struct hps_error *err)

@@ -41,6 +41,29 @@ echo first >unstable
 meanwhile unstable 'echo second >unstable' "unstable input" again
 # When it changes before it is stored, that is a gap, too.
 fact "unstable input: said" "materials['$T/unstable']['changed'], {g: n for g, n in gaps.items() if g != 'a file had another content before what was read of it could be stored'}" "(True, {'a file changed while it was read': 1})"
+# How much the store grew is said, and what was too large for it.
+head -c 3M /dev/urandom >stored3
+truncate -s 257M large
+status "stored: run" 0 hps-record --id-file id -- cat stored3 large
+like "stored: the summary says how much, and what not" "$(cat err)" ", 3\.[0-9] MiB stored, not stored: 1 of more than 256 MiB \(257\.0 MiB\); coverage complete"
+fact "stored: … as the record does" "materials['$T/stored3'].get('stored'), materials['$T/large'].get('stored'), materials['$T/large']['size']" "(True, None, $((257 << 20)))"
+status "stored: the same again" 0 hps-record --id-file id -- cat stored3
+unlike "stored: … stores nothing" "$(cat err)" "stored"
+rm large
+# Where two files can share their bytes none is written: the store has no room for a second copy.
+truncate -s 256M image
+mkdir shared
+if [ "$(id -u)" = 0 ] && mkfs.btrfs -q -m single image >/dev/null 2>&1 && mount -o loop image shared 2>/dev/null; then
+	hps-ledger init shared/ledger >/dev/null 2>&1
+	head -c 150M /dev/urandom >shared/input
+	sync -f shared
+	status "shared: run" 0 hps-record --ledger "$T/shared/ledger" --id-file id -- cat shared/input
+	like "shared: stored" "$(cat err)" ", 150\.[0-9] MiB stored; coverage complete"
+	is "shared: … and as it is" "$(hps-ledger verify --ledger shared/ledger >/dev/null && find shared/ledger/objects -size +60M -exec cmp {} shared/input \; -print | wc -l)" 1
+	umount shared
+else
+	skip "shared: stored" "no btrfs can be mounted here"
+fi
 # A program that only the end of the trial stores: somebody has put another in its place by then.
 cp /bin/true prog
 {

@@ -96,7 +96,7 @@ static void test_contents(void **state)
 	put("a", "second");
 	b = add(f, "a", false, false);
 	assert_ptr_not_equal(b, a);
-	hps_hasher_finish(f->hasher);
+	hps_hasher_finish(f->hasher, NULL);
 	assert_digest(b, "second");
 	assert_false(b->stored);
 	assert_true(hps_gaps_none(&f->gaps));
@@ -129,7 +129,7 @@ static void test_changes(void **state)
 	_cleanup_fd_ int fd = -1;
 	struct stat s;
 
-	hps_hasher_finish(f->hasher); /* from here on add() hashes at once: pretend an older look */
+	hps_hasher_finish(f->hasher, NULL); /* from here on add() hashes at once: pretend an older look */
 	put("grown", "short");
 	assert_int_equal(stat("grown", &s), 0);
 	fd = open("grown", O_RDWR | O_APPEND | O_CLOEXEC);
@@ -159,7 +159,7 @@ static void test_sniffing(void **state)
 	secret = add(f, "key", true, false);
 	library = add(f, "/lib/x86_64-linux-gnu/libc.so.6", false, false);
 	text = add(f, "text", true, false);
-	hps_hasher_finish(f->hasher);
+	hps_hasher_finish(f->hasher, NULL);
 	assert_true(secret->secret && !secret->stored);
 	assert_true(library->shared_object && !library->secret);
 	assert_true(text->stored && !text->secret && !text->shared_object);
@@ -273,7 +273,7 @@ static void test_links(void **state)
 	assert_int_equal(write(fd, "after it", 8), 8);
 	assert_int_equal(fstat(fd, &s), 0);
 	hps_file_use(&f->files, a, fd, &s, HPS_USE_READ);
-	hps_hasher_finish(f->hasher);
+	hps_hasher_finish(f->hasher, NULL);
 	assert_digest(a->first, "before");
 	assert_digest(b->first, "before");
 	assert_true(a->product && a->existed && b->product && b->existed);
@@ -485,7 +485,7 @@ static void test_news(void **state)
 	assert_int_equal(fstat(b, &s), 0);
 	(void)hps_hasher_add(f->hasher, b, &s, HPS_KEEP_DIGEST, false, &other);
 	hps_news_program(&news, "/usr/bin/python3");
-	hps_hasher_finish(f->hasher);
+	hps_hasher_finish(f->hasher, NULL);
 	hps_hasher_tell(f->hasher, NULL);
 	assert_true(hps_news_receive(ends[1], &rest, &t));
 	assert_int_equal(t.owners.n, 2);
