@@ -88,5 +88,7 @@ struct hps_shim_head {
 	uint32_t stood_call, stood_looks; /* its last call, number + 1; how long, in tenths of a second */
 	char stood_thread[16];	      /* its name (prctl(2), PR_GET_NAME) */
 	_Atomic int32_t leaving_pid, leaving_tid; /* a thread that said so last, and that the kernel may not have ended yet */
+	uint64_t order, n_order; /* a digest of which slots made calls one after the other; how many. Of whoever has the turn */
+	uint32_t order_last;	 /* the last of them + 1 */
 };
 #endif

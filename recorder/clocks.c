@@ -414,6 +414,8 @@ json_t *hps_clocks_json(const struct hps_record *r)
 		hps_json_set_int(j, "turnsTaken", (int64_t)(head.n_taken & INT32_MAX));
 		hps_json_set_int(j, "outOfTurn", (int64_t)(head.n_open & INT32_MAX));
 		add_call(j, "outOfTurnFirst", head.open_call);
+		hps_json_set(j, "orderDigest", json_sprintf("%016llx", (unsigned long long)head.order));
+		hps_json_set_int(j, "orderTurns", (int64_t)(head.n_order & INT64_MAX));
 		if (head.stood_how)
 			hps_json_set(j, "stoodStill", stood_json(&head));
 	}

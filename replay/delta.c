@@ -16,7 +16,7 @@ static const struct {
 };
 static const double likelihoods[] = {
 	[HPS_FACTOR_VARIABLE] = 0.05, [HPS_FACTOR_ARGUMENT] = 0.5, [HPS_FACTOR_ARGUMENTS] = 0.5, [HPS_FACTOR_SEED] = 0.3,
-	[HPS_FACTOR_FILES] = 0.4,     [HPS_FACTOR_HOST] = 0.1,	   [HPS_FACTOR_UMASK] = 0.45,
+	[HPS_FACTOR_FILES] = 0.4,     [HPS_FACTOR_LISTING] = 0.2,  [HPS_FACTOR_HOST] = 0.1,	   [HPS_FACTOR_UMASK] = 0.45,
 };
 static const char *const facts[] = { "cpu.model", "cpu.isa", "cpu.count", "kernel.release", "gpu.model", "gpu.driver" };
 
@@ -107,38 +107,12 @@ static void add_surroundings(struct hps_delta *d, const struct hps_original *a, 
 
 /* ---- files ---- */
 
-static const char *path_of(const json_t *item)
-{
-	return hps_json_text(item, "path");
-}
-
-static const char *digest_of(const json_t *item)
-{
-	return hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
-}
-
-/* A file that the command was given open, a log mostly: what was in it before counts, that only one was given it does not. */
-static bool is_given(const json_t *item)
-{
-	return json_object_get(item, "descriptors") != NULL;
-}
-
-static void index_items(const json_t *items, struct hps_map *ret)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)items, i, item)
-		if (path_of(item) && digest_of(item) && !hps_map_get(ret, path_of(item)))
-			*hps_map_slot(ret, path_of(item)) = (void *)(uintptr_t)item;
-}
-
 /* Files of one package change together: half an upgrade does not load. */
 static char *group_of(const json_t *item)
 {
 	const char *package = hps_json_text(item, "package");
 
-	return package ? hps_format("package %.*s", (int)strcspn(package, " "), package) : hps_strdup(path_of(item));
+	return package ? hps_format("package %.*s", (int)strcspn(package, " "), package) : hps_strdup(hps_item_name(item));
 }
 
 static void add_file(struct hps_delta *d, const char *path, const json_t *was, const json_t *is)
@@ -151,8 +125,8 @@ static void add_file(struct hps_delta *d, const char *path, const json_t *was, c
 		if (d->v[i].kind == HPS_FACTOR_FILES && !strcmp(d->v[i].name, group))
 			f = &d->v[i];
 	if (!f)
-		f = add(d, HPS_FACTOR_FILES, group, was ? (package ? hps_json_text(was, "package") : digest_of(was)) : "missing",
-			is ? (package ? hps_json_text(is, "package") : digest_of(is)) : "missing");
+		f = add(d, HPS_FACTOR_FILES, group, was ? (package ? hps_json_text(was, "package") : hps_item_digest(was)) : "missing",
+			is ? (package ? hps_json_text(is, "package") : hps_item_digest(is)) : "missing");
 	hps_strv_add(&f->paths, path);
 }
 
@@ -162,7 +136,7 @@ static bool missed(const json_t *misses, const char *path)
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)misses, i, item)
-		if (path_of(item) && !strcmp(path_of(item), path))
+		if (hps_item_name(item) && !strcmp(hps_item_name(item), path))
 			return true;
 	return false;
 }
@@ -172,7 +146,7 @@ static bool missed(const json_t *misses, const char *path)
 static bool may_be_absent(const struct hps_original *other, const json_t *item)
 {
 	static const char *const system[] = { "/usr/", "/etc/", "/lib", "/bin/", "/opt/", "/var/lib/", "/proc/", "/sys/", "/dev/" };
-	const char *path = path_of(item);
+	const char *path = hps_item_name(item);
 
 	if (missed(other->misses, path))
 		return true;
@@ -186,19 +160,61 @@ static void add_files(struct hps_delta *d, const struct hps_original *a, const s
 {
 	struct hps_map x = HPS_MAP_INIT, y = HPS_MAP_INIT;
 
-	index_items(a->materials, &x);
-	index_items(b->materials, &y);
+	hps_items_index(a->materials, &x);
+	hps_items_index(b->materials, &y);
 	for (size_t i = 0; i < x.n; i++) {
 		const json_t *was = x.items[i].value, *is = hps_map_get(&y, x.items[i].key);
 
-		if (is_given(was) != (is && is_given(is)))
+		if (hps_item_is_given(was) != (is && hps_item_is_given(is)))
 			continue;
-		if (is ? strcmp(digest_of(was), digest_of(is)) != 0 : may_be_absent(b, was))
+		if (is ? strcmp(hps_item_digest(was), hps_item_digest(is)) != 0 : may_be_absent(b, was))
 			add_file(d, x.items[i].key, was, is);
 	}
 	for (size_t i = 0; i < y.n; i++)
-		if (!hps_map_get(&x, y.items[i].key) && !is_given(y.items[i].value) && may_be_absent(a, y.items[i].value))
+		if (!hps_map_get(&x, y.items[i].key) && !hps_item_is_given(y.items[i].value) && may_be_absent(a, y.items[i].value))
 			add_file(d, y.items[i].key, NULL, y.items[i].value);
+	hps_map_release(&x);
+	hps_map_release(&y);
+}
+
+/* ---- listings ---- */
+
+static char *name_at(const json_t *names, size_t place)
+{
+	const char *name = json_string_value(json_array_get(names, place));
+
+	return hps_format("%zu names, number %zu is %s", json_array_size(names), place + 1, name ? name : "none");
+}
+
+static bool has_factor(const struct hps_delta *d, enum hps_factor_kind kind, const char *name)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->v[i].kind == kind && !strcmp(d->v[i].name, name))
+			return true;
+	return false;
+}
+
+/* Other names, too: one that nobody opened is in no other list. What was listed by one alone is an effect. */
+static void add_listings(struct hps_delta *d, const json_t *a, const json_t *b, const char *member)
+{
+	struct hps_map x = HPS_MAP_INIT, y = HPS_MAP_INIT;
+
+	hps_items_with(a, member, &x);
+	hps_items_with(b, member, &y);
+	for (size_t i = 0; i < x.n; i++) {
+		const char *path = x.items[i].key;
+		const json_t *was = json_object_get(x.items[i].value, member), *is = json_object_get(hps_map_get(&y, path), member);
+		_cleanup_free_ char *first = NULL, *second = NULL;
+		size_t place = 0;
+
+		if (!is || json_equal(was, is) || has_factor(d, HPS_FACTOR_LISTING, path))
+			continue;
+		while (place < json_array_size(was) && json_equal(json_array_get(was, place), json_array_get(is, place)))
+			place++;
+		first = name_at(was, place);
+		second = name_at(is, place);
+		add(d, HPS_FACTOR_LISTING, path, first, second);
+	}
 	hps_map_release(&x);
 	hps_map_release(&y);
 }
@@ -267,242 +283,12 @@ void hps_delta_make(const struct hps_original *a, const struct hps_original *b, 
 	add_arguments(ret, a, b);
 	add_surroundings(ret, a, b);
 	add_files(ret, a, b);
+	add_listings(ret, a->materials, b->materials, "listing");
+	add_listings(ret, a->listings, b->listings, "names");
 	add_facts(ret, a, b);
 	add_withheld(ret, a, b);
 	if (ret->n)
 		qsort(ret->v, ret->n, sizeof *ret->v, by_likelihood);
-}
-
-/* ---- the second trial, as if it had run where the first did ---- */
-
-static char *moved(const char *text, const char *from, const char *to)
-{
-	size_t n = strlen(from);
-
-	return !strncmp(text, from, n) && (!text[n] || text[n] == '/') ? hps_format("%s%s", to, text + n) : NULL;
-}
-
-static void move_items(json_t *items, const char *from, const char *to)
-{
-	static const char *const members[] = { "path", "target" };
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(items, i, item)
-		for (size_t k = 0; k < ARRAY_SIZE(members); k++) {
-			const char *text = hps_json_text(item, members[k]);
-			_cleanup_free_ char *other = text ? moved(text, from, to) : NULL;
-
-			if (other)
-				hps_json_set_text(item, members[k], other);
-		}
-}
-
-static void move_words(struct hps_strv *words, const char *from, const char *to)
-{
-	for (size_t i = 0; i < words->n; i++) {
-		size_t n = strcspn(words->v[i], "=");
-		const char *value = words->v[i][n] ? words->v[i] + n + 1 : words->v[i];
-		_cleanup_free_ char *other = moved(value, from, to);
-
-		if (!other)
-			continue;
-		char *whole = hps_format("%.*s%s", (int)(value - words->v[i]), words->v[i], other);
-
-		free(words->v[i]);
-		words->v[i] = whole;
-	}
-}
-
-void hps_original_move(struct hps_original *o, const char *to)
-{
-	_cleanup_free_ char *metrics = NULL;
-
-	if (!strcmp(o->cwd, to))
-		return;
-	move_words(&o->argv, o->cwd, to);
-	move_words(&o->environment, o->cwd, to);
-	move_items(o->materials, o->cwd, to);
-	move_items(o->products, o->cwd, to);
-	move_items(o->misses, o->cwd, to);
-	move_items(o->listings, o->cwd, to);
-	metrics = o->metrics_path ? moved(o->metrics_path, o->cwd, to) : NULL;
-	if (metrics) {
-		free(o->metrics_path);
-		o->metrics_path = hps_take(metrics);
-	}
-	free(o->cwd);
-	o->cwd = hps_strdup(to);
-}
-
-static const char *given_as(const json_t *materials, int fd)
-{
-	const json_t *item, *number;
-	size_t i, k;
-
-	json_array_foreach((json_t *)(uintptr_t)materials, i, item)
-		json_array_foreach((json_t *)(uintptr_t)json_object_get(item, "descriptors"), k, number)
-			if (json_integer_value(number) == fd && json_is_integer(number))
-				return path_of(item);
-	return NULL;
-}
-
-static void rename_items(json_t *items, const char *from, const char *to)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(items, i, item)
-		if (path_of(item) && !strcmp(path_of(item), from))
-			hps_json_set_text(item, "path", to);
-}
-
-/* One wrote run1.log, the other run2.log. */
-void hps_original_redirect(struct hps_original *o, const struct hps_original *as)
-{
-	for (int fd = 0; fd < 3; fd++) {
-		const char *own = given_as(o->materials, fd), *to = given_as(as->materials, fd);
-		_cleanup_free_ char *from = own && to && strcmp(own, to) != 0 ? hps_strdup(own) : NULL;
-
-		if (!from)
-			continue;
-		rename_items(o->materials, from, to);
-		rename_items(o->products, from, to);
-	}
-}
-
-/* ---- a mixture ---- */
-
-static bool has_path(const struct hps_strv *paths, const char *path)
-{
-	for (size_t i = 0; i < paths->n; i++)
-		if (!strcmp(paths->v[i], path))
-			return true;
-	return false;
-}
-
-/* The file comes from the second trial. */
-static bool from_b(const struct hps_delta *d, const bool *chosen, const char *path)
-{
-	for (size_t i = 0; i < d->n; i++)
-		if (chosen[i] && d->v[i].kind == HPS_FACTOR_FILES && has_path(&d->v[i].paths, path))
-			return true;
-	return false;
-}
-
-static bool is_factor(const struct hps_delta *d, const char *path)
-{
-	for (size_t i = 0; i < d->n; i++)
-		if (d->v[i].kind == HPS_FACTOR_FILES && has_path(&d->v[i].paths, path))
-			return true;
-	return false;
-}
-
-static json_t *mix_materials(const struct hps_original *a, const struct hps_original *b, const struct hps_delta *d, const bool *chosen)
-{
-	struct hps_map x = HPS_MAP_INIT;
-	json_t *list = json_array(), *item;
-	size_t i;
-
-	index_items(a->materials, &x);
-	json_array_foreach(a->materials, i, item)
-		if (!path_of(item) || !digest_of(item) || !from_b(d, chosen, path_of(item)))
-			hps_json_add(list, json_incref(item));
-	json_array_foreach(b->materials, i, item) {
-		const char *path = path_of(item);
-
-		if (path && digest_of(item) && (from_b(d, chosen, path) || (!is_given(item) && !hps_map_get(&x, path) && !is_factor(d, path))))
-			hps_json_add(list, json_incref(item));
-	}
-	hps_map_release(&x);
-	return list;
-}
-
-/* They say what was in a file before the trial changed it. */
-static json_t *mix_products(const struct hps_original *a, const struct hps_original *b, const struct hps_delta *d, const bool *chosen)
-{
-	json_t *list = json_array(), *item;
-	size_t i;
-
-	json_array_foreach(a->products, i, item)
-		if (!path_of(item) || !from_b(d, chosen, path_of(item)))
-			hps_json_add(list, json_incref(item));
-	json_array_foreach(b->products, i, item)
-		if (path_of(item) && from_b(d, chosen, path_of(item)))
-			hps_json_add(list, json_incref(item));
-	return list;
-}
-
-static json_t *mix_misses(const struct hps_original *a, const json_t *materials)
-{
-	struct hps_map there = HPS_MAP_INIT;
-	json_t *list = json_array(), *item;
-	size_t i;
-
-	index_items(materials, &there);
-	json_array_foreach(a->misses, i, item)
-		if (!path_of(item) || !hps_map_get(&there, path_of(item)))
-			hps_json_add(list, json_incref(item));
-	hps_map_release(&there);
-	return list;
-}
-
-static bool is_chosen(const struct hps_delta *d, const bool *chosen, enum hps_factor_kind kind, const char *name, size_t index)
-{
-	for (size_t i = 0; i < d->n; i++)
-		if (chosen[i] && d->v[i].kind == kind && (!name || !strcmp(d->v[i].name, name)) && d->v[i].index == index)
-			return true;
-	return false;
-}
-
-static void mix_environment(const struct hps_original *a, const struct hps_delta *d, const bool *chosen, struct hps_strv *ret)
-{
-	for (size_t i = 0; i < a->environment.n; i++) {
-		_cleanup_free_ char *name = hps_strndup(a->environment.v[i], strcspn(a->environment.v[i], "="));
-
-		if (!is_chosen(d, chosen, HPS_FACTOR_VARIABLE, name, 0))
-			hps_strv_add(ret, a->environment.v[i]);
-	}
-	for (size_t i = 0; i < d->n; i++)
-		if (chosen[i] && d->v[i].kind == HPS_FACTOR_VARIABLE && d->v[i].b)
-			hps_strv_addf(ret, "%s=%s", d->v[i].name, d->v[i].b);
-}
-
-static void mix_arguments(const struct hps_original *a, const struct hps_original *b, const struct hps_delta *d, const bool *chosen, struct hps_strv *ret)
-{
-	const struct hps_strv *from = is_chosen(d, chosen, HPS_FACTOR_ARGUMENTS, NULL, 0) ? &b->argv : &a->argv;
-
-	for (size_t i = 0; i < from->n; i++)
-		hps_strv_add(ret, is_chosen(d, chosen, HPS_FACTOR_ARGUMENT, NULL, i) ? b->argv.v[i] : from->v[i]);
-}
-
-void hps_delta_mix(const struct hps_original *a, const struct hps_original *b, const struct hps_delta *d, const bool *chosen, struct hps_original *ret)
-{
-	*ret = *a;
-	ret->environment = ret->argv = (struct hps_strv)HPS_STRV_INIT;
-	mix_environment(a, d, chosen, &ret->environment);
-	mix_arguments(a, b, d, chosen, &ret->argv);
-	ret->materials = mix_materials(a, b, d, chosen);
-	ret->products = mix_products(a, b, d, chosen);
-	ret->misses = mix_misses(a, ret->materials);
-	if (is_chosen(d, chosen, HPS_FACTOR_UMASK, NULL, 0))
-		ret->umask = b->umask;
-	if (is_chosen(d, chosen, HPS_FACTOR_HOST, NULL, 0))
-		ret->host = b->host;
-	if (is_chosen(d, chosen, HPS_FACTOR_SEED, NULL, 0)) {
-		ret->seed = b->seed;
-		ret->seeded_fully = b->seeded_fully;
-	}
-}
-
-/* What the mixture does not share with the first trial. */
-void hps_delta_mix_release(struct hps_original *mixture)
-{
-	hps_strv_release(&mixture->environment);
-	hps_strv_release(&mixture->argv);
-	json_decref(mixture->materials);
-	json_decref(mixture->products);
-	json_decref(mixture->misses);
 }
 
 void hps_delta_release(struct hps_delta *d)

@@ -13,7 +13,7 @@ struct options {
 };
 
 static const char *const kinds[] = { [HPS_FACTOR_VARIABLE] = "variable", [HPS_FACTOR_ARGUMENT] = "argument", [HPS_FACTOR_ARGUMENTS] = "arguments",
-				     [HPS_FACTOR_SEED] = "random numbers", [HPS_FACTOR_FILES] = "files", [HPS_FACTOR_HOST] = "host", [HPS_FACTOR_UMASK] = "umask" };
+				     [HPS_FACTOR_SEED] = "random numbers", [HPS_FACTOR_FILES] = "files", [HPS_FACTOR_LISTING] = "listing", [HPS_FACTOR_HOST] = "host", [HPS_FACTOR_UMASK] = "umask" };
 static const struct {
 	const char *name, *text;
 	int exit;

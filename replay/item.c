@@ -101,3 +101,38 @@ char *hps_item_path(const json_t *item)
 
 	return text && !hps_path_unescape(text, &path, NULL) && path.len ? hps_buf_take(&path) : NULL;
 }
+
+const char *hps_item_name(const json_t *item)
+{
+	return hps_json_text(item, "path");
+}
+
+const char *hps_item_digest(const json_t *item)
+{
+	return hps_json_text(hps_json_at(item, "digest", NULL), "sha256");
+}
+
+bool hps_item_is_given(const json_t *item)
+{
+	return json_object_get(item, "descriptors") != NULL;
+}
+
+void hps_items_index(const json_t *items, struct hps_map *ret)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)items, i, item)
+		if (hps_item_name(item) && hps_item_digest(item) && !hps_map_get(ret, hps_item_name(item)))
+			*hps_map_slot(ret, hps_item_name(item)) = (void *)(uintptr_t)item;
+}
+
+void hps_items_with(const json_t *items, const char *member, struct hps_map *ret)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)items, i, item)
+		if (hps_item_name(item) && json_is_array(json_object_get(item, member)))
+			*hps_map_slot(ret, hps_item_name(item)) = (void *)(uintptr_t)item;
+}

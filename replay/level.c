@@ -147,7 +147,18 @@ static char *stood_still(const json_t *clocks, const char *run)
 			  hps_json_int(stood, "seconds", 0), call ? call : "?", how && !strcmp(how, "spins") ? "waited in memory for what another one had to bring" : "computed");
 }
 
-/* One thread at a time in both runs, to the end, and nobody outside of it. */
+/* Who made calls after whom; NULL: the same, or a record does not say. */
+static char *other_order(const json_t *was, const json_t *is)
+{
+	const char *then = hps_json_text(was, "orderDigest"), *now = hps_json_text(is, "orderDigest");
+
+	if (!then || !now || !strcmp(then, now))
+		return NULL;
+	return hps_format("one at a time in both runs, but in another order: %" PRId64 " turns with calls in the trial, %" PRId64 " in the rerun", hps_json_int(was, "orderTurns", 0),
+			  hps_json_int(is, "orderTurns", 0));
+}
+
+/* One thread at a time in both runs, to the end, nobody outside of it, and one after the other as they had been. */
 static bool order_kept(const struct hps_original *o, const struct hps_entry *rerun, struct hps_holes *holes)
 {
 	const json_t *was = clocks_of(&o->trial), *is = clocks_of(rerun);
@@ -166,6 +177,8 @@ static bool order_kept(const struct hps_original *o, const struct hps_entry *rer
 		why = hps_format("%" PRId64 " times a program that does not keep it, or was killed, had the turn", taken + again);
 	else if (open)
 		why = hps_format("%" PRId64 " calls wait for what only others say (queues of the kernel, a FIFO's other end), first '%s'", open, first ? first : "?");
+	else
+		why = other_order(was, is);
 	if (why)
 		hps_hole_add(holes, "the order of threads and processes", why);
 	return !why;

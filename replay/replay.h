@@ -158,6 +158,11 @@ int hps_plan_damaged(struct hps_error *err, const char *path, const char *what) 
 /* ---- item.c: what an item of a manifest says ----------------------------------------------------------------------------------------- */
 
 char *hps_item_path(const json_t *item); /* unescaped; NULL: it has none */
+const char *hps_item_name(const json_t *item);	 /* the same as it is written; NULL */
+const char *hps_item_digest(const json_t *item); /* hex; NULL */
+bool hps_item_is_given(const json_t *item); /* the command had it open, a log mostly: what was in it before counts, that only one trial was given it does not */
+void hps_items_index(const json_t *items, struct hps_map *ret); /* those with a digest, by name */
+void hps_items_with(const json_t *items, const char *member, struct hps_map *ret); /* those with an array of that name, by name */
 int64_t hps_item_ns(const json_t *item, const char *name); /* -1: not known */
 mode_t hps_item_mode(const json_t *item); /* 0: not known */
 bool hps_item_deleted(const json_t *product);
@@ -625,6 +630,7 @@ enum hps_factor_kind {
 	HPS_FACTOR_ARGUMENTS, /* all, when there are more or fewer */
 	HPS_FACTOR_SEED,
 	HPS_FACTOR_FILES, /* one file, or those of one package */
+	HPS_FACTOR_LISTING, /* the names that one directory gave, and their order */
 	HPS_FACTOR_HOST,
 	HPS_FACTOR_UMASK,
 };
@@ -644,10 +650,13 @@ struct hps_delta {
 	struct hps_holes residue; /* what differs and cannot be exchanged */
 };
 void hps_delta_make(const struct hps_original *a, const struct hps_original *b, struct hps_delta *ret);
+void hps_delta_release(struct hps_delta *d);
+
+/* ---- mixture.c, translation.c: one trial with some of another --------------------------------------------------------------------------------------- */
+
 /* a with the chosen factors of b. Shares most with a; released by hps_delta_mix_release() alone. */
 void hps_delta_mix(const struct hps_original *a, const struct hps_original *b, const struct hps_delta *d, const bool *chosen, struct hps_original *ret);
 void hps_delta_mix_release(struct hps_original *mixture);
-void hps_delta_release(struct hps_delta *d);
 void hps_original_move(struct hps_original *o, const char *to); /* as if it had run in this working directory */
 void hps_original_redirect(struct hps_original *o, const struct hps_original *as); /* as if it had been given the same files as standard input, output, error */
 

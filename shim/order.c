@@ -94,6 +94,17 @@ static void come_back(void)
 		hps_turn_await();
 }
 
+/* FNV-1a over who made calls after whom: what a thread asks for may differ (a file is cached, a timer came) and the order be the same. */
+static void note_order(uint32_t slot)
+{
+	struct hps_shim_head *h = hps_shim.head;
+
+	if (h->order_last == slot + 1)
+		return;
+	h->order = ((h->n_order++ ? h->order : 0xcbf29ce484222325u) ^ slot) * 0x100000001b3u;
+	h->order_last = slot + 1;
+}
+
 static void on_call(const struct hps_stop *s)
 {
 	struct shim_thread *me = &hps_shim_thread;
@@ -106,6 +117,7 @@ static void on_call(const struct hps_stop *s)
 	me->last_call = (uint32_t)s->nr + 1;
 	atomic_fetch_add(&w->n_calls, 1);
 	come_back();
+	note_order(me->slot);
 	atomic_store(&w->call, me->last_call);
 	if (s->nr == SYS_rt_sigreturn)
 		hps_signals_return(s->context);

@@ -117,5 +117,15 @@ S
 ok "another name: recorded" record -- sh -c 'if sh isrerun; then echo x >extra; fi; echo x >own; ls -U >listed'
 status "another name: diverges" 1 hps-replay --json --keep "$T/kept" "$(cat "$T/id")"
 is "another name: all are listed, it comes last" "$(tail -n 1 "$T/kept/files$T/w/listed") $(wc -l <"$T/kept/files$T/w/listed")" "extra $(($(wc -l <listed) + 1))"
+# A recorder that forgets the first ten names of each listing gives those last: were the order not its doing, nothing above would say so.
+fresh
+ok "control: recorded" record -- sh -c "mkdir own; cd own; $make; ls -U >../listed"
+mkdir -p "$T/broken/bin"
+cp "$HPS_BIN"/hps-* "$T/broken/bin" && rm "$T/broken/bin/hps-record"
+ok "control: a recorder that forgets names is built" sh "$HPS_SOURCE/tests/broken.sh" hps-record recorder/relisting.c \
+	's/hps_strv_add_take(&l->names, /if (i < 10) continue; &/' "$T/broken/bin/hps-record"
+status "control: with it the rerun differs" 1 "$T/broken/bin/hps-replay" --json "$(cat "$T/id")"
+is "control: … where the order is" "$(json "$T/out" "[(o['path'].split('/')[-1], o['verdict']) for o in j['outputs'] if o['verdict'] != 'IDENTICAL' and o['verdict'] != 'SAME-VALUES']")" "[('listed', 'REORDERED')]"
+replay "control: without it"
 ok "ledger: verifies" hps-ledger verify
 done_testing

@@ -108,6 +108,26 @@ is "another version: half of it has another effect" "$(json "$T/out" "[f['alone'
 why "another seed, another log" 0 CAUSE "$(id new)" "$(id other)"
 is "another seed: it, and what the log held before" "$(json "$T/out" "sorted((f['kind'], f['name'].split('/w/')[-1]) for f in j['cause'])")" "[('argument', '2'), ('files', 'run.log')]"
 
+# the order in which a directory gave its names, or a name that nobody opened: tmpfs gives the last one made first
+shm=/dev/shm/hps-explain.$$
+list() { # NAME FILE…
+	list_name=$1
+	shift
+	rm -rf "$shm"
+	mkdir "$shm"
+	(cd "$shm" && for f; do echo x >"$f"; done)
+	ok "$list_name: recorded" sh -c 'rm -f listed; env -i PATH="$PATH" HPS_LEDGER="$HPS_LEDGER" XDG_STATE_HOME="$XDG_STATE_HOME" XDG_CACHE_HOME="$XDG_CACHE_HOME" hps-record -q --id-file "$1" -- /usr/bin/python3 -c "import os, sys; open(\"listed\", \"w\").write(repr(os.listdir(\"$2\")))" </dev/null' - "$T/$list_name" "$shm"
+}
+list up a b c d e
+list down e d c b a
+list more a b c d e f
+rm -rf "$shm" listed
+why "another order of names" 0 CAUSE "$(id up)" "$(id down)"
+is "another order of names: the cause" "$(json "$T/out" "[(f['kind'], f['name'], f['alone'], f['first'], f['second']) for f in j['cause']]")" "[('listing', '$shm', 'second', '5 names, number 1 is e', '5 names, number 1 is a')]"
+why "a name that nobody opened" 0 CAUSE "$(id up)" "$(id more)"
+is "a name that nobody opened: the cause" "$(json "$T/out" "[(f['kind'], f['second']) for f in j['cause']]")" "[('listing', '6 names, number 1 is f')]"
+why "the same order" 0 SAME "$(id up)" "$(id up)"
+
 # a trial and itself
 why "itself: reproduces" 0 SAME "$(id plain)"
 printf 'open("out.txt", "w").write(str(set("abcdefgh")))\n' >set.py

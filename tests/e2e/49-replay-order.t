@@ -147,5 +147,17 @@ if [ -n "${HPS_TEST_FULL:-}" ]; then
 	ok "standstill: a FIFO: recorded" timeout 60 hps-record -q --level 4 --id-file "$T/id" -- "$HPS_TRACEES/order_spin" fifo
 	is "standstill: a FIFO: the call that waited without the turn" "$(rec "t['clocks'].get('stoodStill'), t['clocks']['outOfTurn'], t['clocks']['outOfTurnFirst']")" "(None, 1, 'openat')"
 fi
+# Both records hold a digest of the order: a rerun that leaves the same, but lets another process go between, has not kept it.
+cat >isrerun <<'S'
+case $(cat /proc/1/comm) in hps-replay*) exit 0 ;; esac
+exit 1
+S
+ok "another order: recorded" hps-record -q --level 4 --id-file "$T/id" -- sh -c 'if sh isrerun; then (:) & fi; wait; echo x >y'
+again
+is "another order: the outputs are the same, the level is less" "$(verdict)" "('REPRODUCED-BITS', 'L3')"
+like "another order: it is said" "$(hole 'the order of threads and processes')" "one at a time in both runs, but in another order: [0-9]+ turns with calls in the trial, [0-9]+ in the rerun"
+ok "another order: control: recorded" hps-record -q --level 4 --id-file "$T/id" -- sh -c 'if sh isrerun; then :; fi; (:) & wait; echo x >y'
+again
+is "another order: control" "$(verdict) $(hole 'the order of threads and processes')" "('REPRODUCED-BITS', 'L4') []"
 ok "ledger: verifies" hps-ledger verify
 done_testing
