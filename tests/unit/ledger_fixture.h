@@ -148,4 +148,51 @@ static inline void fixture_flip(const char *path, off_t at, unsigned bit)
 	assert_int_equal(pwrite(fd, &c, 1, at), 1);
 }
 
+static inline mode_t fixture_mode(const char *path)
+{
+	struct stat s;
+
+	assert_int_equal(stat(path, &s), 0);
+	return s.st_mode & 07777;
+}
+
+static inline int fixture_count_one(const struct hps_entry *e, void *arg, struct hps_error *err)
+{
+	(void)e;
+	(void)err;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static inline unsigned fixture_count(struct hps_ledger *l, const char *kind, const char *study, int64_t number)
+{
+	struct hps_filter f = HPS_FILTER_ANY;
+	unsigned n = 0;
+
+	f.kind = kind;
+	f.study = study;
+	f.number = number;
+	assert_ok(hps_ledger_each(l, &f, fixture_count_one, &n, err));
+	return n;
+}
+
+static inline void fixture_append_many(struct hps_ledger *l, size_t n)
+{
+	json_t *statements[200];
+	const json_t *all[200];
+
+	for (size_t i = 0; i < n; i++)
+		all[i] = statements[i] = fixture_statement(HPS_PREDICATE_TRIAL, "many", (int64_t)i);
+	assert_ok(hps_ledger_append_all(l, all, n, NULL, NULL, err));
+	for (size_t i = 0; i < n; i++)
+		json_decref(statements[i]);
+}
+
+static inline void fixture_fill(size_t n)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = fixture_open(HPS_LEDGER_APPEND);
+
+	fixture_append_many(l, n);
+}
+
 #endif
