@@ -18,7 +18,9 @@ n_tests=0
 n_failed=0
 # What a compiler must be told whose output is linked with ours.
 san=$(case ${HPS_BUILD:-} in *san-*) echo "-fsanitize=${HPS_BUILD##*san-}" | tr - , | sed 's/^,/-/' ;; esac)
+pids= # of what runs beside the test
 cleanup() {
+	[ -z "$pids" ] || kill $pids 2>/dev/null
 	cd /
 	chmod -R u+rwX "$T" 2>/dev/null
 	rm -rf "$T"
@@ -142,6 +144,27 @@ bare() {
 # rec EXPRESSION: over the record whose id is in $T/id (record.py)
 rec() {
 	/usr/bin/python3 "$HPS_SOURCE/tests/e2e/record.py" "$T/ledger" "$(cat "$T/id")" "$1"
+}
+
+# background NAME COMMAND…: starts a server and waits until it says where it serves; $NAME.out has that, $NAME_pid its id
+background() {
+	bg=$1
+	shift
+	: >"$bg.out"
+	"$@" >"$bg.out" 2>&1 &
+	eval "${bg}_pid=$!"
+	pids="$pids $!"
+	for bg_tries in $(seq 100); do
+		grep -qE 'serving|^http' "$bg.out" && return
+		sleep 0.1
+	done
+	note "$bg does not start: $(cat "$bg.out")"
+}
+
+# statement NUMBER [KIND]: one to append, on stdout
+statement() {
+	printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"x","digest":{"sha256":"%064d"}}],"predicateType":"urn:hps:%s:v1",' "$1" "${2:-search}"
+	printf '"predicate":{"study":"s","event":"commit","number":%d}}\n' "$1"
 }
 
 sum() { sha256sum "$1" | cut -d ' ' -f 1; }

@@ -5,10 +5,6 @@ set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
 HPS_LEDGER=$T/led
 export HPS_LEDGER
-statement() {
-	printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"x","digest":{"sha256":"%064d"}}],"predicateType":"urn:hps:search:v1",' "$1"
-	printf '"predicate":{"study":"s","event":"commit","number":%d}}\n' "$1"
-}
 for i in 0 1 2 3 4 5 6 7 8 9; do statement $i >s$i.json; done
 
 status "there is none" 4 hps-ledger verify
@@ -156,7 +152,7 @@ rm small/ballast
 hps-ledger append s.json >>acked || exit 7
 hps-ledger verify >verified || exit 8
 S
-{ sed -n '/^statement()/,/^}/p' "$HPS_SOURCE/tests/e2e/12-ledger-damage.t"; cat full.sh; } >run.sh
+{ sed -n '/^statement()/,/^}/p' "$HPS_SOURCE/tests/lib.sh"; cat full.sh; } >run.sh
 unshare -m true 2>/dev/null && own="unshare -m" || own="unshare -rm"
 T=$T $own sh run.sh >full.out 2>&1
 full=$?

@@ -8,26 +8,7 @@ GOCACHE=$T/.gocache
 export GOCACHE
 HPS_LEDGER=$T/led
 export HPS_LEDGER
-pids=
-trap 'kill $pids 2>/dev/null; cleanup' EXIT
 
-# background NAME COMMAND…: starts it, waits for its first lines; $NAME.out has them, $NAME_pid its id
-background() {
-	bg=$1
-	shift
-	: >"$bg.out"
-	"$@" >"$bg.out" 2>&1 &
-	eval "${bg}_pid=$!"
-	pids="$pids $!"
-	for i in $(seq 100); do
-		grep -qE 'serving|^http' "$bg.out" && return
-		sleep 0.1
-	done
-	note "$bg does not start: $(cat "$bg.out")"
-}
-statement() {
-	printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"x","digest":{"sha256":"%064d"}}],"predicateType":"urn:hps:search:v1","predicate":{"study":"s","event":"commit","number":%d}}' "$1" "$1"
-}
 add() {
 	for n; do
 		statement "$n" >"s$n.json"

@@ -7,8 +7,6 @@ GOCACHE=$T/.gocache
 export GOCACHE
 HPS_LEDGER=$T/led
 export HPS_LEDGER
-pids=
-trap 'kill $pids 2>/dev/null; cleanup' EXIT
 n=0
 add() {
 	n=$((n + 1))

@@ -6,10 +6,6 @@ set -u
 
 HPS_LEDGER=$T/led
 export HPS_LEDGER
-trap 'kill ${SSH_AGENT_PID:-} 2>/dev/null; cleanup' EXIT
-statement() {
-	printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"x","digest":{"sha256":"%064d"}}],"predicateType":"urn:hps:%s:v1","predicate":{"study":"s","event":"commit","number":%d}}' "$1" "$2" "$1"
-}
 n=0
 add() { # KIND
 	n=$((n + 1))
@@ -139,6 +135,7 @@ HPS_LEDGER=$T/led
 
 # ---- ssh-agent
 eval "$(ssh-agent -s)" >/dev/null
+pids=$SSH_AGENT_PID
 ssh-keygen -q -t ecdsa -b 256 -N '' -f agent256 -C ''
 ssh-keygen -q -t ed25519 -N '' -f agent25519 -C ''
 ssh-keygen -e -m PKCS8 -f agent256.pub >agent256.pem

@@ -5,8 +5,6 @@ set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
 HPS_LEDGER=$T/led
 export HPS_LEDGER
-pids=
-trap 'kill $pids 2>/dev/null; cleanup' EXIT
 n=0
 add() {
 	n=$((n + 1))
@@ -14,14 +12,6 @@ add() {
 	hps-ledger append "s$n.json"
 }
 vkey() { json led/trust.json 'j["log"]'; }
-serve_witness() {
-	: >w.out
-	"$@" >w.out 2>&1 &
-	witness=$!
-	pids="$pids $witness"
-	i=0
-	until grep -q serving w.out || [ $((i += 1)) -gt 100 ]; do sleep 0.1; done
-}
 
 hps-ledger init --origin example.org/k led >/dev/null 2>&1
 cp led/trust.json first.json
@@ -38,7 +28,7 @@ like "its key is a PKCS#8 file under scrypt" "$(openssl asn1parse -in w/witness.
 status "without the passphrase it does not open" 5 hps-ledger witness w
 like "… and says so" "$(cat err)" "needs a passphrase; give it with --key-passphrase-fd"
 status "nor with another" 5 hps-ledger witness --key-passphrase-fd 7 w 7<wrong
-serve_witness hps-ledger witness --key-passphrase-fd 7 --listen "unix:$T/w.sock" w 7<pass
+background w hps-ledger witness --key-passphrase-fd 7 --listen "unix:$T/w.sock" w 7<pass
 /usr/bin/python3 - "$first" "$w" <<'P'
 import json, sys
 log, w = sys.argv[1:]
@@ -77,7 +67,7 @@ cp led/trust.json plain.json && /usr/bin/python3 -c 'import json; t = json.load(
 # ---- the witness does not know the new key, is told, and still remembers
 hps-ledger attest >/dev/null 2>err
 like "the witness does not know the new key" "$(cat err)" "witness 'w.example': .*403: invalid signature"
-kill $witness; wait $witness 2>/dev/null
+kill $w_pid; wait $w_pid 2>/dev/null
 sed 's/^next .*/former &/' led/tiles/log-keys/0 >forged
 status "a handover that is none" 3 hps-ledger witness --handover forged --key-passphrase-fd 7 w 7<pass
 status "the witness follows" 0 hps-ledger witness --handover led/tiles/log-keys/0 --key-passphrase-fd 7 w 7<pass
@@ -85,7 +75,7 @@ status "… once" 0 hps-ledger witness --handover led/tiles/log-keys/0 --key-pas
 hps-ledger init --origin example.org/k other >/dev/null 2>&1
 hps-ledger key --ledger other --role log rotate >/dev/null 2>&1
 status "a handover of a key that it does not know" 3 hps-ledger witness --handover other/tiles/log-keys/0 --key-passphrase-fd 7 w 7<pass
-serve_witness hps-ledger witness --key-passphrase-fd 7 --listen "unix:$T/w.sock" w 7<pass
+background w hps-ledger witness --key-passphrase-fd 7 --listen "unix:$T/w.sock" w 7<pass
 status "it cosigns the continuation" 0 hps-ledger attest
 like "… under the new key" "$(cat out)" "^3 entries: 1 of 1 witnesses have cosigned"
 status "and the proof holds" 0 sh -c 'rm -rf proof; hps-ledger prove -o proof @0 && hps-ledger check --trust led/trust.json proof'

@@ -5,17 +5,6 @@ set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
 HPS_LEDGER=$T/led
 export HPS_LEDGER
-pids=
-trap 'kill $pids 2>/dev/null; cleanup' EXIT
-background() { # NAME COMMAND…
-	bg=$1
-	shift
-	: >"$bg.out"
-	"$@" >"$bg.out" 2>&1 &
-	pids="$pids $!"
-	i=0
-	until grep -q serving "$bg.out" || [ $((i += 1)) -gt 200 ]; do sleep 0.05; done
-}
 elsewhere() { env -u HPS_LEDGER XDG_STATE_HOME="$T/.elsewhere" "$@"; }
 n=0
 add() { # a new statement, by the recorder elsewhere

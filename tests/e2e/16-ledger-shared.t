@@ -6,24 +6,6 @@ set -u
 
 HPS_LEDGER=$T/led
 export HPS_LEDGER
-pids=
-trap 'kill $pids 2>/dev/null; cleanup' EXIT
-background() { # NAME COMMAND…
-	bg=$1
-	shift
-	: >"$bg.out"
-	"$@" >"$bg.out" 2>&1 &
-	eval "${bg}_pid=$!"
-	pids="$pids $!"
-	for i in $(seq 100); do
-		grep -qE 'serving|^http' "$bg.out" && return
-		sleep 0.1
-	done
-	note "$bg does not start: $(cat "$bg.out")"
-}
-statement() { # NUMBER KIND
-	printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"x","digest":{"sha256":"%064d"}}],"predicateType":"urn:hps:%s:v1","predicate":{"study":"s","event":"commit","number":%d}}' "$1" "$2" "$1"
-}
 get() { curl -s -o got -w '%{http_code}' --cacert cert.pem "$@"; }
 
 hps-ledger init --origin example.org/shared led >/dev/null 2>&1

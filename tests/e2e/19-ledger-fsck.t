@@ -4,10 +4,6 @@ set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
 HPS_LEDGER=$T/led
 export HPS_LEDGER
-statement() {
-	printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"x","digest":{"sha256":"%064d"}}],"predicateType":"urn:hps:search:v1",' "$1"
-	printf '"predicate":{"study":"s","event":"commit","number":%d}}\n' "$1"
-}
 for i in 0 1 2 3 4 5 6 7 8 9; do statement $i >s$i.json; done
 hps-ledger init --origin example.org/d led >/dev/null 2>&1
 hps-ledger append s0.json s1.json s2.json >/dev/null
