@@ -73,10 +73,16 @@ static void read_arguments(struct hps_supervisor *s, struct hps_tracee *t, uint6
 	}
 }
 
-static char *directory_of(const struct hps_tracee *t)
+/* A child that makes its first call while its parent waits is where that is. */
+static char *directory_of(const struct hps_supervisor *s, const struct hps_tracee *t)
 {
+	const struct hps_tracee *at_home = t->at_home || t->own_memory != HPS_NO ? t : hps_memory_lender(s, t);
 	char path[HPS_PATH_CAP];
-	ssize_t n = t->launching ? readlink("/proc/self/cwd", path, sizeof path - 1) : readlinkat(t->task_fd, "../cwd", path, sizeof path - 1);
+	ssize_t n;
+
+	if (at_home && at_home->at_home)
+		return hps_strdup(s->executions[at_home->execution].cwd);
+	n = t->launching ? readlink("/proc/self/cwd", path, sizeof path - 1) : readlinkat(t->task_fd, "../cwd", path, sizeof path - 1);
 
 	return n > 0 ? hps_strndup(path, (size_t)n) : hps_strdup("");
 }
@@ -93,7 +99,7 @@ static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *pr
 		.pid = c->t->pid,
 		.program = hps_strdup(program),
 		.argv_len = arguments.len,
-		.cwd = directory_of(c->t),
+		.cwd = directory_of(s, c->t),
 		.start_ns = hps_time_monotonic_ns(),
 		.tracee = c->t->index,
 		.exe_dev = running->st_dev,
@@ -247,6 +253,7 @@ static void accept_execution(struct hps_supervisor *s, struct hps_tracee *t, boo
 	t->execution = (int)s->n_executions++;
 	t->exe_dev = e->exe_dev;
 	t->exe_ino = e->exe_ino;
+	t->at_home = runs && !s->sharing_possible;
 	free(e);
 }
 

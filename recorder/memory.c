@@ -135,23 +135,35 @@ static bool stable_range(struct hps_supervisor *s, struct hps_tracee *t, uint64_
 	return true;
 }
 
-/* Does the parent wait while its child uses its memory? A child that shares it otherwise has set `shares`. */
-static bool lent(const struct hps_supervisor *s, const struct hps_tracee *t, const struct hps_tracee *parent)
+/* Whoever starts a thread is heard of before there is one. */
+static bool has_one_thread(const struct hps_supervisor *s, const struct hps_tracee *t)
 {
 	struct stat st;
 
-	return !t->shares && !parent->launching && parent->own_memory == HPS_YES && !parent->shares && parent->task_fd >= 0 &&
-	       fstat(t->task_fd, &st) == 0 && st.st_nlink == s->task_links + 1 && syscall(SYS_kcmp, t->pid, parent->pid, KCMP_VM, 0, 0) == 0;
+	return (!t->threaded && !s->unseen) || (fstat(t->task_fd, &st) == 0 && st.st_nlink == s->task_links + 1);
+}
+
+/* Does the parent wait while its child uses its memory? A child that shares it otherwise has set `shares`. */
+static bool lent(const struct hps_supervisor *s, const struct hps_tracee *t, const struct hps_tracee *parent)
+{
+	return !t->shares && !parent->launching && parent->own_memory == HPS_YES && !parent->shares && parent->task_fd >= 0 && has_one_thread(s, t) &&
+	       (t->own_memory == HPS_NO || syscall(SYS_kcmp, t->pid, parent->pid, KCMP_VM, 0, 0) == 0);
+}
+
+struct hps_tracee *hps_memory_lender(const struct hps_supervisor *s, const struct hps_tracee *t)
+{
+	struct hps_tracee *parent = t->own_memory != HPS_YES && t->parent ? s->tracees.items[t->parent - 1] : NULL;
+
+	return parent && lent(s, t, parent) ? parent : NULL;
 }
 
 struct hps_tracee *hps_memory_alone(struct hps_supervisor *s, struct hps_tracee *t)
 {
-	struct hps_tracee *parent = t->own_memory != HPS_YES && t->parent ? s->tracees.items[t->parent - 1] : NULL;
-	struct stat st;
+	struct hps_tracee *parent = hps_memory_lender(s, t);
 
 	if (t->launching)
 		return t;
-	if (parent && lent(s, t, parent))
+	if (parent)
 		t = parent;
 	if (t->own_memory != HPS_YES || t->shares || s->memory_untrusted || t->task_fd < 0)
 		return NULL;
@@ -159,7 +171,7 @@ struct hps_tracee *hps_memory_alone(struct hps_supervisor *s, struct hps_tracee 
 		t->threads_assumed--;
 		return NULL;
 	}
-	if (fstat(t->task_fd, &st) == 0 && st.st_nlink == s->task_links + 1)
+	if (has_one_thread(s, t))
 		return t;
 	t->threads_assumed = ASSUME_THREADS;
 	return NULL;

@@ -72,11 +72,13 @@ void hps_act_identity(struct hps_supervisor *s, struct hps_call *c)
  * directories and is no thread: neither of the two can be trusted to keep what was read. */
 void hps_act_clone(struct hps_supervisor *s, struct hps_call *c)
 {
+	if (c->args[0] & CLONE_THREAD)
+		c->t->threaded = true;
 	if (c->args[0] & CLONE_THREAD && c->t->execution >= 0)
 		s->executions[c->t->execution].n_threads++;
 	if (c->args[0] & (CLONE_NEWNS | CLONE_NEWUSER))
 		s->foreign_possible = true;
-	if (c->args[0] & (CLONE_VM | CLONE_FS | CLONE_FILES) && !(c->args[0] & (CLONE_VFORK | CLONE_THREAD))) {
+	if (c->args[0] & (CLONE_VM | CLONE_FS | CLONE_FILES) && !(c->args[0] & (c->args[0] & CLONE_FS ? CLONE_THREAD : CLONE_VFORK | CLONE_THREAD))) {
 		c->t->shares = true;
 		s->sharing_possible = true;
 		hps_tracee_forget_cwd(c->t);

@@ -256,6 +256,7 @@ static void act(struct hps_supervisor *s, const struct seccomp_notif *n)
 		return;
 	}
 	if (!c.t || c.t->task_fd < 0) {
+		s->unseen = true;
 		hps_answer_unseen(s, &c);
 		return;
 	}
@@ -270,6 +271,8 @@ static void act(struct hps_supervisor *s, const struct seccomp_notif *n)
 	if (c.t->recheck)
 		hps_tracee_check(s, c.t);
 	row->act(s, &c);
+	if (c.t->own_memory == HPS_NO)
+		c.t->own_memory = HPS_UNKNOWN;
 	if (c.t->mem_fd >= s->scarce_fd || c.t->maps_fd >= s->scarce_fd || c.t->cwd_fd >= s->scarce_fd)
 		hps_tracees_make_room(s, NULL);
 }
@@ -278,7 +281,7 @@ static void act(struct hps_supervisor *s, const struct seccomp_notif *n)
 static void believe_nothing(struct hps_supervisor *s)
 {
 	hps_tracees_make_room(s, NULL);
-	s->foreign_possible = s->sharing_possible = s->memory_untrusted = true;
+	s->foreign_possible = s->sharing_possible = s->memory_untrusted = s->unseen = true;
 	for (size_t i = 0; i < s->tracees.n; i++) {
 		struct hps_tracee *t = s->tracees.items[i];
 

@@ -84,6 +84,7 @@ struct hps_supervisor {
 	bool sharing_possible;	/* somebody started a process with its own memory that is no thread */
 	bool foreign_possible;	/* somebody may have left our root, namespaces or rights */
 	bool memory_untrusted;	/* somebody writes into another process's memory */
+	bool unseen;		/* a call went on without being looked at: it may have started a thread */
 	bool have_query;	/* PROCMAP_QUERY works */
 	int scarce_fd;		/* from this descriptor on the rest is for single calls */
 	int current_umask;	/* of the supervisor thread */

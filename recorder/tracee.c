@@ -93,11 +93,14 @@ static void inherit(struct hps_supervisor *s, struct hps_tracee *t, const struct
 
 /* A forked process has memory of its own, a vforked or cloned one that of its parent. An orphan shares with nobody, unless
  * somebody was seen to make such processes: a parent that vforks waits, and when it is killed its child is alone. */
-static bool has_own_memory(const struct hps_supervisor *s, pid_t pid, pid_t parent)
+static enum hps_answer has_own_memory(const struct hps_supervisor *s, pid_t pid, pid_t parent)
 {
+	long differs;
+
 	if (parent == getpid())
-		return !s->sharing_possible;
-	return parent > 0 && syscall(SYS_kcmp, pid, parent, KCMP_VM, 0, 0) > 0;
+		return s->sharing_possible ? HPS_UNKNOWN : HPS_YES;
+	differs = parent > 0 ? syscall(SYS_kcmp, pid, parent, KCMP_VM, 0, 0) : -1;
+	return differs > 0 ? HPS_YES : differs == 0 ? HPS_NO : HPS_UNKNOWN;
 }
 
 static void close_memory(struct hps_tracee *t)
@@ -111,6 +114,7 @@ static void close_memory(struct hps_tracee *t)
 
 void hps_tracee_forget_cwd(struct hps_tracee *t)
 {
+	t->at_home = false;
 	if (t->cwd_fd >= 0)
 		close(hps_take_fd(&t->cwd_fd));
 	free(hps_take(t->cwd));
@@ -215,7 +219,7 @@ static struct hps_tracee *add(struct hps_supervisor *s, pid_t pid, int pidfd)
 
 		inherit(s, t, nearest);
 		t->parent = nearest && nearest->pid == parent ? nearest->index + 1 : 0;
-		t->own_memory = has_own_memory(s, pid, parent) ? HPS_YES : HPS_UNKNOWN;
+		t->own_memory = has_own_memory(s, pid, parent);
 	}
 	watch(s, t, pidfd);
 	return t;
@@ -266,6 +270,7 @@ void hps_tracee_executed(struct hps_tracee *t)
 	t->launching = false;
 	t->opaque = false;
 	t->threads_assumed = 0;
+	t->threaded = false;
 	free(hps_take(t->draw));
 }
 
@@ -314,10 +319,10 @@ int hps_tracee_umask(struct hps_tracee *t)
 
 int64_t hps_tracee_cpu_ns(const struct hps_tracee *t)
 {
-	clockid_t clock;
+	clockid_t clock = (clockid_t)(~(unsigned)t->pid << 3 | 2); /* as clock_getcpuclockid(3), which asks first whether there is such a process */
 	struct timespec used;
 
-	return clock_getcpuclockid(t->pid, &clock) || clock_gettime(clock, &used) ? 0 : used.tv_sec * 1000000000ll + used.tv_nsec;
+	return clock_gettime(clock, &used) ? 0 : used.tv_sec * 1000000000ll + used.tv_nsec;
 }
 
 static int64_t peak_kib(int fd, const char *status)

@@ -19,9 +19,11 @@ struct hps_tracee {
 	int umask;		/* -1: not known */
 	int cwd_fd;		/* O_PATH; -1: not known */
 	char *cwd;		/* its path */
+	bool at_home;		/* its directory is still that in which its execution began */
 	pid_t cwd_mover;	/* thread that was told to go on with a chdir and has not been heard of since; 0 */
-	enum hps_answer own_memory; /* does no other process share its memory? */
+	enum hps_answer own_memory; /* does no other process share its memory? NO: seen in this call */
 	uint32_t parent;	/* index + 1 of the process that started it, when that is known */
+	bool threaded;		/* started a thread since its last exec: then they are counted */
 	unsigned threads_assumed; /* calls for which it is not looked at again how many threads it has */
 	bool launching;		/* our own child before its first exec: its memory is ours */
 	bool shares;		/* started a process that shares memory, descriptors or directories with it */
@@ -87,6 +89,7 @@ ssize_t hps_memory_string(struct hps_supervisor *s, struct hps_tracee *t, uint64
 void hps_memory_starts(struct hps_tracee *t, const uint64_t *at, size_t n, char (*to)[HPS_MEMORY_START], ssize_t *lens);
 /* Can nobody change what is read from now on before the kernel reads it? First, before the reading: one thread with memory of its own, or of a
  * parent of which the same is true, and which waits (vfork): whose memory it is, or NULL. Then of the bytes: are they in private mappings? */
+struct hps_tracee *hps_memory_lender(const struct hps_supervisor *s, const struct hps_tracee *t); /* the parent that waits; NULL */
 struct hps_tracee *hps_memory_alone(struct hps_supervisor *s, struct hps_tracee *t);
 bool hps_memory_private(struct hps_supervisor *s, struct hps_tracee *alone, uint64_t at, size_t len); /* alone may be NULL: then not */
 

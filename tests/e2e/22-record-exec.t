@@ -27,6 +27,15 @@ status "vfork beside a thread: run" 0 hps-record -q --id-file "$T/id" -- "$HPS_T
 is "vfork beside a thread: both" "$(rec "[p['argv'][1] for p in processes[1:]]")" "['vforked', 'spawned']"
 is "vfork beside a thread: nothing uncertain" "$(rec "t['coverage']['gaps']")" "[]"
 
+mkdir -p here/deep
+status "directories: run" 0 hps-record -q --id-file "$T/id" -- sh -c '/bin/true; cd here; /bin/true; (cd deep; /bin/true); /bin/true; /bin/mv ../here ../there
+	/bin/true; /usr/bin/python3 -c "import os, subprocess
+for d in (\"deep\", None): subprocess.run([\"/bin/true\"], cwd=d)
+os.chdir(\"deep\")
+subprocess.run([\"/bin/true\"])"; exec env -C deep /bin/true'
+is "directories: of each program, however it came there" "$(rec "[p['cwd'][len('$T'):] for p in processes]")" \
+	"['', '', '/here', '/here/deep', '/here', '/here', '/there', '/there', '/there/deep', '/there', '/there/deep', '/there', '/there/deep']"
+
 status "signals: a child's death" 0 hps-record -q --id-file "$T/id" -- sh -c '/usr/bin/python3 -c "import os; os.kill(os.getpid(), 9)" || true'
 is "signals: recorded" "$(rec "processes[1]['exit']")" "{'signal': 9}"
 
