@@ -77,7 +77,9 @@ is "inherited: output to a file is a product" "$(rec "products['$T/out']['digest
 
 run "temporary: made and removed" sh -c 'echo x >gone; rm gone'
 is "temporary: no product" "$(rec "'$T/w/gone' in products")" False
-run "unchanged: opened for writing only" sh -c ': 3<>one'
+run "unchanged: opened for both" sh -c ': 3<>one'
+is "unchanged: … a material that was read, too" "$(rec "materials['$T/w/one']['uses']")" "['read', 'write']"
+run "unchanged: opened for writing only" sh -c ': 3>>one'
 is "unchanged: a material" "$(rec "materials['$T/w/one']['uses']")" "['write']"
 is "unchanged: no product" "$(rec "'$T/w/one' in products")" False
 printf x >"$(printf 'a\377\\')"

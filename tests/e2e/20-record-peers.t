@@ -1,6 +1,6 @@
 #!/bin/sh
 # What other tracers see of real programs is in our record: every file that strace or reprozip saw opened, every program that they saw
-# run. What may be lacking, and why, is in record-peers.py. `make check-full` takes all twenty programs.
+# run. What may be lacking, and why, is in record-peers.py. `make check-full` takes all 31 programs.
 set -u
 . "${HPS_SOURCE:?}/tests/lib.sh"
 new_ledger
@@ -61,6 +61,41 @@ zip: /usr/bin/python3 -m zipfile -c z.zip input1 input2 && /usr/bin/python3 -m z
 sqlite: /usr/bin/python3 -c 'import sqlite3; c = sqlite3.connect("db"); c.execute("create table t(x)"); c.execute("insert into t values (1)"); c.commit()' && ls
 threads: exec /usr/bin/python3 -c 'import threading; [threading.Thread(target=lambda i=i: open("t%d" % i, "w").write(open("input%d" % i).read())).start() for i in range(1, 9)]'
 go build: env HOME=$T GOCACHE=$T/place/gocache GO111MODULE=off CGO_ENABLED=0 $go vet $T/goprog/main.go
+END
+cat >loader.py <<'END'
+import torch
+class Lengths(torch.utils.data.Dataset):
+    def __len__(self): return 8
+    def __getitem__(self, i): return torch.tensor(float(len(open("input%d" % (i + 1)).read())))
+print([batch.tolist() for batch in torch.utils.data.DataLoader(Lengths(), batch_size=2, num_workers=2)])
+END
+cat >all.js <<'END'
+const fs = require("fs"), { Worker } = require("worker_threads");
+fs.writeFileSync("o", fs.readFileSync("input1"));
+console.log(require("child_process").execSync("cat input2").toString());
+new Worker('require("fs").writeFileSync("w", require("fs").readFileSync("input3"))', { eval: true });
+fs.createReadStream("input4").pipe(fs.createWriteStream("s"));
+fs.cpSync("tree", "copied", { recursive: true });
+END
+cat >study.py <<'END'
+import optuna
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+study = optuna.create_study(storage="sqlite:///o.db", sampler=optuna.samplers.TPESampler(seed=1))
+study.optimize(lambda trial: trial.suggest_float("x", 0, 1) ** 2, n_trials=5)
+print(study.best_value)
+END
+cat >>long <<END
+awk: awk '{ print > ("out." \$2) } END { while (("sort input1 input2" | getline line) > 0) print line; print "x" | "cat >made" }' input1 input2 && awk -f /dev/stdin input3 </dev/null
+rsync: rsync -a --checksum tree/ tree2/ && rsync -a --link-dest=\$PWD/tree tree/ tree3/ && rsync -a --delete tree/sub/ tree2/
+zip and unzip: zip -qr t.zip tree && unzip -q t.zip -d un && zip -qd t.zip tree/sub/input1
+sqlite with a log: sqlite3 w.db 'pragma journal_mode=wal; create table t(x); insert into t values (1)' && sqlite3 w.db 'select * from t' '.backup b.db'
+node: node $T/all.js
+R in parallel: Rscript -e 'library(parallel); x <- mclapply(1:8, function(i) readLines(sprintf("input%d", i)), mc.cores = 2); writeLines(unlist(x), "r.out"); c <- makeCluster(2); print(unlist(parLapply(c, 1:4, function(i) i * i))); stopCluster(c)'
+loader with workers: exec /usr/bin/python3 $T/loader.py
+optuna: exec /usr/bin/python3 $T/study.py
+cmake: mkdir b; printf 'cmake_minimum_required(VERSION 3.10)\\nproject(x C)\\nadd_executable(x a.c b.c)\\n' >CMakeLists.txt; cmake -S . -B b >log && cmake --build b -j2 >>log && b/x
+several languages: cat input* | perl -ne 'print if /input/' | awk '{print \$2}' | /usr/bin/python3 -c 'import sys; print(sum(map(int, sys.stdin)))' | node -e 'process.stdin.on("data", d => require("fs").writeFileSync("m", d))' && Rscript -e 'cat(readLines("m"))' && sed -n 1p m
+bash: bash -c 'exec 4<>input6; read -u 4 a; echo more >&4; mapfile t <input7; { coproc cat input3; }; cat <(cat input2) >bb; wait'
 END
 [ -z "${HPS_TEST_FULL:-}" ] || cat long >>short
 compare() { # compare PEER RECORDER <PROGRAMS
