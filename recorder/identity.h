@@ -71,7 +71,25 @@ struct hps_elf {
 int hps_elf_read(int fd, struct hps_elf *ret);
 void hps_elf_release(struct hps_elf *e);
 
-/* ---- identity_python.c: the interpreter, and distributions of which a file was read ---- */
+/* ---- identity_interpreter.c: the Python that ran ---- */
+bool hps_python_is(const char *program); /* "python", "python3", "python3.11", by its last name */
+/* programs: paths that were executed. python.* */
+void hps_identity_python(json_t *rows, const char *root, const struct hps_strv *programs, const struct hps_map *owners);
+/* The string constant "<minor>.<patch level>" among the strings of a file, or NULL. Heap. */
+char *hps_python_version(const char *data, size_t len, const char *minor);
+
+/* ---- python_text.c: texts of a distribution ---- */
+bool hps_python_ends_with(const char *name, size_t len, const char *ending); /* and is longer than that */
+/* One line of RECORD: "path,sha256=<base64url without padding>,size", a path with a comma or a quote is quoted; false when it names no file. */
+bool hps_python_record_line(const char *line, char **ret_path, struct hps_digest *ret_digest, bool *ret_hashed);
+char *hps_python_join(const char *site, const char *relative); /* ".." resolved by the text alone; heap */
+/* Of a compiled module the interpreter reads dir/__pycache__/x.<tag>.pyc alone, when it fits dir/x.py by time and size. Heap, or NULL. */
+char *hps_python_source(const char *path);
+char *hps_python_file_url(const char *url); /* its path; heap, or NULL */
+/* The value of a header line; headers end at the first empty line. Heap, or NULL. */
+char *hps_python_header(const char *text, const char *name);
+
+/* ---- identity_python.c: distributions of which a file was read ---- */
 struct hps_map;
 /* owners (package.h): all regular files that the trial read; those that a RECORD lists and no other package owns get their owner. The
  * python manifest's items, sorted by place and name. */
@@ -81,13 +99,6 @@ struct hps_python_options {
 	int64_t limit_ns;		 /* for that; what it is not enough for is not checked */
 };
 json_t *hps_python_distributions(const char *root, struct hps_map *owners, const struct hps_python_options *o);
-bool hps_python_is(const char *program); /* "python", "python3", "python3.11", by its last name */
-/* programs: paths that were executed. python.* */
-void hps_identity_python(json_t *rows, const char *root, const struct hps_strv *programs, const struct hps_map *owners);
-/* One line of RECORD; false when it names no file. */
-bool hps_python_record_line(const char *line, char **ret_path, struct hps_digest *ret_digest, bool *ret_hashed);
-/* The string constant "<minor>.<patch level>" among the strings of a file, or NULL. Heap. */
-char *hps_python_version(const char *data, size_t len, const char *minor);
 
 /* ---- identity_bytecode.c: is a .pyc what its source compiles to? ---- */
 

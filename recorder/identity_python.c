@@ -1,4 +1,4 @@
-/* Python: the interpreter, and the distributions of which the trial read a file. A distribution is a directory
+/* Python: the distributions of which the trial read a file. A distribution is a directory
  * `<name>-<version>.dist-info` or `.egg-info` (or, from Debian's older packages, a file `….egg-info`, or, from old editable installs, a
  * file `….egg-link`) beside its modules; what it owns is in RECORD, in top_level.txt, or follows from its name. */
 #include "recorder/identity.h"
@@ -8,15 +8,12 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "recorder/package.h"
 
 #define METADATA_MAX ((size_t)1 << 20)
 #define RECORD_MAX ((size_t)64 << 20)
 #define MODIFIED_MAX 100
-#define VERSION_MAX 24
-#define PIECE ((size_t)256 << 10)
 
 static const char *const site_directories[] = { "/site-packages/", "/dist-packages/" };
 
@@ -67,17 +64,10 @@ static size_t site_of(const char *path)
 	return 0;
 }
 
-static bool ends_with(const char *name, size_t len, const char *ending)
-{
-	size_t n = strlen(ending);
-
-	return len > n && !memcmp(name + len - n, ending, n);
-}
-
 /* Metadata, which whoever looks for plug-ins reads, and path files, which every start reads. */
 static bool is_metadata(const char *name, size_t len)
 {
-	return ends_with(name, len, ".dist-info") || ends_with(name, len, ".egg-info") || ends_with(name, len, ".egg-link");
+	return hps_python_ends_with(name, len, ".dist-info") || hps_python_ends_with(name, len, ".egg-info") || hps_python_ends_with(name, len, ".egg-link");
 }
 
 static void collect(struct python *p)
@@ -90,93 +80,14 @@ static void collect(struct python *p)
 		if (!site)
 			continue;
 		(void)hps_map_slot(&p->sites, site);
-		if (is_metadata(path + len, first) || ends_with(path + len, first, ".pth"))
+		if (is_metadata(path + len, first) || hps_python_ends_with(path + len, first, ".pth"))
 			continue;
 		name = hps_strndup(path, len + strcspn(path + len, "/."));
 		*hps_map_slot(&p->names, name) = p->owners;
 	}
 }
 
-/* ---- RECORD: "path,sha256=<base64url without padding>,size"; a path with a comma or a quote is quoted ---- */
-
-/* The next field of a CSV line; *at moves behind it. Heap. */
-static char *next_field(const char **at)
-{
-	struct hps_buf field = HPS_BUF_INIT;
-	const char *c = *at;
-	bool quoted = *c == '"';
-
-	for (c += quoted; *c && (quoted || *c != ','); c++) {
-		if (quoted && *c == '"') {
-			if (c[1] != '"') {
-				c++;
-				break;
-			}
-			c++;
-		}
-		hps_buf_addc(&field, *c);
-	}
-	*at = *c == ',' ? c + 1 : c;
-	return hps_buf_take(&field);
-}
-
-bool hps_python_record_line(const char *line, char **ret_path, struct hps_digest *ret_digest, bool *ret_hashed)
-{
-	const char *at = line;
-	_cleanup_free_ char *path = next_field(&at), *hash = next_field(&at);
-	_cleanup_buf_ struct hps_buf raw = HPS_BUF_INIT;
-	char padded[48];
-
-	if (!*path)
-		return false;
-	*ret_hashed = false;
-	if (!strncmp(hash, "sha256=", 7) && strlen(hash + 7) == 43) {
-		snprintf(padded, sizeof padded, "%s=", hash + 7);
-		if (hps_unbase64(&raw, padded, strlen(padded), true) == 0 && raw.len == HPS_DIGEST_LEN) {
-			memcpy(ret_digest->b, raw.data, HPS_DIGEST_LEN);
-			*ret_hashed = true;
-		}
-	}
-	*ret_path = hps_take(path);
-	return true;
-}
-
-/* site and a relative path, ".." resolved by the text alone. Heap. */
-static char *join(const char *site, const char *relative)
-{
-	struct hps_buf out = HPS_BUF_INIT;
-
-	if (*relative == '/')
-		return hps_strdup(relative);
-	hps_buf_adds(&out, site);
-	while (*relative) {
-		size_t n = strcspn(relative, "/");
-
-		if (n == 2 && !memcmp(relative, "..", 2)) {
-			if (out.len > 1)
-				out.data[--out.len] = '\0'; /* the slash */
-			while (out.len > 1 && out.data[out.len - 1] != '/')
-				out.data[--out.len] = '\0';
-		} else if (n && !(n == 1 && *relative == '.')) {
-			hps_buf_add(&out, relative, n);
-			if (relative[n])
-				hps_buf_addc(&out, '/');
-		}
-		relative += n + (relative[n] == '/');
-	}
-	return hps_buf_take(&out);
-}
-
-/* Of a compiled module the interpreter reads dir/__pycache__/x.<tag>.pyc alone, when it fits dir/x.py by time and size. Heap, or NULL. */
-static char *source_of(const char *path)
-{
-	const char *cache = strstr(path, "/__pycache__/"), *name = cache ? cache + strlen("/__pycache__/") : NULL;
-	size_t len = strlen(path);
-
-	if (!cache || strchr(name, '/') || len < 4 || strcmp(path + len - 4, ".pyc") != 0)
-		return NULL;
-	return hps_format("%.*s/%.*s.py", (int)(cache - path), path, (int)strcspn(name, "."), name);
-}
+/* ---- RECORD ---- */
 
 static void judge(struct distribution *d, const char *path, bool equal)
 {
@@ -267,7 +178,7 @@ static void use_line(struct python *p, struct distribution *d, const char *line)
 
 	if (!worth_parsing(p, d, line) || about_unread(p, d, line) || !hps_python_record_line(line, &relative, &want, &hashed))
 		return;
-	path = join(d->site, relative);
+	path = hps_python_join(d->site, relative);
 	o = hps_map_get(p->owners, path);
 	pyc = hps_map_get(&p->compiled, path);
 	if (o) {
@@ -318,29 +229,6 @@ static bool top_level_read(const struct python *p, const struct distribution *d)
 
 /* ---- where it came from: direct_url.json (PEP 610), egg-link ---- */
 
-/* The path of a file URL. Heap, or NULL. */
-static char *file_url(const char *url)
-{
-	struct hps_buf path = HPS_BUF_INIT;
-
-	if (!url || strncmp(url, "file:///", 8) != 0)
-		return NULL;
-	for (const char *c = url + 7; *c; c++) {
-		uint8_t byte;
-		char digits[3] = { c[0] == '%' ? c[1] : '\0', c[0] == '%' && c[1] ? c[2] : '\0', '\0' };
-
-		for (int i = 0; i < 2; i++)
-			digits[i] = digits[i] >= 'A' && digits[i] <= 'F' ? (char)(digits[i] + 32) : digits[i];
-		if (*c == '%' && hps_unhex(&byte, 1, digits) == 0 && byte) {
-			hps_buf_addc(&path, (char)byte);
-			c += 2;
-		} else {
-			hps_buf_addc(&path, *c);
-		}
-	}
-	return hps_buf_take(&path);
-}
-
 /* Did the trial read a file below the directory? */
 static bool read_below(const struct python *p, const char *directory)
 {
@@ -373,7 +261,7 @@ static void set_origin(const struct python *p, struct distribution *d, json_t *i
 	if (read_text(p, d->base, "/direct_url.json", METADATA_MAX, &text) || hps_json_parse(text.data, text.len, &direct, NULL))
 		return;
 	url = hps_json_text(direct, "url");
-	directory = file_url(url);
+	directory = hps_python_file_url(url);
 	if (directory && json_is_true((json_t *)(uintptr_t)hps_json_at(direct, "dir_info", "editable", NULL))) {
 		d->in_use |= read_below(p, directory);
 		set_editable(p, item, directory);
@@ -390,23 +278,6 @@ static void set_origin(const struct python *p, struct distribution *d, json_t *i
 
 /* ---- one distribution ---- */
 
-/* The value of a header line; headers end at the first empty line. Heap, or NULL. */
-static char *header(const char *text, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (const char *line = text; *line && *line != '\n';) {
-		if (!strncmp(line, name, len) && line[len] == ':') {
-			line += len + 1;
-			line += strspn(line, " \t");
-			return hps_strndup(line, strcspn(line, "\r\n"));
-		}
-		line += strcspn(line, "\n");
-		line += *line == '\n';
-	}
-	return NULL;
-}
-
 static void read_metadata(const struct python *p, struct distribution *d)
 {
 	static const char *const metadata[] = { "/METADATA", "/PKG-INFO", "" };
@@ -416,8 +287,8 @@ static void read_metadata(const struct python *p, struct distribution *d)
 
 		if (read_text(p, d->base, metadata[i], METADATA_MAX, &text))
 			continue;
-		d->name = header(text.data, "Name");
-		d->version = header(text.data, "Version");
+		d->name = hps_python_header(text.data, "Name");
+		d->version = hps_python_header(text.data, "Version");
 	}
 	if (!d->version)
 		d->version = hps_strdup("");
@@ -530,7 +401,7 @@ static void add_site(struct python *p, const char *site)
 		closedir(dir);
 	hps_strv_sort(&names);
 	for (size_t i = 0; i < names.n; i++)
-		if (ends_with(names.v[i], strlen(names.v[i]), ".egg-link"))
+		if (hps_python_ends_with(names.v[i], strlen(names.v[i]), ".egg-link"))
 			add_link(p, site, names.v[i]);
 		else
 			add(p, site, names.v[i]);
@@ -540,7 +411,7 @@ static void find_compiled(struct python *p)
 {
 	for (size_t i = 0; p->sites.n && i < p->owners->n; i++) {
 		char *pyc = p->owners->items[i].key;
-		_cleanup_free_ char *source = source_of(pyc);
+		_cleanup_free_ char *source = hps_python_source(pyc);
 
 		if (source)
 			*hps_map_slot(&p->compiled, source) = pyc;
@@ -589,111 +460,4 @@ json_t *hps_python_distributions(const char *root, struct hps_map *owners, const
 	free(p.bytecode);
 	free(p.of);
 	return items;
-}
-
-/* ---- the interpreter ---- */
-
-/* "python", "python3", "python3.11": the length of what follows "python" in the name; -1 when it is another program. */
-static int interpreter_suffix(const char *path)
-{
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-
-	if (strncmp(name, "python", 6) != 0 || name[6 + strspn(name + 6, "0123456789.")] != '\0')
-		return -1;
-	return (int)strlen(name + 6);
-}
-
-bool hps_python_is(const char *program)
-{
-	return interpreter_suffix(program) >= 0;
-}
-
-/* "3.11.2", "3.13.0rc2", "3.12.1+": a constant string of the interpreter. */
-static bool is_version(const char *text, const char *minor)
-{
-	size_t n = strlen(minor), digits;
-
-	if (strncmp(text, minor, n) != 0 || text[n] != '.')
-		return false;
-	digits = strspn(text + n + 1, "0123456789");
-	text += n + 1 + digits;
-	return digits && strlen(text) < 6 && text[strspn(text, "abrc0123456789+")] == '\0';
-}
-
-char *hps_python_version(const char *data, size_t len, const char *minor)
-{
-	const char *end = data + len, *at = data, *stop;
-
-	for (; (at = memmem(at, (size_t)(end - at), minor, strlen(minor))); at++) {
-		stop = (at == data || !at[-1]) ? memchr(at, '\0', (size_t)(end - at)) : NULL;
-		if (stop && stop - at < VERSION_MAX && is_version(at, minor))
-			return hps_strdup(at);
-	}
-	return NULL;
-}
-
-/* Piece by piece: interpreters have several megabytes. Each begins with the end of the one before it, where a version may have been cut. */
-static char *version_in(const char *root, const char *path, const char *minor)
-{
-	_cleanup_free_ char *full = hps_format("%s%s", root, path), *piece = hps_alloc(PIECE), *version = NULL;
-	_cleanup_fd_ int fd = *minor ? open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-	size_t kept = 0;
-	ssize_t n;
-
-	while (fd >= 0 && !version && (n = read(fd, piece + kept, PIECE - kept)) > 0) {
-		size_t len = kept + (size_t)n;
-
-		version = hps_python_version(piece, len, minor);
-		kept = len < VERSION_MAX + 1 ? len : VERSION_MAX + 1;
-		memmove(piece, piece + len - kept, kept);
-		if (len > kept)
-			piece[0] = '?'; /* not the start of the file, nor of a string */
-	}
-	return hps_take(version);
-}
-
-/* In the program itself, or in the libpython that was loaded. */
-static void add_version(json_t *rows, const char *root, const char *path, const char *minor, const struct hps_map *owners)
-{
-	_cleanup_free_ char *version = version_in(root, path, minor), *library = hps_format("/libpython%s.so", minor);
-
-	for (size_t i = 0; !version && *minor && i < owners->n; i++)
-		if (strstr(owners->items[i].key, library))
-			version = version_in(root, owners->items[i].key, minor);
-	if (version)
-		hps_identity_add(rows, "python.version", version, "constant in the interpreter's file", HPS_GUESSED);
-	else
-		hps_identity_missing(rows, "python.version", "neither the interpreter's file nor a libpython has a version constant");
-}
-
-static void add_environment(json_t *rows, const struct hps_map *owners)
-{
-	for (size_t i = 0; i < owners->n; i++) {
-		const char *path = owners->items[i].key;
-
-		if (ends_with(path, strlen(path), "/pyvenv.cfg")) {
-			_cleanup_free_ char *directory = hps_strndup(path, strlen(path) - strlen("/pyvenv.cfg"));
-
-			hps_identity_add(rows, "python.venv", directory, "pyvenv.cfg was read", HPS_OBSERVED);
-		}
-	}
-}
-
-void hps_identity_python(json_t *rows, const char *root, const struct hps_strv *programs, const struct hps_map *owners)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < programs->n; i++) {
-		int n = interpreter_suffix(programs->v[i]);
-
-		if (n < 0)
-			continue;
-		any = true;
-		hps_identity_add(rows, "python.interpreter", programs->v[i], "executed", HPS_OBSERVED);
-		add_version(rows, root, programs->v[i], programs->v[i] + strlen(programs->v[i]) - n, owners);
-	}
-	if (any)
-		add_environment(rows, owners);
-	else
-		hps_identity_missing(rows, "python.interpreter", "no program named python was executed");
 }
