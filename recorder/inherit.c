@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -144,4 +146,71 @@ void hps_inherited_restore(const struct hps_inherited *i)
 	for (const int *fd = i->closed; *fd >= 0; fd++)
 		close(*fd);
 	sigprocmask(SIG_SETMASK, &i->mask, NULL);
+}
+
+/* ---- what it has open ---- */
+
+/* The path of fd as the command names it; NULL when it lies outside its root, where it has no name. */
+static char *path_of(const char *root, int fd)
+{
+	_cleanup_free_ char *path = hps_fd_path(fd);
+	size_t n;
+
+	root = root ? root : "";
+	n = strlen(root);
+	while (n && root[n - 1] == '/')
+		n--;
+	return path && !strncmp(path, root, n) && path[n] == '/' ? hps_strdup(path + n) : NULL;
+}
+
+/* Over a unix socket descriptors can come in. Standard input and output are not counted: that they say things unseen is
+ * in every record. */
+static bool lets_in(int fd)
+{
+	int domain;
+	socklen_t len = sizeof domain;
+
+	return fd > 2 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
+
+void hps_inherited_use(const struct hps_inherited *in, struct hps_supervisor *s)
+{
+	for (size_t i = 0; i < in->n_fds; i++) {
+		int fd = in->fds[i], flags = fcntl(fd, F_GETFL);
+		_cleanup_free_ char *path = path_of(s->root, fd);
+		struct hps_file *file;
+		struct stat st;
+
+		if (lets_in(fd))
+			hps_gap_note(s->gaps, HPS_GAP_SOCKET);
+		if (!path || flags < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
+			continue;
+		if (!st.st_nlink && strlen(path) > 10) /* it has a content and no name: " (deleted)" */
+			path[strlen(path) - 10] = '\0';
+		file = hps_files_get(s->files, path);
+		hps_file_rare_make(file)->descriptors |= fd < 32 ? 1u << fd : 0;
+		if ((flags & O_ACCMODE) != O_WRONLY)
+			hps_file_use(s->files, file, fd, &st, HPS_USE_READ);
+		if ((flags & O_ACCMODE) == O_RDONLY || !st.st_nlink)
+			continue;
+		hps_file_secure(s->files, file, fd, &st);
+		hps_file_modify(s->files, file, fd, &st);
+		hps_supervisor_wrote(s, st.st_ino);
+	}
+}
+
+void hps_inherited_drop(const struct hps_inherited *in)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (size_t i = 0; i < in->n_fds; i++) {
+		int fd = in->fds[i];
+
+		if (fd > 2)
+			close(fd);
+		else if (fd < 2 && null >= 0)
+			dup2(null, fd);
+	}
+	if (null > 2)
+		close(null);
 }

@@ -2,22 +2,18 @@
  * became of it. */
 #include "recorder/recorder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "recorder/identity.h"
 #include "recorder/network.h"
 
-#define LAUNCHER_WORDS 16 /* of a command that are looked at for a script */
 #define HYDRA_MAX 64 /* files of it that are read */
 
 extern char **environ;
@@ -51,74 +47,6 @@ struct trial {
 	char *own_env[4];
 	struct hps_strv unsaid; /* our standard error may be a file of the trial: words of ours would change it while it is hashed */
 };
-
-/* ---- what the command inherits ---- */
-
-/* The path of fd as the command names it; NULL when it lies outside its root, where it has no name. */
-static char *inherited_path(const struct trial *t, int fd)
-{
-	_cleanup_free_ char *path = hps_fd_path(fd);
-	const char *root = t->o->root ? t->o->root : "/";
-	size_t n = strlen(root);
-
-	while (n && root[n - 1] == '/')
-		n--;
-	return path && !strncmp(path, root, n) && path[n] == '/' ? hps_strdup(path + n) : NULL;
-}
-
-/* Over a unix socket descriptors can come in. Standard input and output are not counted: that they say things unseen is
- * in every record. */
-static bool lets_in(int fd)
-{
-	int domain;
-	socklen_t len = sizeof domain;
-
-	return fd > 2 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
-}
-
-/* Regular files that the command has open from the start are read or written unseen: what they hold now is a material. */
-static void use_inherited(struct trial *t)
-{
-	for (size_t i = 0; i < t->inherited.n_fds; i++) {
-		int fd = t->inherited.fds[i], flags = fcntl(fd, F_GETFL);
-		_cleanup_free_ char *path = inherited_path(t, fd);
-		struct hps_file *file;
-		struct stat s;
-
-		if (lets_in(fd))
-			hps_gap_note(&t->gaps, HPS_GAP_SOCKET);
-		if (!path || flags < 0 || fstat(fd, &s) || !S_ISREG(s.st_mode))
-			continue;
-		if (!s.st_nlink && strlen(path) > 10) /* it has a content and no name: " (deleted)" */
-			path[strlen(path) - 10] = '\0';
-		file = hps_files_get(&t->files, path);
-		hps_file_rare_make(file)->descriptors |= fd < 32 ? 1u << fd : 0;
-		if ((flags & O_ACCMODE) != O_WRONLY)
-			hps_file_use(&t->files, file, fd, &s, HPS_USE_READ);
-		if ((flags & O_ACCMODE) == O_RDONLY || !s.st_nlink)
-			continue;
-		hps_file_secure(&t->files, file, fd, &s);
-		hps_file_modify(&t->files, file, fd, &s);
-		hps_supervisor_wrote(&t->supervisor, s.st_ino);
-	}
-}
-
-/* The command has its copies: ours would keep pipes open that it closes. stderr stays, for the summary. */
-static void drop_inherited(struct trial *t)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (size_t i = 0; i < t->inherited.n_fds; i++) {
-		int fd = t->inherited.fds[i];
-
-		if (fd > 2)
-			close(fd);
-		else if (fd < 2 && null >= 0)
-			dup2(null, fd);
-	}
-	if (null > 2)
-		close(null);
-}
 
 /* ---- the command's surroundings ---- */
 
@@ -174,50 +102,6 @@ static void make_environment(struct trial *t)
 		t->envp[out++] = t->own_env[2] = hps_format("HPS_SOCKET=%s", hps_marks_path(t->marks));
 	if (t->own_env[3])
 		t->envp[out++] = t->own_env[3];
-}
-
-/* Is there such a program at all? 0, or the status that sh gives, and errno: 126, 127. */
-static int look_for_program(const char *name)
-{
-	const char *path = getenv("PATH"), *at;
-	bool found = false;
-	struct stat direct;
-
-	if (strchr(name, '/')) {
-		if (stat(name, &direct) == 0 && S_ISDIR(direct.st_mode)) {
-			errno = EISDIR;
-			return 126;
-		}
-		return access(name, F_OK) ? 127 : access(name, X_OK) ? 126 : 0;
-	}
-	for (at = path ? path : "/bin:/usr/bin"; at; at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
-		size_t n = strcspn(at, ":");
-		_cleanup_free_ char *full = hps_format("%.*s%s%s", (int)n, at, n ? "/" : "", name);
-		struct stat s;
-
-		if (stat(full, &s) || S_ISDIR(s.st_mode))
-			continue;
-		if (access(full, X_OK) == 0)
-			return 0;
-		found = true;
-	}
-	errno = found ? EACCES : ENOENT;
-	return found ? 126 : 127;
-}
-
-static char *repository_dir(char *const *argv)
-{
-	/* The script's directory when the command is an interpreter and a script, maybe behind a launcher, else where we are. */
-	for (int i = 1; i <= LAUNCHER_WORDS && argv[0] && argv[i]; i++) {
-		struct stat s;
-
-		if (argv[i][0] != '-' && (i <= 2 ? strchr(argv[i], '.') != NULL : hps_path_code(argv[i])) && stat(argv[i], &s) == 0 && S_ISREG(s.st_mode)) {
-			_cleanup_free_ char *copy = hps_strdup(argv[i]);
-
-			return hps_strdup(dirname(copy));
-		}
-	}
-	return hps_strdup(".");
 }
 
 /* ---- the supervisor's thread ---- */
@@ -372,7 +256,7 @@ static int run_command(struct trial *t, struct hps_error *err)
 {
 	int r;
 
-	use_inherited(t);
+	hps_inherited_use(&t->inherited, &t->supervisor);
 	hps_ending_begin(&t->reaper.ending);
 	hps_clocks_start(&t->clocks);
 	t->record.started_ns = hps_time_now_ns();
@@ -385,7 +269,7 @@ static int run_command(struct trial *t, struct hps_error *err)
 		return hps_error_errno(err, "starting a thread");
 	}
 	r = hps_launcher_start(t->launcher, &t->child);
-	drop_inherited(t);
+	hps_inherited_drop(&t->inherited);
 	if (r) {
 		errno = -r;
 		hps_note("'%s': %s", t->record.argv[0], strerror(errno));
@@ -568,9 +452,9 @@ static int run_unrecorded(const struct trial *t, struct hps_error *err)
 
 static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *outcome, struct hps_error *err)
 {
-	_cleanup_free_ char *dir = repository_dir(t->record.argv);
+	_cleanup_free_ char *dir = hps_command_repository(t->record.argv);
 	struct hps_facts_request request = { .dir = dir, .datasets = &t->o->datasets, .root = t->o->root, .engine = t->o->engine };
-	int r = t->o->root ? 0 : look_for_program(t->record.argv[0]);
+	int r = t->o->root ? 0 : hps_command_look(t->record.argv[0]);
 
 	if (r) {
 		hps_error_set(err, r == 127 ? -ENOENT : -EACCES, "'%s': %s", t->record.argv[0],
@@ -606,47 +490,6 @@ static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *out
 	outcome->status = WIFSIGNALED(t->record.status) ? 128 + WTERMSIG(t->record.status) : WEXITSTATUS(t->record.status);
 	outcome->signal = WIFSIGNALED(t->record.status) ? WTERMSIG(t->record.status) : 0;
 	write_record(t);
-	return 0;
-}
-
-unsigned hps_trial_level(const struct hps_trial_options *o)
-{
-	return o->has_level ? (unsigned)o->level : 2;
-}
-
-int hps_trial_check(const struct hps_trial_options *o, enum hps_capture *ret_capture, struct hps_error *err)
-{
-	int r;
-
-	if (hps_capture_parse(o->capture, ret_capture))
-		return hps_error_set(err, HPS_E_USAGE, "--capture '%s': it is " HPS_CAPTURE_WORDS, o->capture);
-	if (o->study && !hps_name_valid(o->study, ""))
-		return hps_error_set(err, HPS_E_USAGE, "--study '%.80s': " HPS_NAME_RULE, o->study, "", "");
-	if (o->has_number && !o->study)
-		return hps_error_set(err, HPS_E_USAGE, "--number %llu: a number in which study? give --study, too", (unsigned long long)o->number);
-	if (o->has_number && o->number > HPS_NUMBER_MAX)
-		return hps_error_set(err, HPS_E_USAGE, "--number %llu: JSON has whole numbers up to 2^53", (unsigned long long)o->number);
-	if (o->has_level && (o->level < 1 || o->level > 4))
-		return hps_error_set(err, HPS_E_USAGE, "--level %llu: there are 1, 2, 3 and 4", (unsigned long long)o->level);
-	if (o->pid > INT32_MAX)
-		return hps_error_set(err, HPS_E_USAGE, "--pid %llu: no process has such a number", (unsigned long long)o->pid);
-	if (o->root && *o->root != '/')
-		return hps_error_set(err, HPS_E_USAGE, "--root '%s': give an absolute path", o->root);
-	for (size_t i = 0; i < o->datasets.n; i++) {
-		const char *equals = strchr(o->datasets.v[i], '=');
-
-		if (access(equals ? equals + 1 : o->datasets.v[i], R_OK))
-			return hps_error_errno(err, "--dataset '%s'", o->datasets.v[i]);
-	}
-	if (o->seed && !hps_seed_valid(o->seed))
-		return hps_error_set(err, HPS_E_USAGE, "--seed '%s': a seed is a whole number (decimal, or hexadecimal with 0x)", o->seed);
-	r = o->id_file ? hps_file_output_check(o->id_file, err) : 0;
-	if (r)
-		return hps_error_prefix(err, "--id-file");
-	if (o->has_lock_fd && fcntl((int)o->lock_fd, F_SETFD, FD_CLOEXEC))
-		return hps_error_errno(err, "--lock-fd %d", (int)o->lock_fd);
-	if (o->has_passphrase_fd && fcntl((int)o->passphrase_fd, F_SETFD, FD_CLOEXEC))
-		return hps_error_errno(err, "--key-passphrase-fd %d", (int)o->passphrase_fd);
 	return 0;
 }
 

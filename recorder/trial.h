@@ -107,6 +107,11 @@ void hps_inherited_block_signals(struct hps_inherited *i, sigset_t *ret_watched)
 void hps_inherited_take_limits(struct hps_inherited *i); /* ours: as many descriptors as we may have, no core */
 /* Signals, limits and closed descriptors as they were. Safe in a vforked child. */
 void hps_inherited_restore(const struct hps_inherited *i);
+struct hps_supervisor;
+/* Regular files that the command has open from the start are read or written unseen: what they hold now is a material. */
+void hps_inherited_use(const struct hps_inherited *i, struct hps_supervisor *s);
+/* The command has its copies: ours would keep pipes open that it closes. stderr stays, for the summary. */
+void hps_inherited_drop(const struct hps_inherited *i);
 
 /* ---- trial.c: from the options to the exit status ---------------------------------------------------------------------------------------------- */
 
@@ -116,7 +121,6 @@ struct hps_trial_options {
 	uint64_t number, passphrase_fd, lock_fd, level, pid;
 	bool portable, has_level, has_number, has_passphrase_fd, has_lock_fd, quiet, wait, entropy_full, no_network, dry_run;
 };
-unsigned hps_trial_level(const struct hps_trial_options *o); /* that a rerun is to reach */
 struct hps_outcome {
 	bool started; /* the command ran: its status is ours */
 	int status;   /* to exit with when it ran, or when there is no such command (126, 127) */
@@ -126,9 +130,13 @@ struct hps_outcome {
 int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const int closed[4], struct hps_outcome *outcome,
 		  struct hps_error *err) HPS_MUST;
 
+/* ---- command.c: the command before it runs ---- */
 enum hps_capture;
 /* The options; makes descriptors ours. */
 int hps_trial_check(const struct hps_trial_options *o, enum hps_capture *ret_capture, struct hps_error *err) HPS_MUST;
+unsigned hps_trial_level(const struct hps_trial_options *o); /* that a rerun is to reach */
+int hps_command_look(const char *name); /* 0: there is such a program; else the status that sh gives, 126 or 127, and errno */
+char *hps_command_repository(char *const *argv); /* a directory of the code that it runs; heap */
 
 /* ---- preview.c: --dry-run ---- */
 char *hps_trial_directory(const struct hps_trial_options *o); /* where the command starts; heap */
