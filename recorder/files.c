@@ -14,7 +14,6 @@
 
 #define LISTING_MAX (8u << 20)
 #define MISSES_MAX 200000u
-#define HELD_MAX 1000u
 
 /* ---- what was last opened ---- */
 
@@ -45,64 +44,6 @@ static void set_now(struct hps_file *file, const struct hps_identity *id)
 		return;
 	hps_file_rare_make(file)->now = *id;
 	file->rare->now_known = true;
-}
-
-static const char *const captures[] = {
-	[HPS_CAPTURE_NONE] = "none", [HPS_CAPTURE_CODE] = "code", [HPS_CAPTURE_CLOSURE] = "closure", [HPS_CAPTURE_ALL] = "all",
-};
-
-const char *hps_capture_name(enum hps_capture c)
-{
-	return captures[c];
-}
-
-int hps_capture_parse(const char *name, enum hps_capture *ret)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(captures); i++)
-		if (!strcmp(captures[i], name ? name : "closure")) {
-			*ret = (enum hps_capture)i;
-			return 0;
-		}
-	return -EINVAL;
-}
-
-bool hps_path_code(const char *path)
-{
-	static const char *const endings[] = { ".R", ".Rmd", ".c", ".cc", ".cfg", ".conf", ".cpp", ".cu", ".cuh", ".cxx", ".f90", ".go", ".h", ".hpp",
-					       ".ini", ".ipynb", ".java", ".jl", ".js", ".lua", ".m", ".mjs", ".pl", ".pm", ".py", ".pyi", ".pyx", ".r",
-					       ".rb", ".rs", ".scala", ".sh", ".sql", ".toml", ".ts", ".yaml", ".yml", "/Dockerfile", "/Makefile" };
-	size_t n = strlen(path);
-
-	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
-		size_t len = strlen(endings[i]);
-
-		if (n > len && !strcmp(path + n - len, endings[i]))
-			return true;
-	}
-	return false;
-}
-
-/* Where nothing but packages put files: what is there can be had again from the package. */
-bool hps_path_unpackaged(const char *path)
-{
-	static const char *const system_dirs[] = { "/usr/", "/lib", "/bin/", "/sbin/", "/etc/ld.so.", "/etc/ssl/", "/var/lib/dpkg/" };
-
-	if (!strncmp(path, "/usr/local/", 11))
-		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(system_dirs); i++)
-		if (!strncmp(path, system_dirs[i], strlen(system_dirs[i])))
-			return false;
-	return true;
-}
-
-bool hps_path_system(const char *path)
-{
-	static const char *const shared_dirs[] = { "/etc/", "/opt/", "/var/" }; /* of packages and administrators */
-
-	for (size_t i = 0; i < ARRAY_SIZE(shared_dirs); i++)
-		if (!strncmp(path, shared_dirs[i], strlen(shared_dirs[i])))
-			return true;
-	return !hps_path_unpackaged(path);
 }
 
 static int64_t mtime_ns(const struct stat *s)
@@ -147,24 +88,6 @@ static void first_seen(struct hps_file *file, const struct stat *s)
 	add_attributes(&own, s, "");
 	hps_file_rare_make(file)->attributes_len = own.len;
 	file->rare->attributes = hps_buf_take(&own);
-}
-
-char *hps_files_origin(const struct hps_files *f, const char *now)
-{
-	char *path = hps_strdup(now);
-
-	for (size_t i = f->moved.n; i >= 2; i -= 2) {
-		const char *from = f->moved.v[i - 2], *to = f->moved.v[i - 1];
-		size_t n = strlen(to);
-
-		if (!strncmp(path, to, n) && path[n] == '/') {
-			char *before = hps_format("%s%s", from, path + n);
-
-			free(path);
-			path = before;
-		}
-	}
-	return path;
 }
 
 static struct hps_file *origin_of(struct hps_files *f, struct hps_file *file)
@@ -267,11 +190,6 @@ static void note_parents(struct hps_files *f, const char *path)
 		if (slash == parent)
 			return;
 	}
-}
-
-enum hps_keep hps_file_keep(const struct hps_file *file, bool store)
-{
-	return hps_rule_path(file->path) ? HPS_KEEP_SECRET : store ? HPS_KEEP_CONTENT : HPS_KEEP_DIGEST;
 }
 
 /* What a package or a distribution may own, for which that can be looked for while the trial runs: see news.c. */
@@ -473,29 +391,6 @@ void hps_file_modify(struct hps_files *f, struct hps_file *file, int fd, const s
 			note_alias(name, inode, 0);
 }
 
-/* Where it was before it was moved, of which it then no longer knows; heap. */
-static char *take_from(struct hps_file *file)
-{
-	return hps_file_rare(file)->from ? hps_take(file->rare->from) : hps_strdup(file->path);
-}
-
-/* NULL: from nowhere. */
-static void set_from(struct hps_file *file, char *from)
-{
-	if (!from && !file->rare)
-		return;
-	free(hps_file_rare_make(file)->from);
-	file->rare->from = from;
-}
-
-void hps_file_removed(struct hps_files *f, struct hps_file *file, const struct stat *s)
-{
-	set_from(file, NULL);
-	file->gone = true;
-	if (S_ISREG(s->st_mode) && s->st_nlink == 1)
-		hps_inode_gone(&f->inodes, s);
-}
-
 void hps_file_symlink(struct hps_file *file, const struct stat *s, const char *target)
 {
 	if (file->product)
@@ -504,114 +399,6 @@ void hps_file_symlink(struct hps_file *file, const struct stat *s, const char *t
 	file->uses |= HPS_USE_READ;
 	if (!hps_file_rare(file)->target)
 		hps_file_rare_make(file)->target = hps_strdup(target);
-}
-
-/* What the trial had made below a directory moves with it. */
-static void move_products(struct hps_files *f, const char *from, const char *to)
-{
-	size_t n = strlen(from), end = f->n;
-
-	for (size_t i = 0; i < end; i++) {
-		struct hps_file *file = f->all[i], *moved;
-		_cleanup_free_ char *path = NULL;
-
-		if (!file->product || strncmp(file->path, from, n) != 0 || file->path[n] != '/')
-			continue;
-		path = hps_format("%s%s", to, file->path + n);
-		moved = hps_files_get(f, path);
-		moved->product = true;
-		hps_listing_expect(f, path);
-		set_from(moved, take_from(file));
-	}
-}
-
-/* Moves the entry and, for a directory, all below it. */
-static void rename_entry(struct hps_files *f, struct hps_file *from, struct hps_file *to, bool directory)
-{
-	char *origin = take_from(from);
-
-	set_from(to, origin);
-	if (directory && !hps_files_made(f, from->path)) {
-		_cleanup_free_ char *was = hps_files_origin(f, origin);
-
-		hps_files_get(f, was)->moved = true;
-	}
-	if (!strcmp(origin, to->path)) /* back where it came from */
-		set_from(to, NULL);
-	to->product = from->product = true;
-	to->by_link = from->by_link = to->gone = false;
-	from->gone = true;
-	if (!directory)
-		return;
-	move_products(f, from->path, to->path);
-	hps_strv_add(&f->moved, from->path);
-	hps_strv_add(&f->moved, to->path);
-	hps_files_forget_names(f);
-}
-
-void hps_file_renamed(struct hps_files *f, struct hps_file *from, struct hps_file *to, bool directory)
-{
-	rename_entry(f, from, to, directory);
-}
-
-void hps_file_exchanged(struct hps_files *f, struct hps_file *a, struct hps_file *b, bool a_directory, bool b_directory)
-{
-	struct hps_file *aside = hps_files_get(f, "/dev/null/exchanged"); /* a path that cannot be */
-
-	rename_entry(f, a, aside, a_directory);
-	rename_entry(f, b, a, b_directory);
-	rename_entry(f, aside, b, a_directory);
-	aside->product = false;
-}
-
-static void let_go(struct hps_files *f, struct hps_file *file)
-{
-	if (hps_file_rare(file)->held < 0)
-		return;
-	close(hps_take_fd(&file->rare->held));
-	f->n_held--;
-}
-
-void hps_file_hold(struct hps_files *f, struct hps_file *file)
-{
-	bool regular;
-	struct stat s;
-	int fd;
-
-	let_go(f, file);
-	if (lstat(file->path, &s)) {
-		file->gone = file->gone || errno == ENOENT || errno == ENOTDIR;
-		return;
-	}
-	if (f->n_held >= HELD_MAX)
-		return;
-	regular = S_ISREG(s.st_mode);
-	fd = open(file->path, (regular ? O_RDONLY : O_PATH) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 && regular)
-		fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	hps_file_rare_make(file)->held = fd;
-	f->n_held++;
-}
-
-void hps_files_hold_below(struct hps_files *f, const char *directory)
-{
-	size_t n = strlen(directory);
-
-	for (size_t i = 0; i < f->n; i++) {
-		struct hps_file *file = f->all[i];
-
-		if (file->product && !file->special && !strncmp(file->path, directory, n) && file->path[n] == '/')
-			hps_file_hold(f, file);
-	}
-}
-
-void hps_files_expect_rename(struct hps_files *f, struct hps_file *from, struct hps_file *to, const struct stat *was)
-{
-	f->expected = hps_grow(f->expected, f->n_expected, sizeof *f->expected);
-	f->expected[f->n_expected++] =
-		(struct hps_expected){ .from = from, .to = to, .dev = was->st_dev, .ino = was->st_ino, .directory = S_ISDIR(was->st_mode) };
 }
 
 bool hps_file_changed(const struct hps_file *file)

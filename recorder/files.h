@@ -31,6 +31,24 @@ void hps_inode_written(struct hps_inode *inode, int fd);
 void hps_inode_gone(struct hps_inodes *t, const struct stat *s);
 void hps_inodes_release(struct hps_inodes *t);
 
+/* ---- capture.c: which contents are stored ----------------------------------------------------------------------------------- */
+
+/* --capture, of inputs: each has what the one before has. */
+enum hps_capture {
+	HPS_CAPTURE_NONE,
+	HPS_CAPTURE_CODE,    /* programs, libraries, and what has the name of a source or of settings, that no package has */
+	HPS_CAPTURE_CLOSURE, /* all that no package has */
+	HPS_CAPTURE_ALL,
+};
+#define HPS_CAPTURE_WORDS "'closure', 'code', 'all' or 'none'"
+int hps_capture_parse(const char *name, enum hps_capture *ret) HPS_MUST; /* NULL: the default */
+const char *hps_capture_name(enum hps_capture c);
+bool hps_path_code(const char *path); /* a source or settings, by its name */
+bool hps_path_unpackaged(const char *path); /* where no Debian package puts files: store at once */
+bool hps_path_system(const char *path); /* where packages of a system or its administrator put files */
+struct hps_file;
+enum hps_keep hps_file_keep(const struct hps_file *file, bool store); /* of what it holds; store: if it is no secret */
+
 /* ---- every path the trial touched ------------------------------------------------------------------------------------------- */
 
 enum hps_use {
@@ -108,16 +126,6 @@ struct hps_expected {
 	ino_t ino;
 	bool directory;
 };
-/* --capture: which contents of inputs are stored; each has what the one before has. */
-enum hps_capture {
-	HPS_CAPTURE_NONE,
-	HPS_CAPTURE_CODE,    /* programs, libraries, and what has the name of a source or of settings, that no package has */
-	HPS_CAPTURE_CLOSURE, /* all that no package has */
-	HPS_CAPTURE_ALL,
-};
-#define HPS_CAPTURE_WORDS "'closure', 'code', 'all' or 'none'"
-int hps_capture_parse(const char *name, enum hps_capture *ret) HPS_MUST; /* NULL: the default */
-const char *hps_capture_name(enum hps_capture c);
 struct hps_files {
 	struct hps_inodes inodes;
 	struct hps_expected *expected;
@@ -157,8 +165,6 @@ void hps_files_release(struct hps_files *f);
 /* ---- files.c: what is done to them ---- */
 
 bool hps_files_made(const struct hps_files *f, const char *path); /* the trial brought this name into being */
-/* What lies below a directory that the trial moved is an input under the path it had before. */
-char *hps_files_origin(const struct hps_files *f, const char *now);
 bool hps_file_is_now(const struct hps_file *file, const struct hps_identity *id); /* is this what was last opened there? */
 void hps_file_forget_now(struct hps_file *file);				  /* the next reader looks again */
 /* fd is open on path's content: notes the use, the first state, and queues what must be hashed. */
@@ -170,21 +176,19 @@ void hps_file_change(struct hps_files *f, struct hps_file *file, int fd, const s
 /* The content or mode changes, and with it that of every other name of the file. */
 void hps_file_modify(struct hps_files *f, struct hps_file *file, int fd, const struct stat *before);
 void hps_file_made(struct hps_files *f, struct hps_file *file, int fd, const struct stat *s); /* by the trial: no input under any name */
-void hps_file_removed(struct hps_files *f, struct hps_file *file, const struct stat *s); /* after hps_file_change */
-/* The trial is about to close the way to it: it is kept open, if it is a product or becomes one. */
-void hps_file_hold(struct hps_files *f, struct hps_file *file);
-void hps_files_hold_below(struct hps_files *f, const char *directory);
+void hps_files_miss(struct hps_files *f, const char *path, int error);
+void hps_file_symlink(struct hps_file *file, const struct stat *s, const char *target); /* crossed on the way to something */
+bool hps_file_changed(const struct hps_file *file); /* did not keep its content while it was an input? */
+
+/* ---- renames.c: names that the trial moves or removes ------------------------------------------------------------------------ */
+
+/* What lies below a directory that the trial moved is an input under the path it had before. */
+char *hps_files_origin(const struct hps_files *f, const char *now);
 void hps_file_renamed(struct hps_files *f, struct hps_file *from, struct hps_file *to, bool directory);
 void hps_file_exchanged(struct hps_files *f, struct hps_file *a, struct hps_file *b, bool a_directory, bool b_directory);
 /* `was` may come to be called `to`, by a call that somebody else makes: seen at the end. */
 void hps_files_expect_rename(struct hps_files *f, struct hps_file *from, struct hps_file *to, const struct stat *was);
-void hps_files_miss(struct hps_files *f, const char *path, int error);
-void hps_file_symlink(struct hps_file *file, const struct stat *s, const char *target); /* crossed on the way to something */
-enum hps_keep hps_file_keep(const struct hps_file *file, bool store); /* of what it holds; store: if it is no secret */
-bool hps_file_changed(const struct hps_file *file); /* did not keep its content while it was an input? */
-bool hps_path_code(const char *path); /* a source or settings, by its name */
-bool hps_path_unpackaged(const char *path); /* where no Debian package puts files: store at once */
-bool hps_path_system(const char *path); /* where packages of a system or its administrator put files */
+void hps_file_removed(struct hps_files *f, struct hps_file *file, const struct stat *s); /* after hps_file_change */
 
 /* ---- listing.c: in which order directories gave their names ---------------------------------------------------------------- */
 
@@ -217,6 +221,9 @@ void hps_listings_release(struct hps_map *listings);
 
 /* ---- settle.c: what the trial left ----------------------------------------------------------------------------------------- */
 
+/* The trial is about to close the way to it: it is kept open, if it is a product or becomes one. */
+void hps_file_hold(struct hps_files *f, struct hps_file *file);
+void hps_files_hold_below(struct hps_files *f, const char *directory);
 /* Looks at every product as it is now and queues its content. Before hps_hasher_finish(), in the trial's root. */
 void hps_files_settle(struct hps_files *f);
 

@@ -9,7 +9,55 @@
 #include <unistd.h>
 
 #define PRODUCT_STORE_MAX (16 << 20)
+#define HELD_MAX 1000u
 #define EXTENDED_MAX (64u << 10) /* the kernel's own ceiling, of the list and of a value */
+
+/* ---- what is kept open, as the trial closed the way to it ---- */
+
+static void let_go(struct hps_files *f, struct hps_file *file)
+{
+	if (hps_file_rare(file)->held < 0)
+		return;
+	close(hps_take_fd(&file->rare->held));
+	f->n_held--;
+}
+
+void hps_file_hold(struct hps_files *f, struct hps_file *file)
+{
+	bool regular;
+	struct stat s;
+	int fd;
+
+	let_go(f, file);
+	if (lstat(file->path, &s)) {
+		file->gone = file->gone || errno == ENOENT || errno == ENOTDIR;
+		return;
+	}
+	if (f->n_held >= HELD_MAX)
+		return;
+	regular = S_ISREG(s.st_mode);
+	fd = open(file->path, (regular ? O_RDONLY : O_PATH) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 && regular)
+		fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	hps_file_rare_make(file)->held = fd;
+	f->n_held++;
+}
+
+void hps_files_hold_below(struct hps_files *f, const char *directory)
+{
+	size_t n = strlen(directory);
+
+	for (size_t i = 0; i < f->n; i++) {
+		struct hps_file *file = f->all[i];
+
+		if (file->product && !file->special && !strncmp(file->path, directory, n) && file->path[n] == '/')
+			hps_file_hold(f, file);
+	}
+}
+
+/* ---- what there is when it has ended ---- */
 
 /* What was left to a program came about if the file is where it was to go. */
 static void confirm_renames(struct hps_files *f)
