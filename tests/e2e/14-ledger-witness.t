@@ -110,6 +110,38 @@ for part in imprint time signature length; do
 	not_ok "… by openssl as well" proof_in damaged openssl ts -verify -data checkpoint.txt -in checkpoint.tsr -CAfile tsa.pem
 done
 
+# What counts is whether the authority was good when it signed: its certificate and that of its issuer have run out since.
+cat >past.c <<'C'
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+static long now(void) { struct timespec t; syscall(SYS_clock_gettime, CLOCK_REALTIME, &t); return t.tv_sec - 86400 * atol(getenv("DAYS_AGO")); }
+time_t time(time_t *t) { long n = now(); if (t) *t = n; return n; }
+int gettimeofday(struct timeval *restrict t, void *restrict zone) { (void)zone; t->tv_sec = now(); t->tv_usec = 0; return 0; }
+C
+gcc -shared -fPIC -o past.so past.c
+ago() { DAYS_AGO=$1 && shift && env DAYS_AGO="$DAYS_AGO" LD_PRELOAD="$T/past.so" "$@"; }
+curve='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
+mkdir gone && cp tsa/ts.cnf gone/ && cd gone && echo 01 >serial
+ago 40 openssl req -x509 $curve -keyout ca.key -out ca.pem -subj '/CN=gone authority' -days 30 2>/dev/null
+openssl req $curve -keyout tsa.key -out tsa.csr -subj '/CN=gone tsa' 2>/dev/null
+ago 40 openssl x509 -req -in tsa.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out tsa.pem -days 20 -extfile ts.cnf -extensions ext 2>/dev/null
+openssl ts -query -data ../proof/checkpoint.txt -sha256 -cert -out query.tsq 2>/dev/null
+ago 30 openssl ts -reply -config ts.cnf -queryfile query.tsq -out then.tsr 2>/dev/null
+ago 15 openssl ts -reply -config ts.cnf -queryfile query.tsq -out late.tsr 2>/dev/null
+cd ..
+/usr/bin/python3 -c 'import json; t = json.load(open("trust.closed")); t["timestampAuthorities"] = open("gone/ca.pem").read(); json.dump(t, open("trust.old", "w"))'
+rm -r damaged && cp -r proof damaged && cp gone/then.tsr damaged/checkpoint.tsr
+not_ok "an authority that has run out is none today (openssl, negative control)" proof_in damaged openssl ts -verify -data checkpoint.txt -in checkpoint.tsr -CAfile ../gone/ca.pem
+status "… but was one when it signed" 0 hps-ledger check --trust trust.old damaged
+like "… which is said" "$(cat out)" "^checkpoint.tsr: the checkpoint existed at $(date -u -d '30 days ago' +%Y-%m-%d)"
+ok "… as openssl says for that time" proof_in damaged openssl ts -verify -data checkpoint.txt -in checkpoint.tsr -CAfile ../gone/ca.pem -attime "$(date -d '30 days ago' +%s)"
+cp gone/late.tsr damaged/checkpoint.tsr
+status "what it signed after it had run out counts for nothing" 3 hps-ledger check --trust trust.old damaged
+
 # One witness killed in the middle: two are a quorum. Two killed: none. Started again: they remember.
 kill -9 "$c_pid"
 add 3
