@@ -128,6 +128,11 @@ static int read_added(const json_t *change, const char *keyid, const json_t *pre
 	return 0;
 }
 
+static bool was_announced(const struct hps_keyring *r, const char *keyid)
+{
+	return hps_keyring_announced(r, keyid, UINT64_MAX);
+}
+
 static int apply_add(struct hps_keyring *r, uint64_t index, const json_t *predicate, const json_t *change, const char *keyid, const struct hps_buf *pae, struct hps_error *err)
 {
 	const json_t *kinds = json_object_get(change, "kinds"), *kind;
@@ -135,6 +140,8 @@ static int apply_add(struct hps_keyring *r, uint64_t index, const json_t *predic
 	size_t i;
 	int e = find(r, keyid) ? wrong(err, "the key was there before; a revoked key does not come back") : read_added(change, keyid, predicate, pae, err);
 
+	if (!e && (hps_trust_role(r->trust, keyid) || was_announced(r, keyid)))
+		e = wrong(err, "that key has another role: it is one of a log, a witness or a root key");
 	if (e)
 		return e;
 	key = add(r, keyid, index + 1);
@@ -158,8 +165,11 @@ static int apply_revoke(struct hps_keyring *r, uint64_t index, const char *keyid
 /* What makes it the log's key is the handover that both keys sign. */
 static int apply_log(struct hps_keyring *r, uint64_t index, const json_t *predicate, const json_t *change, const char *keyid, const struct hps_buf *pae, struct hps_error *err)
 {
+	const char *role = hps_trust_role(r->trust, keyid);
 	int e = read_added(change, keyid, predicate, pae, err);
 
+	if (!e && (find(r, keyid) || (role && strcmp(role, "log") != 0)))
+		e = wrong(err, "that key has another role: it signs statements, is a root key or a witness's");
 	if (e)
 		return e;
 	r->logs = hps_grow(r->logs, r->n_logs, sizeof *r->logs);

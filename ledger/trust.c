@@ -109,8 +109,6 @@ static int read_roots(const json_t *j, struct hps_trust *ret, struct hps_error *
 			if (!strcmp(one, other))
 				return hps_error_set(err, HPS_E_FORMAT, "the root key '%s' is there twice", one);
 		}
-		if (hps_trust_key(ret, one))
-			return hps_error_set(err, HPS_E_FORMAT, "the key '%s' cannot be both a root key and a statement key", one);
 	}
 	return 0;
 }
@@ -141,6 +139,57 @@ static int read_policy(const json_t *j, const char *log, struct hps_trust *ret, 
 		return hps_error_set(err, HPS_E_FORMAT, "'maximumAge' is not a number of seconds");
 	ret->closed = witnessing && !strcmp(witnessing, "closed");
 	ret->max_age = (uint64_t)max_age;
+	return 0;
+}
+
+static bool is_key(const struct hps_key *key, const char *keyid)
+{
+	char id[HPS_DIGEST_HEX];
+
+	hps_key_id(key, id);
+	return !strcmp(id, keyid);
+}
+
+static bool signs_checkpoints(const struct hps_trust *t, const char *keyid)
+{
+	for (const struct hps_vkey *k = &t->log; k; k = k->former)
+		if (is_key(k->key, keyid))
+			return true;
+	return false;
+}
+
+static const char *role_in_policy(const struct hps_policy *p, const char *keyid)
+{
+	for (size_t i = 0; i < p->n_keys; i++)
+		if (is_key(p->keys[i].key, keyid))
+			return p->is_log[i] ? "log" : "witness";
+	return NULL;
+}
+
+const char *hps_trust_role(const struct hps_trust *t, const char *keyid)
+{
+	for (size_t i = 0; i < t->n_root_keys; i++)
+		if (is_key(t->root_keys[i], keyid))
+			return "root";
+	return signs_checkpoints(t, keyid) ? "log" : role_in_policy(&t->policy, keyid);
+}
+
+static int check_roles(const struct hps_trust *t, struct hps_error *err)
+{
+	char keyid[HPS_DIGEST_HEX];
+	const char *other;
+
+	for (size_t i = 0; i < t->n_statement_keys; i++) {
+		hps_key_id(t->statement_keys[i], keyid);
+		other = hps_trust_role(t, keyid);
+		if (other)
+			return hps_error_set(err, HPS_E_FORMAT, "the key '%s' cannot be both a statement key and a %s key", keyid, other);
+	}
+	for (size_t i = 0; i < t->n_root_keys; i++) {
+		hps_key_id(t->root_keys[i], keyid);
+		if (signs_checkpoints(t, keyid) || role_in_policy(&t->policy, keyid))
+			return hps_error_set(err, HPS_E_FORMAT, "the key '%s' cannot be both a root key and one of a log or a witness", keyid);
+	}
 	return 0;
 }
 
@@ -176,6 +225,8 @@ static int read_json(const json_t *j, struct hps_trust *ret, struct hps_error *e
 		r = read_roots(j, ret, err);
 	if (!r)
 		r = read_policy(j, log, ret, err);
+	if (!r)
+		r = check_roles(ret, err);
 	return r ? r : read_authorities(j, ret, err);
 }
 

@@ -28,6 +28,8 @@ int hps_trust_read(int dirfd, const char *path, struct hps_trust *ret, struct hp
 int hps_trust_replace(int dirfd, const char *old, const char *new, struct hps_error *err) HPS_MUST;
 int hps_trust_write(int dirfd, const char *origin, const struct hps_key *log, const struct hps_key *statement, struct hps_error *err) HPS_MUST;
 const struct hps_key *hps_trust_key(const struct hps_trust *t, const char *keyid); /* NULL: not trusted */
+/* What else than statements the trust file has that key for: "root", "log" (also a former one) or "witness"; NULL: nothing. One key has one role. */
+const char *hps_trust_role(const struct hps_trust *t, const char *keyid);
 bool hps_trust_kind(const struct hps_trust *t, const char *keyid, const char *kind); /* whether that key may sign statements of that kind */
 
 /* ---- handover.c: the log's key was replaced ---------------------------------------------------------------------------------------- */

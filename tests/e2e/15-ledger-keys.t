@@ -75,6 +75,14 @@ status "verify holds" 0 hps-ledger verify
 status "a verifier who allows the first key less finds the wrong role" 3 hps-ledger verify --trust narrow.json
 like "… at the entry" "$(cat out)" "entry @0: .*may not sign statements of the kind 'search'"
 status "revoke it" 0 hps-ledger key revoke "$(keyid trial.pem)"
+status "the log's key does not sign statements" 3 hps-ledger key add led/keys/log.pem
+like "… the message says why" "$(cat err)" "that key has another role"
+new_key both.pem ed25519
+hps-ledger key add both.pem >/dev/null
+status "nor a statement key checkpoints" 3 hps-ledger key --role log rotate both.pem
+like "… the message says why, too" "$(cat err)" "that key has another role: it signs statements"
+hps-ledger key revoke "$(keyid both.pem)" >/dev/null
+status "the log goes on" 0 hps-ledger verify
 status "twice is refused" 3 hps-ledger key revoke "$(keyid trial.pem)"
 cp trial.pem led/keys/statement.pem
 status "a revoked key cannot append" 5 add trial
@@ -112,6 +120,7 @@ status "two of three are enough" 0 hps-ledger key apply both
 status "the same draft again is refused" 3 hps-ledger key apply both
 like "… by its number" "$(cat err)" "its number is not the next one"
 status "verify holds" 0 hps-ledger verify
+status "a root key does not sign statements" 3 hps-ledger key add root1.pem
 status "the log's key, too, needs their approvals" 3 hps-ledger key --role log rotate
 like "… with the count" "$(cat err)" "0 of the 2"
 status "a draft of it" 0 hps-ledger key --role log draft-rotate
@@ -183,5 +192,5 @@ status "… applied" 0 hps-ledger key apply draft
 status "sign with it from now on" 0 pin 1234 hps-ledger key --key-passphrase-fd 7 use "$token"
 status "append by the token" 0 pin 1234 hps-ledger append --key-passphrase-fd 7 s90.json
 status "verify needs no token" 0 hps-ledger verify
-like "the keys so far" "$(hps-ledger key list | wc -l)" '^7$'
+like "the keys so far" "$(hps-ledger key list | wc -l)" '^8$'
 done_testing

@@ -1,7 +1,7 @@
 """A table of what hps-ledger must refuse: name, status, and how the input is spoilt. Prints TAP. Runs in an empty folder.
 
 Each row changes one thing of something that is accepted as it stands, which the first row of each group shows."""
-import base64, copy, json, os, shutil, subprocess, sys
+import base64, copy, hashlib, json, os, shutil, subprocess, sys
 
 n, failed = 0, 0
 
@@ -64,6 +64,12 @@ def witness(name):
 
 w1, w2 = witness("one.example"), witness("two.example")
 
+def of_vkey(vkey):
+    """The Ed25519 key of a log or a witness, as a trust file has statement keys."""
+    der = bytes.fromhex("302a300506032b6570032100") + base64.b64decode(vkey.split("+", 2)[2])[1:]
+    return {"keyid": hashlib.sha256(der).hexdigest(), "publicKey": base64.b64encode(der).decode()}
+
+
 # ---- trust files
 case("trust: as it is", 0, "verify", "--ledger", "led", "--trust", write("t", trust))
 for name, value in [
@@ -82,6 +88,9 @@ for name, value in [
     ("a threshold without root keys", changed(trust, ["rootThreshold"], 1)), ("root keys without threshold", changed(trust, ["rootKeys"], other["statementKeys"])),
     ("a threshold of none", dict(trust, rootKeys=other["statementKeys"], rootThreshold=0)), ("a threshold of more than there are", dict(trust, rootKeys=other["statementKeys"], rootThreshold=2)),
     ("a root key twice", dict(trust, rootKeys=other["statementKeys"] * 2, rootThreshold=2)), ("a root key that signs statements", dict(trust, rootKeys=trust["statementKeys"], rootThreshold=1)),
+    ("a log's key that signs statements", dict(trust, statementKeys=trust["statementKeys"] + [of_vkey(log)])),
+    ("a witness's key that signs statements", dict(trust, statementKeys=trust["statementKeys"] + [of_vkey(w1)], policy="log %s\nwitness A %s\nquorum none\n" % (log, w1))),
+    ("a root key that signs checkpoints", dict(trust, rootKeys=[of_vkey(log)], rootThreshold=1)),
     ("unknown witnessing", dict(trust, witnessing="ajar")), ("a negative age", dict(trust, maximumAge=-1)), ("an age of nothing", dict(trust, maximumAge=0)),
     ("authorities that are none", dict(trust, timestampAuthorities="x")), ("authorities that are a list", dict(trust, timestampAuthorities=[])),
     ("no object", [trust]), ("nothing", b""), ("not JSON", b"trust me"), ("something behind", json.dumps(trust).encode() + b"{}"),
