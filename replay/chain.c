@@ -1,7 +1,9 @@
 /* From the options of a command to a view with every content: the content stores, the system, and what fetch.c finds for the rest. */
 #include "replay/replay.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* A ledger's directory stands for the store in it. */
@@ -11,6 +13,69 @@ static char *store_path(const char *given)
 	struct stat s;
 
 	return hps_path_absolute(stat(inside, &s) || !S_ISDIR(s.st_mode) ? given : inside);
+}
+
+/* ---- manifests ---- */
+
+#define DOWNLOAD_NS (60 * 1000000000ll)
+
+static bool in_store(const char *path, const struct hps_digest *d, json_t **ret)
+{
+	struct hps_objects *objects = NULL;
+	bool found = !hps_objects_open(AT_FDCWD, path, false, &objects, NULL) && !hps_objects_get_json(objects, d, ret, NULL);
+
+	hps_objects_free(objects);
+	return found;
+}
+
+static bool at_mirror(const char *url, const struct hps_digest *d, json_t **ret)
+{
+	const struct hps_http_request request = { .timeout_ns = DOWNLOAD_NS, .redirects = 4, .proxies = true, .max = HPS_JSON_MAX };
+	size_t len = strlen(url) - (*url && url[strlen(url) - 1] == '/');
+	char hex[HPS_DIGEST_HEX];
+	_cleanup_free_ char *whole = NULL;
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	struct hps_http_reply reply;
+	struct hps_digest got;
+
+	hps_digest_hex(d, hex);
+	whole = hps_format("%.*s/%.2s/%s", (int)len, url, hex, hex + 2);
+	if (hps_http(&request, whole, &text, &reply, NULL) || !text.len)
+		return false;
+	hps_digest_of(text.data, text.len, &got);
+	return hps_digest_equal(&got, d) && !hps_json_parse(text.data, text.len, ret, NULL);
+}
+
+static bool find_manifest(const struct hps_chain_options *options, const struct hps_digest *d, json_t **ret)
+{
+	for (size_t i = 0; i < options->stores.n; i++) {
+		_cleanup_free_ char *path = store_path(options->stores.v[i]);
+
+		if (in_store(path, d, ret))
+			return true;
+	}
+	for (size_t i = 0; i < options->mirrors.n; i++)
+		if (at_mirror(options->mirrors.v[i], d, ret))
+			return true;
+	return false;
+}
+
+void hps_chain_complete(const struct hps_chain_options *options, struct hps_original *o)
+{
+	struct hps_holes still = { NULL, 0 };
+
+	for (size_t i = 0; i < o->missing.n; i++) {
+		const char *name = o->missing.v[i].what, *hex = hps_manifest_named(&o->trial, name);
+		_cleanup_json_ json_t *whole = NULL;
+		struct hps_digest d;
+
+		if (!hex || hps_digest_parse(hex, &d) || !find_manifest(options, &d, &whole) || !json_is_array(json_object_get(whole, "items")))
+			hps_hole_add(&still, name, o->missing.v[i].why);
+		else
+			*hps_original_manifest(o, name) = json_incref(json_object_get(whole, "items"));
+	}
+	hps_holes_release(&o->missing);
+	o->missing = still;
 }
 
 int hps_chain_open(struct hps_chain *c, struct hps_ledger *l, const struct hps_chain_options *options, struct hps_plan *p, struct hps_error *err)

@@ -40,6 +40,18 @@ static int look(const struct hps_plan *plan, const struct hps_chain *chain, stru
 	return r;
 }
 
+static int give_plan(const struct options *o, const struct hps_chain *chain, const struct hps_original *original, const struct hps_plan *plan, const struct hps_view *view,
+		     struct hps_error *err)
+{
+	int r = 0;
+
+	if (o->json)
+		r = print_json(hps_report_plan_json(original, plan, view, &chain->fetched), err);
+	else
+		hps_report_plan(original, plan, view, &chain->fetched, stdout);
+	return r ? r : view->problems.n ? 4 : 0;
+}
+
 static int show_plan(const struct options *o, struct hps_chain *chain, const struct hps_original *original, const struct hps_plan *plan, struct hps_error *err)
 {
 	struct hps_view view = { 0 };
@@ -52,11 +64,7 @@ static int show_plan(const struct options *o, struct hps_chain *chain, const str
 		hps_view_release(&view);
 		r = look(plan, chain, &view, err);
 	}
-	if (!r && o->json)
-		r = print_json(hps_report_plan_json(original, plan, &view, &chain->fetched), err);
-	else if (!r)
-		hps_report_plan(original, plan, &view, &chain->fetched, stdout);
-	r = r ? r : view.problems.n ? 4 : 0;
+	r = r ? r : give_plan(o, chain, original, plan, &view, err);
 	hps_view_release(&view);
 	return r;
 }
@@ -213,9 +221,29 @@ static int load(const struct options *o, struct hps_ledger *l, const char *id, s
 	int r;
 
 	if (!hps_is_bundle(id))
-		return hps_original_load(l, id, ret, err);
+		return hps_original_load_partly(l, id, ret, err);
 	r = hps_bundle_open(id, &unpack, ret_bundle, ret_temporary, err);
 	return r ? r : hps_original_unpacked(*ret_bundle, o->trust, ret, err);
+}
+
+/* Of which even the lists of files are gone: they are what is missing. */
+static int without_manifests(const struct options *o, struct hps_ledger *l, struct hps_original *original, bool plan_only, struct hps_error *err)
+{
+	struct hps_rerun rerun = HPS_RERUN_INIT;
+	struct hps_judgement j = { .original = original, .rerun = &rerun };
+	struct hps_plan plan = { 0 };
+	struct hps_chain none = { 0 };
+	int r;
+
+	for (size_t i = 0; i < original->missing.n; i++) {
+		_cleanup_free_ char *what = hps_format("the manifest '%s'", original->missing.v[i].what), *why = hps_format("missing: sha256 %s", hps_manifest_named(&original->trial, original->missing.v[i].what));
+
+		hps_hole_add(&rerun.view.problems, what, why);
+	}
+	r = plan_only ? give_plan(o, &none, original, &plan, &rerun.view, err) : give_verdict(o, l, &j, &plan, NULL, NULL, err);
+	hps_judgement_release(&j);
+	hps_rerun_release(&rerun);
+	return r;
 }
 
 static int run_or_plan(const struct options *o, const char *id, bool plan_only, struct hps_error *err)
@@ -233,6 +261,12 @@ static int run_or_plan(const struct options *o, const char *id, bool plan_only, 
 	r = r ? r : hps_ledger_open(dir, plan_only ? HPS_LEDGER_READ : HPS_LEDGER_APPEND, passphrase, &l, err);
 	r = r ? r : load(o, l, id, &original, &bundle, &temporary, err);
 	if (!r)
+		hps_chain_complete(&o->chain, &original);
+	if (!r && original.missing.n) {
+		r = without_manifests(o, l, &original, plan_only, err);
+		goto out;
+	}
+	if (!r)
 		hps_withheld_supply(plan_only ? NULL : l, &original);
 	r = r ? r : hps_plan_make(&original, &plan, err);
 	if (!r)
@@ -242,6 +276,7 @@ static int run_or_plan(const struct options *o, const char *id, bool plan_only, 
 		hps_strv_addf(&chain.stores, "%s/objects", bundle);
 	if (!r)
 		r = plan_only ? show_plan(o, &chain, &original, &plan, err) : replay(o, l, &chain, &original, &plan, passphrase, err);
+out:
 	hps_chain_release(&chain);
 	hps_plan_release(&plan);
 	hps_original_release(&original);

@@ -320,19 +320,55 @@ static int verify(struct hps_ledger *l, const struct hps_original *o, struct hps
 	return r;
 }
 
+static const struct {
+	const char *name;
+	size_t field;
+	bool optional;
+} manifests[] = {
+	{ "materials", offsetof(struct hps_original, materials), false },
+	{ "products", offsetof(struct hps_original, products), false },
+	{ "misses", offsetof(struct hps_original, misses), false },
+	{ "listings", offsetof(struct hps_original, listings), true },
+};
+
+static json_t **field(struct hps_original *o, size_t i)
+{
+	return (json_t **)(void *)((char *)o + manifests[i].field);
+}
+
+json_t **hps_original_manifest(struct hps_original *o, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(manifests); i++)
+		if (!strcmp(manifests[i].name, name))
+			return field(o, i);
+	return NULL;
+}
+
+static int read_manifest(struct hps_original *o, size_t i, struct hps_error *err)
+{
+	_cleanup_error_ struct hps_error why = HPS_ERROR_INIT;
+	int r;
+
+	if (manifests[i].optional && !hps_manifest_named(&o->trial, manifests[i].name))
+		return 0;
+	r = hps_manifest_load(o->objects, &o->trial, manifests[i].name, field(o, i), &why);
+	if (r && r != HPS_E_NOTFOUND)
+		return hps_error_set(err, r, "%s", why.message);
+	if (r)
+		hps_hole_add(&o->missing, manifests[i].name, why.message);
+	return 0;
+}
+
 static int read_record(char *seed, struct hps_original *ret, struct hps_error *err)
 {
 	int r = read_predicate(seed, ret, err);
 
-	r = r ? r : hps_manifest_load(ret->objects, &ret->trial, "materials", &ret->materials, err);
-	r = r ? r : hps_manifest_load(ret->objects, &ret->trial, "products", &ret->products, err);
-	r = r ? r : hps_manifest_load(ret->objects, &ret->trial, "misses", &ret->misses, err);
-	if (!r && hps_manifest_named(&ret->trial, "listings"))
-		r = hps_manifest_load(ret->objects, &ret->trial, "listings", &ret->listings, err);
+	for (size_t i = 0; !r && i < ARRAY_SIZE(manifests); i++)
+		r = read_manifest(ret, i, err);
 	return r;
 }
 
-int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err)
+int hps_original_load_partly(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err)
 {
 	int r = hps_ledger_find_trial(l, id, &ret->trial, err);
 
@@ -347,6 +383,18 @@ int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original 
 		return r;
 	ret->objects = hps_ledger_objects(l);
 	return read_record(hps_format("%s/secrets/entropy/%s", hps_ledger_dir(l), ret->begin.id), ret, err);
+}
+
+static int want_whole(const struct hps_original *o, struct hps_error *err)
+{
+	return o->missing.n ? hps_error_set(err, HPS_E_NOTFOUND, "%s", o->missing.v[0].why) : 0;
+}
+
+int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err)
+{
+	int r = hps_original_load_partly(l, id, ret, err);
+
+	return r ? r : want_whole(ret, err);
 }
 
 /* ---- of a bundle ---- */
@@ -389,7 +437,8 @@ int hps_original_unpacked(const char *dir, const char *trust, struct hps_origina
 		hps_hole_add(&ret->holes, "keys", "those that came with the bundle; --trust gives others");
 	if (hps_json_text(predicate(&ret->trial), "study"))
 		hps_hole_add(&ret->holes, "study", "what it declared is not in a bundle: no tolerances, no variables of it");
-	return read_record(hps_format("%s/seed", dir), ret, err);
+	r = read_record(hps_format("%s/seed", dir), ret, err);
+	return r ? r : want_whole(ret, err);
 }
 
 void hps_original_release(struct hps_original *o)
@@ -412,5 +461,6 @@ void hps_original_release(struct hps_original *o)
 	free(o->shim);
 	hps_withheld_free(o->withheld);
 	hps_holes_release(&o->holes);
+	hps_holes_release(&o->missing);
 	*o = (struct hps_original){ 0 };
 }

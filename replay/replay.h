@@ -58,10 +58,14 @@ struct hps_original {
 	bool succeeded, killed;
 	int code; /* exit code, or the signal when killed */
 	struct hps_holes holes; /* what the record itself withholds */
+	struct hps_holes missing; /* manifests */
 };
 /* Finds the trial, checks its entry and reads its manifests. HPS_E_DAMAGED and kin: the record cannot be trusted. */
 const json_t *hps_identity_find(const struct hps_entry *trial, const char *name); /* a row of its identities, or NULL */
 int hps_original_load(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err) HPS_MUST;
+/* The same for who can go on without: a manifest that the content store has not is in ret->missing (what = its name). */
+int hps_original_load_partly(struct hps_ledger *l, const char *id, struct hps_original *ret, struct hps_error *err) HPS_MUST;
+json_t **hps_original_manifest(struct hps_original *o, const char *name); /* where its items belong */
 /* The items of one manifest of a trial ("materials", "products"); HPS_E_NOTFOUND when it is not in the content store. */
 int hps_manifest_load(struct hps_objects *objects, const struct hps_entry *trial, const char *name, json_t **ret, struct hps_error *err) HPS_MUST;
 const char *hps_manifest_named(const struct hps_entry *trial, const char *name); /* its digest in hex; NULL: the record has none */
@@ -263,6 +267,8 @@ struct hps_chain {
 	struct hps_strv stores; /* paths of content stores, the ledger's first */
 	struct hps_fetched fetched;
 };
+/* Manifests that o misses, from the stores and mirrors; what is found is missing no more. */
+void hps_chain_complete(const struct hps_chain_options *options, struct hps_original *o);
 int hps_chain_open(struct hps_chain *c, struct hps_ledger *l, const struct hps_chain_options *options, struct hps_plan *p, struct hps_error *err) HPS_MUST;
 /* Looks elsewhere for what `problems` name; found: there is more in the stores than before. */
 int hps_chain_fetch(struct hps_chain *c, const struct hps_original *o, const struct hps_plan *p, const struct hps_holes *problems, bool *ret_found,

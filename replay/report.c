@@ -115,7 +115,8 @@ void hps_report_print(const struct hps_judgement *j, FILE *out)
 	print_uncontrolled(j, out);
 	print_holes(out, "missing or changed:", &v->problems, false);
 	print_holes(out, "not as it was:", &j->holes, true);
-	print_supplied(j->original->withheld, out);
+	if (*j->rerun->id)
+		print_supplied(j->original->withheld, out);
 	if (*j->id)
 		fprintf(out, "\nsigned as entry @%llu, %.12s\n", (unsigned long long)j->index, j->id);
 }

@@ -376,8 +376,9 @@ static json_t *pins_json(const struct hps_strv *pins)
 }
 
 /* Names alone. */
-static json_t *supplied_json(const struct hps_withheld *w)
+static json_t *supplied_json(const struct hps_judgement *j)
 {
+	const struct hps_withheld *w = *j->rerun->id ? j->original->withheld : NULL;
 	json_t *list = json_array();
 
 	for (size_t i = 0; w && i < w->names.n; i++)
@@ -440,7 +441,7 @@ json_t *hps_judgement_statement(const struct hps_judgement *j)
 	hps_json_set(p, "hps_view", view_json(&j->rerun->view));
 	hps_json_set(p, "hps_fetched", fetched_json(j->fetched));
 	hps_json_set(p, "hps_pins", pins_json(&j->rerun->pins));
-	hps_json_set(p, "hps_supplied", supplied_json(j->original->withheld));
+	hps_json_set(p, "hps_supplied", supplied_json(j));
 	if (*j->rerun->id)
 		hps_json_set(p, "hps_sandbox", hps_sandbox_layers(j->rerun->network));
 	return s;
@@ -468,7 +469,7 @@ json_t *hps_judgement_json(const struct hps_judgement *j)
 	hps_json_set(o, "view", view_json(&j->rerun->view));
 	hps_json_set(o, "fetched", fetched_json(j->fetched));
 	hps_json_set(o, "pins", pins_json(&j->rerun->pins));
-	hps_json_set(o, "supplied", supplied_json(j->original->withheld));
+	hps_json_set(o, "supplied", supplied_json(j));
 	if (*j->rerun->id)
 		hps_json_set(o, "sandbox", hps_sandbox_layers(j->rerun->network));
 	hps_json_set_double(o, "rebuildSeconds", (double)(j->rerun->build_ns / 1000000) / 1000);

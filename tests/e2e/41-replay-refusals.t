@@ -82,8 +82,33 @@ lost=$(cat "$T/id")
 hps-ledger show "$lost" --json >"$T/show"
 m=$(json "$T/show" "[d['digest']['sha256'] for d in j['statement']['predicate']['buildDefinition']['resolvedDependencies'] if d['name'] == 'materials'][0]")
 mv "$T/ledger/objects/$(echo "$m" | cut -c1-2)/$(echo "$m" | cut -c3-)" "$T/manifest"
-status "manifest gone: cannot decide" 4 hps-replay "$lost"
-like "manifest gone: named" "$(cat "$T/err")" "reading the manifest 'materials' of trial $(echo "$lost" | cut -c1-12)"
+status "manifest gone: not rebuilt" 4 hps-replay "$lost"
+like "manifest gone: the verdict" "$(cat "$T/out")" "^NOT-REBUILT: trial $(echo "$lost" | cut -c1-12)$"
+like "manifest gone: named" "$(cat "$T/out")" "^  the manifest 'materials' +missing: sha256 $m$"
+status "manifest gone: cannot be explained" 4 hps-replay explain "$lost"
+like "manifest gone: cannot be explained: said" "$(cat "$T/err")" "reading the manifest 'materials' of trial $(echo "$lost" | cut -c1-12)"
+mv "$T/manifest" "$T/ledger/objects/$(echo "$m" | cut -c1-2)/$(echo "$m" | cut -c3-)"
+
+# a store that is empty
+mv "$T/ledger/objects" "$T/all"
+mkdir -m 700 "$T/ledger/objects"
+status "store emptied: not rebuilt" 4 hps-replay --json "$lost"
+is "store emptied: what is missing" "$(json "$T/out" "j['verdict'], [m['path'] for m in j['missing']]")" "('NOT-REBUILT', [\"the manifest 'materials'\", \"the manifest 'products'\", \"the manifest 'misses'\"])"
+status "store emptied: the plan" 4 hps-replay plan "$lost"
+like "store emptied: the plan says it" "$(cat "$T/out")" "the manifest 'products' +missing: sha256"
+rm -f copy3
+status "store emptied: from another store" 0 hps-replay --json --store "$T/all" "$lost"
+is "store emptied: from another store: verdict" "$(json "$T/out" "j['verdict'], j['level'], j['missing']")" "('REPRODUCED-BITS', 'L2', [])"
+(cd "$T/all" && exec /usr/bin/python3 -u -m http.server --bind 127.0.0.1 0 >"$T/http" 2>/dev/null) &
+http=$!
+for i in $(seq 100); do
+	grep -q 'port [1-9]' "$T/http" 2>/dev/null && break
+	sleep 0.1
+done
+status "store emptied: from a mirror" 0 hps-replay --json --mirror "http://127.0.0.1:$(sed 's/.*port \([0-9]*\).*/\1/' "$T/http")" "$lost"
+is "store emptied: from a mirror: verdict" "$(json "$T/out" "j['verdict']")" "REPRODUCED-BITS"
+kill "$http"
+cp -a "$T/all/." "$T/ledger/objects"
 
 # who is asked for
 status "unknown id" 4 hps-replay 0123456789ab
