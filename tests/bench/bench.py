@@ -10,7 +10,6 @@ import argparse
 import glob
 import importlib
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -34,18 +33,18 @@ def main():
     os.environ["LC_ALL"] = "C.UTF-8"
     only, without = (set(filter(None, names.split(","))) for names in (args.only, args.without))
     parts, missed, load = [], [], os.getloadavg()[0]
-    for path in sorted(glob.glob(os.path.join(HERE, "section_*.py"))):
-        module = importlib.import_module(os.path.basename(path)[:-3])
-        folder = tempfile.mkdtemp(prefix="bench.", dir=os.path.join(SOURCE, "build"))
-        bench = Bench(os.path.abspath(args.programs), folder, args.rounds, args.peer_rounds, only, without)
-        try:
+    # Nothing is removed before the end: a file system without a journal looks for inodes that were not freed within some minutes, ever longer.
+    with tempfile.TemporaryDirectory(prefix="bench.", dir=os.path.join(SOURCE, "build"), ignore_cleanup_errors=True) as top:
+        for path in sorted(glob.glob(os.path.join(HERE, "section_*.py"))):
+            module = importlib.import_module(os.path.basename(path)[:-3])
+            folder = os.path.join(top, os.path.basename(path)[8:-3])
+            os.mkdir(folder)
+            bench = Bench(os.path.abspath(args.programs), folder, args.rounds, args.peer_rounds, only, without)
             text = module.section(bench, say)
             if text:
                 parts.append("## %s\n%s" % (module.TITLE, text))
                 missed += bench.missed
             sync_ms = fdatasync_ms(folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
     if without:
         missed.append("not measured in this run: " + ", ".join(sorted(without)))
     verdict = "\n".join("- " + m for m in missed) or "All goals of this page are met."
