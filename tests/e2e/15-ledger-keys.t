@@ -119,6 +119,15 @@ status "a draft that was changed after approval is refused" 3 hps-ledger key app
 status "two of three are enough" 0 hps-ledger key apply both
 status "the same draft again is refused" 3 hps-ledger key apply both
 like "… by its number" "$(cat err)" "its number is not the next one"
+hps-ledger key draft-revoke "$(keyid worker.pem)" >draft
+hps-ledger key --root-key root1.pem approve draft >one
+status "revoking needs two as well" 3 hps-ledger key apply one
+hps-ledger key --root-key root2.pem approve one >revoked
+status "… and has them" 0 hps-ledger key apply revoked
+like "the key is no more" "$(hps-ledger key list)" "^$(keyid worker.pem) +@1 +@2 +trial"
+cp worker.pem two/keys/statement.pem.worker && cp two/keys/statement.pem two/keys/statement.pem.own && mv two/keys/statement.pem.worker two/keys/statement.pem
+status "… and signs nothing" 5 add trial
+mv two/keys/statement.pem.own two/keys/statement.pem
 status "verify holds" 0 hps-ledger verify
 status "a root key does not sign statements" 3 hps-ledger key add root1.pem
 status "the log's key, too, needs their approvals" 3 hps-ledger key --role log rotate
