@@ -139,7 +139,8 @@ $B/tracees/%: tests/tracees/%.c $B/flags
 $B/bench/%: tests/bench/%.c $B/libhps.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $B/libhps.a $(LDLIBS)
+	$Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c %.o,$^) $B/libhps.a $(LDLIBS)
+$B/bench/floor: $(patsubst %.c,$B/%.o,$(filter-out %/main.c,$(call files,recorder)))
 
 # Libraries that no test machine has.
 $B/stubs/libnvidia-ml.so.1: tests/stubs/nvml.c $B/flags
@@ -217,7 +218,7 @@ check-fresh: deps-fresh ## prove `make demo` and `make check` on a minimal Debia
 	$Qsh tests/fresh.sh
 
 bench: deps-bench ## measure beside the peers, in one run; writes docs/benchmarks.md
-	$Q$(MAKE) --no-print-directory all $B/bench/ledger && /usr/bin/python3 tests/bench/bench.py $B/bin
+	$Q$(MAKE) --no-print-directory all $B/bench/ledger $B/bench/floor && /usr/bin/python3 tests/bench/bench.py $B/bin
 
 # ---- installing hps
 
