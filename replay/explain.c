@@ -1,14 +1,12 @@
 /* Why do two trials differ? By experiment: the first trial is rerun with some of what the second started from, and what such a mixture
  * leaves is compared with what both left. The smallest set that gives the second's outputs is the cause; what no mixture
- * gives is named as unexplained. And why does a trial differ from itself? By reruns under one control after the other. */
+ * gives is named as unexplained. */
 #include "replay/replay.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/personality.h>
 #include <unistd.h>
 
 static const char *const effects[] = { "first", "second", "other", "failed" };
@@ -25,7 +23,7 @@ static bool same_end(const struct hps_entry *a, const struct hps_entry *b)
 	return json_equal(hps_json_at(a->statement, "predicate", "exit", NULL), hps_json_at(b->statement, "predicate", "exit", NULL));
 }
 
-static const struct hps_output *first_different(const struct hps_outputs *o)
+const struct hps_output *hps_explain_first_different(const struct hps_outputs *o)
 {
 	for (size_t i = 0; i < o->n; i++)
 		if (o->v[i].comparison.verdict > HPS_OUTPUT_SAME_VALUES)
@@ -33,7 +31,7 @@ static const struct hps_output *first_different(const struct hps_outputs *o)
 	return NULL;
 }
 
-static void note_place(struct hps_explanation *e, const struct hps_output *o)
+void hps_explain_note(struct hps_explanation *e, const struct hps_output *o)
 {
 	const struct hps_comparison *c = &o->comparison;
 
@@ -52,16 +50,8 @@ static void note_place(struct hps_explanation *e, const struct hps_output *o)
 	}
 }
 
-struct laboratory {
-	struct hps_ledger *l;
-	const struct hps_explain_options *options;
-	const struct hps_original *a, *b;
-	struct hps_explanation *e;
-	int64_t started_ns;
-};
-
 /* Whether the rerun left what this trial had left: bytes, or values with other stamps. */
-static int left_the_same(struct laboratory *lab, const struct hps_original *o, const struct hps_entry *entry, const json_t *products, int root_fd, bool note,
+static int left_the_same(struct hps_laboratory *lab, const struct hps_original *o, const struct hps_entry *entry, const json_t *products, int root_fd, bool note,
 			 bool *ret, struct hps_error *err)
 {
 	static const struct hps_tolerance bits = { 0 };
@@ -74,15 +64,15 @@ static int left_the_same(struct laboratory *lab, const struct hps_original *o, c
 	if (!same_end(&o->trial, entry))
 		return 0;
 	r = hps_outputs_compare(o, entry, products, root_fd, &bits, &none, &outputs, err);
-	different = r ? NULL : first_different(&outputs);
+	different = r ? NULL : hps_explain_first_different(&outputs);
 	*ret = !r && !different;
 	if (different && note)
-		note_place(lab->e, different);
+		hps_explain_note(lab->e, different);
 	hps_outputs_release(&outputs);
 	return r;
 }
 
-static int judge_rerun(struct laboratory *lab, const struct hps_rerun *rerun, bool note, enum hps_effect *ret, struct hps_error *err)
+static int judge_rerun(struct hps_laboratory *lab, const struct hps_rerun *rerun, bool note, enum hps_effect *ret, struct hps_error *err)
 {
 	_cleanup_json_ json_t *products = NULL;
 	struct hps_entry entry = { 0 };
@@ -103,7 +93,7 @@ static int judge_rerun(struct laboratory *lab, const struct hps_rerun *rerun, bo
 	return r;
 }
 
-static int prepare(const struct hps_original *o, struct hps_plan *plan, struct hps_error *err)
+int hps_explain_prepare(const struct hps_original *o, struct hps_plan *plan, struct hps_error *err)
 {
 	int r = hps_plan_make(o, plan, err);
 
@@ -112,7 +102,7 @@ static int prepare(const struct hps_original *o, struct hps_plan *plan, struct h
 	return r;
 }
 
-static int spend(struct laboratory *lab, struct hps_error *err)
+int hps_explain_spend(struct hps_laboratory *lab, struct hps_error *err)
 {
 	const struct hps_explain_options *o = lab->options;
 
@@ -128,17 +118,17 @@ static int spend(struct laboratory *lab, struct hps_error *err)
 }
 
 /* The mixture, rebuilt and run. One that cannot be rebuilt, or leaves no record, has failed: that is an outcome, too. */
-static int rerun_mixture(struct laboratory *lab, const struct hps_original *mixture, bool note, enum hps_effect *ret, char id[65], struct hps_error *err)
+int hps_explain_rerun(struct hps_laboratory *lab, const struct hps_original *mixture, bool note, enum hps_effect *ret, char id[65], struct hps_error *err)
 {
 	_cleanup_error_ struct hps_error why = HPS_ERROR_INIT;
 	struct hps_rerun rerun = HPS_RERUN_INIT;
 	struct hps_plan plan = { 0 };
-	int r = spend(lab, err);
+	int r = hps_explain_spend(lab, err);
 
 	if (r)
 		return r;
 	*ret = HPS_EFFECT_FAILED;
-	r = prepare(mixture, &plan, &why);
+	r = hps_explain_prepare(mixture, &plan, &why);
 	r = r ? r : hps_rerun_run(lab->l, mixture, &plan, &lab->options->rerun, &rerun, &why);
 	if (!r && !rerun.view.problems.n && *rerun.id) {
 		memcpy(id, rerun.id, 65);
@@ -175,7 +165,7 @@ static json_t *names_of(const struct hps_delta *d)
 	return list;
 }
 
-static int save_state(struct laboratory *lab, struct hps_error *err)
+static int save_state(struct hps_laboratory *lab, struct hps_error *err)
 {
 	_cleanup_json_ json_t *j = json_object();
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
@@ -192,7 +182,7 @@ static int save_state(struct laboratory *lab, struct hps_error *err)
 	return r ? r : hps_file_write(AT_FDCWD, lab->options->state, 0600, text.data, text.len, err);
 }
 
-static int load_state(struct laboratory *lab, struct hps_error *err)
+static int load_state(struct hps_laboratory *lab, struct hps_error *err)
 {
 	_cleanup_json_ json_t *j = NULL, *names = names_of(&lab->e->delta);
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
@@ -215,7 +205,7 @@ static int load_state(struct laboratory *lab, struct hps_error *err)
 	return 0;
 }
 
-static bool recall(const struct laboratory *lab, const char *key, enum hps_effect *ret)
+static bool recall(const struct hps_laboratory *lab, const char *key, enum hps_effect *ret)
 {
 	const char *name = hps_json_text(json_object_get(lab->e->outcomes, key), "effect");
 
@@ -227,7 +217,7 @@ static bool recall(const struct laboratory *lab, const char *key, enum hps_effec
 	return false;
 }
 
-static int try_set(struct laboratory *lab, const bool *chosen, bool note, enum hps_effect *ret, struct hps_error *err)
+static int try_set(struct hps_laboratory *lab, const bool *chosen, bool note, enum hps_effect *ret, struct hps_error *err)
 {
 	_cleanup_free_ char *key = key_of(&lab->e->delta, chosen);
 	struct hps_original mixture;
@@ -238,7 +228,7 @@ static int try_set(struct laboratory *lab, const bool *chosen, bool note, enum h
 	if (recall(lab, key, ret) && !(note && !lab->e->output && *ret != HPS_EFFECT_SECOND))
 		return 0;
 	hps_delta_mix(lab->a, lab->b, &lab->e->delta, chosen, &mixture);
-	r = rerun_mixture(lab, &mixture, note, ret, id, err);
+	r = hps_explain_rerun(lab, &mixture, note, ret, id, err);
 	hps_delta_mix_release(&mixture);
 	if (r)
 		return r;
@@ -260,7 +250,7 @@ static int gives_second(void *arg, const bool *chosen, bool *ret, struct hps_err
 
 /* ---- two trials ---- */
 
-static int solo_effects(struct laboratory *lab, struct hps_error *err)
+static int solo_effects(struct hps_laboratory *lab, struct hps_error *err)
 {
 	struct hps_explanation *e = lab->e;
 	_cleanup_free_ bool *one = hps_alloc(e->delta.n * sizeof *one + 1);
@@ -288,7 +278,7 @@ static void all_likelihoods(const struct hps_delta *d, double *ret)
 		ret[i] = d->v[i].likelihood * (sum > EXPECTED ? EXPECTED / sum : 1);
 }
 
-static int explain_pair(struct laboratory *lab, struct hps_error *err)
+static int explain_pair(struct hps_laboratory *lab, struct hps_error *err)
 {
 	struct hps_explanation *e = lab->e;
 	_cleanup_free_ double *likelihood = hps_alloc(e->delta.n * sizeof *likelihood + 1);
@@ -321,172 +311,19 @@ static int explain_pair(struct laboratory *lab, struct hps_error *err)
 	return r;
 }
 
-/* ---- a trial and itself ---- */
-
-static const struct control {
-	const char *name, *what;
-	const char *variables[4];
-	bool fixed_addresses, one_processor;
-} controls[] = {
-	{ "order of a hash table", "PYTHONHASHSEED=0", { "PYTHONHASHSEED=0" }, false, false },
-	{ "addresses in memory", "no ASLR", { NULL }, true, false },
-	{ "number of threads", "one thread in OpenMP and BLAS", { "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1" }, false, false },
-	{ "order of threads or processes", "one processor", { NULL }, false, true },
-	{ "several of these together", "all of them", { "PYTHONHASHSEED=0", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1" }, true, true },
-};
-
-static void set_variables(struct hps_original *o, const struct hps_original *from, const struct control *c)
-{
-	o->environment = (struct hps_strv)HPS_STRV_INIT;
-	for (size_t i = 0; i < from->environment.n; i++) {
-		bool replaced = false;
-
-		for (size_t k = 0; k < ARRAY_SIZE(c->variables) && c->variables[k]; k++)
-			replaced = replaced || !strncmp(c->variables[k], from->environment.v[i], strcspn(c->variables[k], "=") + 1);
-		if (!replaced)
-			hps_strv_add(&o->environment, from->environment.v[i]);
-	}
-	for (size_t k = 0; k < ARRAY_SIZE(c->variables) && c->variables[k]; k++)
-		hps_strv_add(&o->environment, c->variables[k]);
-}
-
-/* Reruns into dir, which is compared with other reruns' afterwards. */
-static int keep_rerun(struct laboratory *lab, const struct hps_original *o, const char *dir, struct hps_error *err)
-{
-	_cleanup_json_ json_t *products = NULL;
-	struct hps_rerun rerun = HPS_RERUN_INIT;
-	struct hps_entry entry = { 0 };
-	struct hps_plan plan = { 0 };
-	int r = spend(lab, err);
-
-	r = r ? r : prepare(o, &plan, err);
-	r = r ? r : hps_rerun_run(lab->l, o, &plan, &lab->options->rerun, &rerun, err);
-	if (!r && (rerun.view.problems.n || !*rerun.id))
-		r = hps_error_set(err, HPS_E_UNDECIDED, "rerunning the trial: %s", rerun.view.problems.n ? rerun.view.problems.v[0].why : "it left no record");
-	r = r ? r : hps_ledger_find(lab->l, rerun.id, &entry, err);
-	r = r ? r : hps_manifest_load(hps_ledger_objects(lab->l), &entry, "products", &products, err);
-	r = r ? r : hps_rerun_keep(&rerun, products, dir, err);
-	hps_entry_release(&entry);
-	hps_plan_release(&plan);
-	hps_rerun_release(&rerun);
-	return r;
-}
-
-static int agree(struct laboratory *lab, const char *a, const char *b, bool note, bool *ret, struct hps_error *err)
-{
-	static const struct hps_tolerance bits = { 0 };
-	struct hps_outputs outputs = { NULL, 0 };
-	const struct hps_output *different;
-	int r = hps_pairs_compare(a, b, &bits, &outputs, err);
-
-	hps_withheld_hide_outputs(lab->a, &outputs);
-	different = r ? NULL : first_different(&outputs);
-	*ret = !r && !different;
-	if (different && note)
-		note_place(lab->e, different);
-	hps_outputs_release(&outputs);
-	return r;
-}
-
-#define ROUNDS 3
-
-/* ROUNDS reruns of one trial under one control: do all leave the same? */
-static int self_agreement(struct laboratory *lab, const struct hps_original *o, const char *work, const char *name, bool note, bool *ret, struct hps_error *err)
-{
-	_cleanup_free_ char *first = hps_format("%s/%s-0", work, name);
-	int r = keep_rerun(lab, o, first, err);
-
-	*ret = true;
-	for (size_t i = 1; !r && *ret && i < ROUNDS; i++) {
-		_cleanup_free_ char *other = hps_format("%s/%s-%zu", work, name, i);
-
-		r = keep_rerun(lab, o, other, err);
-		r = r ? r : agree(lab, first, other, note, ret, err);
-	}
-	return r;
-}
-
-static int under_control(struct laboratory *lab, const struct control *c, const char *work, const char *name, bool *ret, struct hps_error *err)
-{
-	int before = personality(0xffffffff), r;
-	struct hps_original o = *lab->a;
-	cpu_set_t all, one;
-
-	set_variables(&o, lab->a, c);
-	if (sched_getaffinity(0, sizeof all, &all))
-		CPU_ZERO(&all);
-	if (c->fixed_addresses)
-		personality((unsigned long)before | ADDR_NO_RANDOMIZE);
-	for (size_t i = 0; c->one_processor && i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &all)) {
-			CPU_ZERO(&one);
-			CPU_SET(i, &one);
-			(void)!sched_setaffinity(0, sizeof one, &one);
-			break;
-		}
-	r = self_agreement(lab, &o, work, name, false, ret, err);
-	personality((unsigned long)before);
-	if (c->one_processor && CPU_COUNT(&all))
-		(void)!sched_setaffinity(0, sizeof all, &all);
-	hps_strv_release(&o.environment);
-	return r;
-}
-
-static int find_control(struct laboratory *lab, const char *work, struct hps_error *err)
-{
-	bool same = false;
-	int r = 0;
-
-	for (size_t i = 0; !r && !same && i < ARRAY_SIZE(controls); i++) {
-		_cleanup_free_ char *name = hps_format("control-%zu", i);
-
-		r = under_control(lab, &controls[i], work, name, &same, err);
-		if (!r && same) {
-			lab->e->control = controls[i].name;
-			lab->e->control_what = controls[i].what;
-		}
-	}
-	lab->e->conclusion = HPS_EXPLAINED_NONDETERMINISTIC;
-	return r;
-}
-
-/* The reruns agree with one another: with the record, too? */
-static int against_record(struct laboratory *lab, struct hps_error *err)
-{
-	enum hps_effect effect;
-	char id[65] = "";
-	int r = rerun_mixture(lab, lab->a, true, &effect, id, err);
-
-	lab->e->reproducible = !r && effect == HPS_EFFECT_SECOND; /* both are the trial itself */
-	lab->e->conclusion = lab->e->reproducible ? HPS_EXPLAINED_SAME : HPS_EXPLAINED_RESIDUE;
-	return r;
-}
-
-static int explain_itself(struct laboratory *lab, struct hps_error *err)
-{
-	_cleanup_temporary_ struct hps_temporary work = HPS_TEMPORARY_INIT;
-	bool same = false;
-	int r = hps_temporary_make(NULL, "hps-replay.explain", &work, err);
-
-	r = r ? r : self_agreement(lab, lab->a, work.path, "plain", true, &same, err);
-	if (r)
-		return r;
-	return same ? against_record(lab, err) : find_control(lab, work.path, err);
-}
-
 /* ---- both ---- */
 
 int hps_explain(struct hps_ledger *l, const struct hps_original *a, const struct hps_original *b, const struct hps_explain_options *options,
 		struct hps_explanation *ret, struct hps_error *err)
 {
-	struct laboratory lab = { .l = l, .options = options, .a = a, .b = b ? b : a, .e = ret, .started_ns = hps_time_monotonic_ns() };
+	struct hps_laboratory lab = { .l = l, .options = options, .a = a, .b = b ? b : a, .e = ret, .started_ns = hps_time_monotonic_ns() };
 	int r;
 
 	*ret = (struct hps_explanation){ .outcomes = json_object(), .pair = b != NULL };
 	if (b)
 		hps_delta_make(a, b, &ret->delta);
 	ret->cause = hps_alloc(ret->delta.n * sizeof *ret->cause + 1);
-	r = b ? explain_pair(&lab, err) : explain_itself(&lab, err);
+	r = b ? explain_pair(&lab, err) : hps_explain_itself(&lab, err);
 	ret->ns = hps_time_monotonic_ns() - lab.started_ns;
 	for (size_t i = 0; i < ret->delta.residue.n; i++)
 		hps_hole_add(&ret->residue, ret->delta.residue.v[i].what, ret->delta.residue.v[i].why);

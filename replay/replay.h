@@ -712,6 +712,22 @@ int hps_explain(struct hps_ledger *l, const struct hps_original *a, const struct
 void hps_explanation_release(struct hps_explanation *e);
 extern const struct hps_command hps_command_explain;
 
+/* ---- explain.c, for itself.c ------------------------------------------------------------------------------------------------------------------------------ */
+
+struct hps_laboratory {
+	struct hps_ledger *l;
+	const struct hps_explain_options *options;
+	const struct hps_original *a, *b;
+	struct hps_explanation *e;
+	int64_t started_ns;
+};
+const struct hps_output *hps_explain_first_different(const struct hps_outputs *o); /* NULL: none */
+void hps_explain_note(struct hps_explanation *e, const struct hps_output *o);	  /* the first difference that is noted stays */
+int hps_explain_prepare(const struct hps_original *o, struct hps_plan *plan, struct hps_error *err) HPS_MUST;
+int hps_explain_spend(struct hps_laboratory *lab, struct hps_error *err) HPS_MUST; /* a rerun; HPS_E_LIMIT: there is none left */
+int hps_explain_rerun(struct hps_laboratory *lab, const struct hps_original *mixture, bool note, enum hps_effect *ret, char id[65], struct hps_error *err) HPS_MUST;
+int hps_explain_itself(struct hps_laboratory *lab, struct hps_error *err) HPS_MUST; /* itself.c */
+
 /* ---- equivalence.c: several reruns as a sample ----------------------------------------------------------------------------------------------------------- */
 
 #define HPS_EQUIVALENCE_MIN 5 /* reruns; fewer say nothing */
