@@ -439,6 +439,7 @@ struct hps_run {
 	const char *const *envp; /* NULL: ours */
 	const char *cwd;	 /* NULL: ours */
 	int64_t timeout_ns;	 /* 0: none; the process is killed when it has passed */
+	int stop_fd;		 /* 0: none; of one whose output is captured: when something can be read there, time is up */
 	size_t max_output;	 /* 0: stdout is not captured but shared */
 	bool quiet;		 /* stderr to /dev/null */
 };

@@ -51,20 +51,22 @@ static int spawn(const struct hps_run *run, int out_fd, pid_t *ret_pid)
 	return -r;
 }
 
-/* Reads the pipe until it closes or time is up; the rest beyond max is read and dropped. 0, -ETIMEDOUT or -errno. */
-static int drain(int fd, int64_t deadline_ns, size_t max, struct hps_buf *out)
+/* Reads the pipe until it closes, time is up or somebody says so; the rest beyond max is read and dropped. 0, -ETIMEDOUT or -errno. */
+static int drain(int fd, int64_t deadline_ns, int stop_fd, size_t max, struct hps_buf *out)
 {
 	char block[16384];
 
 	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
+		struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = stop_fd ? stop_fd : -1, .events = POLLIN } };
 		int64_t left = deadline_ns ? (deadline_ns - hps_time_monotonic_ns()) / 1000000 : -1;
 		ssize_t n;
 
 		if (deadline_ns && left < 0)
 			return -ETIMEDOUT;
-		if (poll(&p, 1, left > INT_MAX ? INT_MAX : (int)left) <= 0)
+		if (poll(p, ARRAY_SIZE(p), left > INT_MAX ? INT_MAX : (int)left) <= 0)
 			continue;
+		if (p[1].revents)
+			return -ETIMEDOUT;
 		n = read(fd, block, sizeof block);
 		if (n == 0)
 			return 0;
@@ -113,7 +115,7 @@ int hps_run(const struct hps_run *run, struct hps_buf *ret_output, int *ret_stat
 	if (write_end >= 0)
 		close(hps_take_fd(&write_end));
 	if (read_end >= 0)
-		r = drain(read_end, deadline_ns, run->max_output, ret_output);
+		r = drain(read_end, deadline_ns, run->stop_fd, run->max_output, ret_output);
 	if (!r)
 		r = wait_until(pid, deadline_ns, ret_status);
 	if (r) {

@@ -162,13 +162,11 @@ static int receive_question(int fd, struct hps_touched *ret)
 	}
 }
 
-/* Finds things out before they are asked, until they are: again when there are many more files, or no more for a while, and ever more rarely
- * where nothing comes of it, as when the trial needs every processor. */
+/* Finds things out before they are asked, until they are: again when there are many more files, or no more for a while. */
 static void work_ahead(int fd, int news_fd, int cache_dir, struct hps_touched *told)
 {
 	_cleanup_buf_ struct hps_buf rest = HPS_BUF_INIT;
 	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = news_fd, .events = POLLIN } };
-	uint64_t left = 0, before;
 	size_t n_known = 0;
 	int wait_ms = -1;
 
@@ -183,10 +181,9 @@ static void work_ahead(int fd, int news_fd, int cache_dir, struct hps_touched *t
 			wait_ms = cache_dir < 0 ? -1 : QUIET_MS;
 		if (cache_dir < 0 || (news && told->owners.n <= n_known + n_known / 2))
 			continue;
-		before = news ? UINT64_MAX : left;
 		n_known = told->owners.n;
-		left = hps_touched_ahead(told, cache_dir);
-		wait_ms = !left ? -1 : left != before ? 0 : 2 * wait_ms + 100;
+		hps_touched_ahead(told, cache_dir, fd);
+		wait_ms = -1;
 	}
 }
 

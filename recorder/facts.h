@@ -60,8 +60,8 @@ struct hps_touched {
 };
 void hps_touched_add(struct hps_touched *t, const char *records, size_t len); /* of a question, or news */
 void hps_touched_release(struct hps_touched *t);
-/* Finds out what can be remembered in the caches, a tenth of a second of it when it is much; how many compiled files are not compared yet. */
-uint64_t hps_touched_ahead(struct hps_touched *t, int cache_dir);
+/* Finds out what can be remembered in the caches, until something can be read from stop_fd. */
+void hps_touched_ahead(struct hps_touched *t, int cache_dir, int stop_fd);
 /* The answer of hps_facts_files(). told: what was news before; machine: its identities; trial_ns: how long the trial took. */
 json_t *hps_touched_answer(struct hps_touched *t, const struct hps_touched *told, int cache_dir, const json_t *machine, int64_t trial_ns);
 

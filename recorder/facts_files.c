@@ -15,7 +15,7 @@ extern char **environ;
 #define GPU_LIMIT_MS 10000
 #define BYTECODE_LEAST_NS 250000000
 #define BYTECODE_MOST_NS 2000000000
-#define BYTECODE_AHEAD_NS 100000000 /* at a time: whoever asks waits no longer than that */
+#define BYTECODE_AHEAD_NS 30000000000
 
 static void set_at_path(json_t *object, const char *path, json_t *value)
 {
@@ -170,18 +170,12 @@ void hps_touched_release(struct hps_touched *t)
 
 /* ---- answers ---- */
 
-uint64_t hps_touched_ahead(struct hps_touched *t, int cache_dir)
+void hps_touched_ahead(struct hps_touched *t, int cache_dir, int stop_fd)
 {
 	_cleanup_json_ json_t *rows = json_array(), *python = NULL;
-	const json_t *item;
-	uint64_t left = 0;
-	size_t i;
 
 	(void)hps_owners_find(cache_dir, "", &t->owners, rows);
-	python = hps_python_distributions("", &t->owners, &(struct hps_python_options){ &t->programs, cache_dir, BYTECODE_AHEAD_NS });
-	json_array_foreach(python, i, item)
-		left += (uint64_t)json_integer_value(json_object_get(item, "bytecodeUnchecked"));
-	return left;
+	python = hps_python_distributions("", &t->owners, &(struct hps_python_options){ &t->programs, cache_dir, BYTECODE_AHEAD_NS, stop_fd });
 }
 
 /* Those that were told, if the content is the one that is asked about. */
@@ -211,7 +205,7 @@ json_t *hps_touched_answer(struct hps_touched *t, const struct hps_touched *told
 	if (r == -ENOENT)
 		hps_identity_missing(rows, "packages", "no database of dpkg, rpm or apk is there");
 	hps_conda_find("", &t->owners);
-	hps_json_set(answer, "python", hps_python_distributions("", &t->owners, &(struct hps_python_options){ &t->programs, cache_dir, bytecode_limit(trial_ns) }));
+	hps_json_set(answer, "python", hps_python_distributions("", &t->owners, &(struct hps_python_options){ &t->programs, cache_dir, bytecode_limit(trial_ns), 0 }));
 	hps_packages_check("", &t->owners, 0);
 	set_owners(answer, &t->owners, n_files);
 	hps_json_set(answer, "elf", elf);

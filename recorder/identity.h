@@ -97,6 +97,7 @@ struct hps_python_options {
 	const struct hps_strv *programs; /* that were executed: an interpreter among them compiles what bytecode is compared with; NULL: none was */
 	int cache_dir;			 /* -1: nothing is remembered */
 	int64_t limit_ns;		 /* for that; what it is not enough for is not checked */
+	int stop_fd;			 /* 0: none; when something can be read there, time is up */
 };
 json_t *hps_python_distributions(const char *root, struct hps_map *owners, const struct hps_python_options *o);
 
@@ -112,7 +113,7 @@ struct hps_bytecode {
 /* Would the interpreter take it? Not when the time and size in it are not its source's: then it reads the source. */
 bool hps_bytecode_fits(const char *root, const char *pyc, const char *source);
 /* What earlier runs found of the same two contents is believed without reading either. */
-void hps_bytecode_check(const char *root, const struct hps_strv *programs, int cache_dir, int64_t limit_ns, struct hps_bytecode *items, size_t n);
+void hps_bytecode_check(const char *root, const struct hps_python_options *o, struct hps_bytecode *items, size_t n);
 
 /* ---- identity_seed.c: seeds and where they came from ---- */
 /* seed_option: of --seed, or NULL; parameters: see parameters.c, for what Hydra wrote. The trial's `seeds` array. */

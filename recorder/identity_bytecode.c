@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -164,13 +165,13 @@ static int list_of(const char *root, struct hps_bytecode *const *items, size_t n
 }
 
 /* What it has said when time is up counts. */
-static void ask(const char *root, const char *program, int64_t limit_ns, struct hps_bytecode *const *items, size_t n)
+static void ask(const char *root, const char *program, int64_t limit_ns, int stop_fd, struct hps_bytecode *const *items, size_t n)
 {
 	static const char *const envp[] = { "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL };
 	_cleanup_fd_ int fd = list_of(root, items, n);
 	_cleanup_free_ char *full = hps_format("%s%s", root, program), *number = hps_format("%d", fd);
 	const char *const argv[] = { full, "-I", "-S", "-B", "-E", "-W", "ignore", "-c", script, number, NULL };
-	struct hps_run run = { .argv = argv, .envp = envp, .timeout_ns = limit_ns, .max_output = n, .quiet = true };
+	struct hps_run run = { .argv = argv, .envp = envp, .timeout_ns = limit_ns, .stop_fd = stop_fd, .max_output = n, .quiet = true };
 	_cleanup_buf_ struct hps_buf out = HPS_BUF_INIT;
 	size_t at = 0;
 	int status, r;
@@ -188,8 +189,15 @@ static void ask(const char *root, const char *program, int64_t limit_ns, struct 
 	}
 }
 
+static bool is_over(const struct hps_python_options *o, int64_t end_ns)
+{
+	struct pollfd stop = { .fd = o->stop_fd ? o->stop_fd : -1, .events = POLLIN };
+
+	return end_ns <= hps_time_monotonic_ns() || poll(&stop, 1, 0) > 0;
+}
+
 /* At most PART of them; the compiled ones must still be what is compared, too. */
-static void compare(const char *root, const struct hps_strv *programs, int64_t end_ns, struct hps_bytecode *const *items, size_t n)
+static void compare(const char *root, const struct hps_python_options *o, int64_t end_ns, struct hps_bytecode *const *items, size_t n)
 {
 	struct hps_bytecode *part[PART];
 	size_t n_part = 0;
@@ -197,12 +205,9 @@ static void compare(const char *root, const struct hps_strv *programs, int64_t e
 	for (size_t i = 0; i < n; i++)
 		if (holds(root, items[i]->pyc, &items[i]->compiled))
 			part[n_part++] = items[i];
-	for (size_t i = 0; i < programs->n; i++) {
-		int64_t left_ns = end_ns - hps_time_monotonic_ns();
-
-		if (left_ns > 0 && hps_python_is(programs->v[i]))
-			ask(root, programs->v[i], left_ns, part, n_part);
-	}
+	for (size_t i = 0; i < o->programs->n && !is_over(o, end_ns); i++)
+		if (hps_python_is(o->programs->v[i]))
+			ask(root, o->programs->v[i], end_ns - hps_time_monotonic_ns(), o->stop_fd, part, n_part);
 }
 
 static bool any_python(const struct hps_strv *programs)
@@ -213,9 +218,9 @@ static bool any_python(const struct hps_strv *programs)
 	return false;
 }
 
-void hps_bytecode_check(const char *root, const struct hps_strv *programs, int cache_dir, int64_t limit_ns, struct hps_bytecode *items, size_t n)
+void hps_bytecode_check(const char *root, const struct hps_python_options *o, struct hps_bytecode *items, size_t n)
 {
-	int64_t end_ns = hps_time_monotonic_ns() + limit_ns;
+	int64_t end_ns = hps_time_monotonic_ns() + o->limit_ns;
 	_cleanup_free_ struct hps_bytecode **unknown = hps_alloc((n + 1) * sizeof *unknown);
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	struct hps_map known = HPS_MAP_INIT;
@@ -223,7 +228,7 @@ void hps_bytecode_check(const char *root, const struct hps_strv *programs, int c
 
 	if (!n)
 		return;
-	load(cache_dir, &text, &known);
+	load(o->cache_dir, &text, &known);
 	for (size_t i = 0; i < n; i++) {
 		char key[HPS_DIGEST_HEX];
 
@@ -234,9 +239,9 @@ void hps_bytecode_check(const char *root, const struct hps_strv *programs, int c
 	}
 	hps_map_release(&known);
 	n_unknown = keep_sources(root, unknown, n_unknown);
-	if (!any_python(programs))
+	if (!any_python(o->programs))
 		return;
-	for (size_t i = 0; i < n_unknown && hps_time_monotonic_ns() < end_ns; i += PART)
-		compare(root, programs, end_ns, unknown + i, n_unknown - i < PART ? n_unknown - i : PART);
-	save(cache_dir, &text, unknown, n_unknown);
+	for (size_t i = 0; i < n_unknown && !is_over(o, end_ns); i += PART)
+		compare(root, o, end_ns, unknown + i, n_unknown - i < PART ? n_unknown - i : PART);
+	save(o->cache_dir, &text, unknown, n_unknown);
 }

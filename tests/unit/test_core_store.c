@@ -217,8 +217,9 @@ static void test_run(void **state)
 	const char *const echo[] = { "sh", "-c", "echo out; echo err >&2; exit 3", NULL }, *const sleeper[] = { "sleep", "10", NULL }, *const none[] = { "hps-no-such-program", NULL };
 	_cleanup_buf_ struct hps_buf out = HPS_BUF_INIT;
 	struct hps_run run = { .argv = echo, .max_output = 100, .quiet = true };
+	const char *const said[] = { "sh", "-c", "exec sleep 10", NULL };
 	int64_t started;
-	int status = -1;
+	int status = -1, stop[2];
 
 	(void)state;
 	assert_ok(hps_run(&run, &out, &status, err));
@@ -228,6 +229,15 @@ static void test_run(void **state)
 	started = hps_time_monotonic_ns();
 	assert_fails(-ETIMEDOUT, hps_run(&run, NULL, &status, err));
 	assert_true(hps_time_monotonic_ns() - started < 5000000000);
+	assert_int_equal(pipe2(stop, O_CLOEXEC), 0);
+	assert_int_equal(write(stop[1], "!", 1), 1);
+	run = (struct hps_run){ .argv = said, .max_output = 100, .stop_fd = stop[0] };
+	hps_buf_reset(&out);
+	started = hps_time_monotonic_ns();
+	assert_fails(-ETIMEDOUT, hps_run(&run, &out, &status, err)); /* somebody says that time is up */
+	assert_true(hps_time_monotonic_ns() - started < 5000000000);
+	close(stop[0]);
+	close(stop[1]);
 	run = (struct hps_run){ .argv = none };
 	assert_fails(-ENOENT, hps_run(&run, NULL, &status, err));
 }
