@@ -7,8 +7,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -30,6 +32,7 @@ extern char **environ;
 struct hps_facts {
 	int fd;
 	pid_t pid;
+	_Atomic uint32_t *signals; /* shared with the process */
 	struct hps_news news;
 };
 
@@ -187,6 +190,21 @@ static void work_ahead(int fd, int news_fd, int cache_dir, struct hps_touched *t
 	}
 }
 
+/* Nothing is done about a signal, but that it came is told. */
+static void *count_signals(void *arg)
+{
+	_Atomic uint32_t *signals = arg;
+	sigset_t blocked;
+	int number;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	sigdelset(&blocked, SIGCHLD);
+	for (;;)
+		if (sigwait(&blocked, &number) == 0 && number < HPS_FACTS_SIGNALS)
+			atomic_fetch_add(&signals[number], 1);
+	return NULL;
+}
+
 static void facts_main(int fd, int news_fd, const struct hps_facts_request *request)
 {
 	_cleanup_json_ json_t *facts = NULL, *answer = NULL;
@@ -239,13 +257,18 @@ static int make_pair(int *ret_a, int *ret_b)
 int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **ret, struct hps_error *err)
 {
 	_cleanup_fd_ int own = -1, its = -1, news = -1, its_news = -1;
+	_Atomic uint32_t *signals = mmap(NULL, HPS_FACTS_SIGNALS * sizeof *signals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct hps_facts *f;
 	pid_t pid = -1;
 
 	if (!make_pair(&own, &its) && !make_pair(&news, &its_news))
 		pid = fork();
 	if (pid == 0) {
+		pthread_t thread;
+
 		detach(&its, &its_news);
+		if (signals != MAP_FAILED)
+			pthread_create(&thread, NULL, count_signals, signals);
 		facts_main(its, its_news, request);
 	}
 	if (pid < 0)
@@ -253,6 +276,7 @@ int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **
 	f = hps_alloc(sizeof *f);
 	f->fd = hps_take_fd(&own);
 	f->pid = pid;
+	f->signals = signals == MAP_FAILED ? NULL : signals;
 	hps_news_init(&f->news, hps_take_fd(&news));
 	*ret = f;
 	return 0;
@@ -261,6 +285,11 @@ int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **
 struct hps_news *hps_facts_news(struct hps_facts *f)
 {
 	return &f->news;
+}
+
+const _Atomic uint32_t *hps_facts_signals(const struct hps_facts *f)
+{
+	return f->signals;
 }
 
 pid_t hps_facts_pid(const struct hps_facts *f)
@@ -302,5 +331,7 @@ void hps_facts_end(struct hps_facts *f)
 	kill(f->pid, SIGKILL);
 	while (waitpid(f->pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	if (f->signals)
+		munmap(f->signals, HPS_FACTS_SIGNALS * sizeof *f->signals);
 	free(f);
 }

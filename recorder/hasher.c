@@ -493,7 +493,9 @@ void hps_hasher_redact(struct hps_hasher *h, const struct hps_redactor *redactor
 
 void hps_hasher_tell(struct hps_hasher *h, struct hps_news *news)
 {
+	pthread_mutex_lock(&h->lock); /* an idle hasher looks there */
 	h->news = news;
+	pthread_mutex_unlock(&h->lock);
 }
 
 void hps_hasher_layers(struct hps_hasher *h, const struct hps_layers *layers)

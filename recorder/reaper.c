@@ -19,6 +19,7 @@
 #define BATCH_NS 2000000 /* ends within this time are taken together: a wake-up for each would be felt */
 #define ASK_AGAIN_AFTER 256
 #define WAKER_NS 50000000
+#define TOLD_MS 20 /* a scheduler signals one process after the other */
 #define SIGNAL_TAG UINT64_MAX
 
 int hps_reaper_init(struct hps_reaper *r, const sigset_t *signals, struct hps_error *err)
@@ -133,14 +134,32 @@ static void note_end(struct hps_reaper *r, uint64_t item)
 
 /* ---- signals ---- */
 
-/* A signal from the terminal (SI_KERNEL) went to the whole process group, the command included. What another process sent is
- * passed on: the tree itself cannot have sent it (the fence), and a group signal that arrives twice is one signal. */
+/* Who signals the whole process group (a shell's kill %1), or each process of a job (a scheduler), tells the helper, too, which does nothing about it: then
+ * the command was told. */
+static bool told_to_all(struct hps_reaper *r, unsigned number)
+{
+	for (unsigned ms = 0; ms < TOLD_MS && number < HPS_FACTS_SIGNALS && r->told && r->helper; ms++) {
+		uint32_t n = atomic_load(&r->told[number]);
+
+		if (n != r->known[number]) {
+			r->known[number] = n;
+			return true;
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	return false;
+}
+
+/* A signal from the terminal (SI_KERNEL) went to the whole process group, the command included. What another process sent to us alone is
+ * passed on: the tree itself cannot have sent it (the fence). (Those to all were, too, and the command's handler ran twice.) */
 static void pass_on(struct hps_reaper *r, const struct signalfd_siginfo *i, pid_t command)
 {
 	bool by_process = i->ssi_code == SI_USER || i->ssi_code == SI_QUEUE || i->ssi_code == SI_TKILL;
 
 	hps_ending_signal(&r->ending, i, !by_process);
-	if (i->ssi_signo != SIGCHLD && by_process && (pid_t)i->ssi_pid != command)
+	if (i->ssi_signo == SIGCHLD || told_to_all(r, i->ssi_signo))
+		return;
+	if (by_process && (pid_t)i->ssi_pid != command)
 		kill(command, (int)i->ssi_signo);
 }
 

@@ -410,6 +410,7 @@ static void release(struct trial *t)
 	hps_objects_free(t->store);
 	hps_cache_free(t->cache);
 	hps_facts_end(t->facts);
+	t->reaper.told = NULL;
 	hps_files_release(&t->files);
 	hps_reaper_release(&t->reaper);
 	hps_supervisor_release(&t->supervisor);
@@ -469,6 +470,7 @@ static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *out
 		return r;
 	t->record.facts = t->facts;
 	t->reaper.helper = hps_facts_pid(t->facts);
+	t->reaper.told = hps_facts_signals(t->facts);
 	r = prepare(t, watched, err);
 	if (r == -EBUSY && getenv("HPS_RECORD_ID"))
 		return run_unrecorded(t, err);

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <sys/types.h>
 
+#include "recorder/facts.h"
 #include "recorder/gap.h"
 
 /* ---- launcher.c: the thread that carries the filter, and the command's first process ------------------------------------------------------ */
@@ -34,6 +35,7 @@ int hps_launcher_start(struct hps_launcher *l, pid_t *ret_pid) HPS_MUST;
 void hps_launcher_free(struct hps_launcher *l); /* when the command was started, its last act wakes the supervisor for the end */
 
 /* ---- ending.c ---- */
+struct hps_files;
 struct hps_received {
 	int number;
 	int64_t at_ns;
@@ -65,6 +67,8 @@ struct hps_reaper {
 	size_t first_open;	    /* item: before it all statuses are known */
 	size_t n_waiting, n_asked; /* statuses not known: now, and when all were last asked for */
 	pid_t helper; /* a child of ours that is no part of the trial; 0 */
+	const _Atomic uint32_t *told; /* how often each signal came to it: hps_facts_signals() */
+	uint32_t known[HPS_FACTS_SIGNALS]; /* of those */
 };
 int hps_reaper_init(struct hps_reaper *r, const sigset_t *signals, struct hps_error *err) HPS_MUST;
 void hps_reaper_release(struct hps_reaper *r);

@@ -79,6 +79,40 @@ is "signals: passed on; the command's status" "$?" 5
 is "signals: the command saw both" "$(tr '\n' ' ' <signals)" "int term "
 is "signals: recorded" "$(rec "t['exit']")" "{'code': 5}"
 
+# A signal to the whole group (kill %1) or to each process of a job (a scheduler) comes to the command by itself. (Its handler ran twice.)
+cat >counts.py <<'SCRIPT'
+import os, signal, time
+seen = []
+for s in signal.SIGTERM, signal.SIGUSR1, signal.SIGCONT:
+    signal.signal(s, lambda number, frame: seen.append(number))
+open("ready", "w").close()
+end = time.monotonic() + 20
+while signal.SIGUSR1 not in seen and time.monotonic() < end:
+    time.sleep(0.01)
+time.sleep(0.2)
+print(sorted(seen))
+SCRIPT
+cat >signal_all.py <<'SCRIPT'
+import os, signal, subprocess, sys, time
+if os.path.exists("ready"):
+    os.unlink("ready")
+p = subprocess.Popen(sys.argv[2:] + ["/usr/bin/python3", "counts.py"], start_new_session=True)
+while not os.path.exists("ready"):
+    time.sleep(0.01)
+time.sleep(0.1)
+for s in signal.SIGTERM, signal.SIGCONT, signal.SIGUSR1:
+    {"group": os.killpg, "one": os.kill}[sys.argv[1]](p.pid, s)
+    time.sleep(0.1)
+p.wait()
+SCRIPT
+for to in group one; do
+	is "signals: to $to, each once" "$(/usr/bin/python3 signal_all.py $to hps-record -q --id-file id --)" "$(/usr/bin/python3 signal_all.py $to env)"
+	is "signals: to $to, on record" "$(rec "[(s['signal'], s['from']) for s in t['ending']['signals']]")" "[(15, 'process'), (10, 'process')]"
+done
+ok "negative control: a recorder that passes on what all were told" sh "$HPS_SOURCE/tests/broken.sh" hps-record recorder/reaper.c \
+	's/|| told_to_all(r, i->ssi_signo)/|| (told_to_all(r, i->ssi_signo), 0)/' "$T/doubles"
+like "negative control: … tells it twice" "$(for i in 1 2 3 4 5; do /usr/bin/python3 signal_all.py group "$T/doubles" -q --; done)" "15, 15"
+
 # On a terminal: Ctrl-C reaches the command once, Ctrl-Z stops both, the command has the terminal.
 cat >terminal.py <<'SCRIPT'
 import os, pty, signal, sys, time
