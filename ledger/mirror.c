@@ -52,7 +52,7 @@ static int copy(struct mirror *t, const char *path, bool immutable, struct hps_e
 /* Not into the ledger itself, nor below it: it would write over what it reads, or copy its own copies. */
 static int check_elsewhere(struct mirror *t, struct hps_error *err)
 {
-	_cleanup_fd_ int at = t->outlet.dirfd < 0 ? -1 : dup(t->outlet.dirfd);
+	_cleanup_fd_ int at = t->outlet.dirfd < 0 ? -1 : fcntl(t->outlet.dirfd, F_DUPFD_CLOEXEC, 0);
 	struct stat own, here, last = { .st_ino = 0 };
 	int up;
 

@@ -47,6 +47,8 @@ void hps_publication_sweep(struct hps_ledger *l)
 		unlinkat(fd, e->d_name, 0);
 	if (d)
 		closedir(d);
+	else
+		hps_cleanup_fd(&fd);
 }
 
 /* ---- staging ---- */

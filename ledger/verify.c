@@ -69,10 +69,14 @@ void hps_problems_add_error(struct hps_problems *list, int64_t index, const char
 		p->unread = is_unread(e->code);
 }
 
+/* What could not be read leaves room for what is damaged. */
 static void add(struct hps_verifier *v, bool unread, int64_t index, const char *id, const char *file, char *what)
 {
-	struct hps_problem *p = new_problem(&v->found->problems, &v->found->n_problems, index, id, file, what);
+	bool full = unread && v->found->n_unread >= PROBLEMS_MAX / 2;
+	struct hps_problem *p = full ? NULL : new_problem(&v->found->problems, &v->found->n_problems, index, id, file, what);
 
+	if (full)
+		free(what);
 	if (!p)
 		return;
 	p->unread = unread;
