@@ -80,7 +80,7 @@ static char *directory_of(const struct hps_supervisor *s, const struct hps_trace
 	char path[HPS_PATH_CAP];
 	ssize_t n;
 
-	if (at_home && at_home->at_home)
+	if (at_home && at_home->at_home && !at_home->pending && !s->unseen)
 		return hps_strdup(s->executions[at_home->execution].cwd);
 	n = t->launching ? readlink("/proc/self/cwd", path, sizeof path - 1) : readlinkat(t->task_fd, "../cwd", path, sizeof path - 1);
 
@@ -111,6 +111,7 @@ static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *pr
 		hps_gap_name(s->gaps, HPS_GAP_PRIVILEGE, program);
 	e->argv = hps_buf_take(&arguments);
 	c->t->pending = e;
+	c->t->at_home = !s->sharing_possible; /* until somebody moves it, another of its threads even before the program runs */
 }
 
 /* ---- the calls ---- */
@@ -253,7 +254,6 @@ static void accept_execution(struct hps_supervisor *s, struct hps_tracee *t, boo
 	t->execution = (int)s->n_executions++;
 	t->exe_dev = e->exe_dev;
 	t->exe_ino = e->exe_ino;
-	t->at_home = runs && !s->sharing_possible;
 	free(e);
 }
 
@@ -261,6 +261,7 @@ static void drop_execution(struct hps_tracee *t)
 {
 	struct hps_execution *e = hps_take(t->pending);
 
+	t->at_home = false;
 	free(e->program);
 	free(e->argv);
 	free(e->cwd);

@@ -72,7 +72,7 @@ static uint32_t index_of(const struct hps_supervisor *s, pid_t tid)
 	return (size_t)tid < s->tracees.n_tids ? s->tracees.by_tid[tid] : 0;
 }
 
-/* A parent most likely waits for its child. */
+/* A parent most likely waits for its child; and whoever is not known yet was just placed by the kernel. */
 static bool is_parent(const struct hps_supervisor *s, pid_t parent, pid_t tid)
 {
 	uint32_t of = index_of(s, parent), index = index_of(s, tid);

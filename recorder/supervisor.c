@@ -66,8 +66,10 @@ void hps_answer_unseen(struct hps_supervisor *s, const struct hps_call *c)
 {
 	uint64_t id = c->n->id;
 
-	if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0) /* else it was killed */
+	if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0) { /* else it was killed */
+		s->unseen = true;
 		hps_gap_note(s->gaps, HPS_GAP_DESCRIPTORS);
+	}
 	hps_answer_continue(s, c);
 }
 
@@ -256,7 +258,6 @@ static void act(struct hps_supervisor *s, const struct seccomp_notif *n)
 		return;
 	}
 	if (!c.t || c.t->task_fd < 0) {
-		s->unseen = true;
 		hps_answer_unseen(s, &c);
 		return;
 	}

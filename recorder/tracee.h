@@ -19,7 +19,7 @@ struct hps_tracee {
 	int umask;		/* -1: not known */
 	int cwd_fd;		/* O_PATH; -1: not known */
 	char *cwd;		/* its path */
-	bool at_home;		/* its directory is still that in which its execution began */
+	bool at_home;		/* its directory is still that in which its last execution (or the pending one) began */
 	pid_t cwd_mover;	/* thread that was told to go on with a chdir and has not been heard of since; 0 */
 	enum hps_answer own_memory; /* does no other process share its memory? NO: seen in this call */
 	uint32_t parent;	/* index + 1 of the process that started it, when that is known */
