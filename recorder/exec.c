@@ -111,7 +111,7 @@ static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *pr
 		hps_gap_name(s->gaps, HPS_GAP_PRIVILEGE, program);
 	e->argv = hps_buf_take(&arguments);
 	c->t->pending = e;
-	c->t->at_home = !s->sharing_possible; /* until somebody moves it, another of its threads even before the program runs */
+	c->t->at_home = !s->sharing_possible && !c->t->cwd_mover; /* until somebody moves it, another of its threads even before the program runs */
 }
 
 /* ---- the calls ---- */
