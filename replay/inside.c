@@ -300,6 +300,21 @@ static int write_shown(const struct hps_inside *in, const struct hps_view *v, st
 	return hps_view_write_shown(v, path, err);
 }
 
+/* The first opening of a file in an overlay looks its name up, and its content in the layers. While the recorder starts, there
+ * is a processor for that. Until init has ended. */
+static void open_ahead(const struct hps_plan *p, int root_fd, pid_t init)
+{
+	siginfo_t ended = { .si_pid = 0 };
+
+	for (size_t i = 0, n = 0; i < p->n && !ended.si_pid; i++) {
+		if (p->nodes[i].kind != HPS_PLAN_FILE)
+			continue;
+		hps_cleanup_fd(&(int){ openat(root_fd, p->nodes[i].path + 1, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY) });
+		if (++n % 32 == 0)
+			(void)!waitid(P_PID, (id_t)init, &ended, WEXITED | WNOHANG | WNOWAIT);
+	}
+}
+
 static int run(const struct hps_inside *in, int sock_fd, struct hps_view *v, struct hps_error *err)
 {
 	_cleanup_fd_ int root = -1;
@@ -323,6 +338,8 @@ static int run(const struct hps_inside *in, int sock_fd, struct hps_view *v, str
 		_exit(init_process(in, v, root));
 	if (init < 0)
 		return hps_error_errno(err, "the sandbox cannot be set up");
+	if (v->kind == HPS_VIEW_OVERLAY)
+		open_ahead(in->plan, root, init);
 	_exit(wait_for(init));
 }
 
