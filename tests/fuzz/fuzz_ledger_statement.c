@@ -6,6 +6,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#define LOG "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW" /* the example of C2SP's signed-note */
+
 static void statement(const char *text, size_t len)
 {
 	_cleanup_(hps_entry_release) struct hps_entry entry = { .number = -1 };
@@ -16,10 +18,13 @@ static void statement(const char *text, size_t len)
 	if (hps_json_parse(text, len, &j, NULL) || hps_statement_check(j, NULL))
 		return;
 	hps_entry_fill(&entry, j);
+	if (hps_vkey_parse(LOG, &trust.log, NULL)) /* a trust file has one */
+		abort();
 	hps_keyring_init(&ring, &trust);
 	if (!hps_keyring_apply(&ring, 7, j, NULL) && ring.changes != 1)
 		abort();
 	hps_keyring_release(&ring);
+	hps_vkey_release(&trust.log);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
