@@ -70,6 +70,19 @@ def run(command, folder, leftovers=(), **options):
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, status
 
 
+WATCH = """import resource, subprocess, sys, time
+started = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"""
+
+
+def watched(command, folder):
+    """Seconds of one run that must end well, and the largest resident MiB of a process of it. A small process starts it: the kernel
+    counts what the starting one had, too."""
+    seconds, mib = subprocess.run([PYTHON, "-c", WATCH, *command], cwd=folder, check=True, capture_output=True, text=True).stdout.split()
+    return float(seconds), float(mib)
+
+
 def spread(values, digits=2):
     """Minimum / median / maximum, as a cell of a table."""
     return "%.*f / **%.*f** / %.*f" % (digits, min(values), digits, statistics.median(values), digits, max(values))

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from measure import run, spread, table
+from measure import run, spread, table, watched
 
 TITLE = "Comparing"
 GIGABYTES_A_SECOND = 2
@@ -29,14 +29,6 @@ def write(folder):
             x.tofile(f)
 
 
-def memory_mib(command, folder):
-    """Largest resident size of the command and all it started."""
-    import subprocess
-    out = subprocess.run(["/usr/bin/python3", "-c", "import resource,subprocess,sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL); "
-                          "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)", *command], cwd=folder, capture_output=True, text=True, check=True)
-    return int(out.stdout) / 1024
-
-
 def section(bench, say):
     if not bench.wants("compare"):
         return None
@@ -47,7 +39,7 @@ def section(bench, say):
         size = sum(os.path.getsize(os.path.join(bench.folder, name)) for name in pair)
         command = [bench.program("hps-replay"), "compare", "--rtol", "1e-3", *pair]
         speeds = [size / run(command, bench.folder)[1] / 1e9 for _ in range(bench.rounds)]
-        memory = memory_mib(command, bench.folder)
+        memory = watched(command, bench.folder)[1]
         bench.goal("comparing %s: seconds of CPU for a gigabyte" % kind, 1 / sorted(speeds)[len(speeds) // 2], 1 / GIGABYTES_A_SECOND)
         bench.goal("comparing %s: memory in MiB" % kind, memory, MEMORY_MIB)
         peer = "–"

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from measure import HERE, QUIET, fdatasync_ms, run, spread, table
+from measure import HERE, QUIET, fdatasync_ms, run, spread, table, watched
 
 TITLE = "Ledger"
 ENTRIES = 1000000
@@ -98,17 +98,6 @@ def verifications_a_second():
     return float(re.search(r"ecdsa \(nistp256\).*?([\d.]+)\s*$", out, re.M).group(1))
 
 
-def peak_mib(command):
-    """Seconds and peak resident MiB of one run."""
-    started = time.perf_counter()
-    child = subprocess.Popen(command, **QUIET)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, command)
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
-
-
 def verify(bench, ledger, say):
     """From a published copy: tiles and a trust file. The same bytes are hashed by openssl where they lie."""
     copy = os.path.join(bench.folder, "copy")
@@ -120,7 +109,7 @@ def verify(bench, ledger, say):
     ratios, seconds, memories, parts = [], [], [], []
     for _ in range(min(bench.rounds, VERIFY_ROUNDS)):
         hashed, signatures = run(hashing, bench.folder)[0], ENTRIES / verifications_a_second()
-        took, memory = peak_mib([bench.program("hps-ledger"), "verify", "--ledger", copy])
+        took, memory = watched([bench.program("hps-ledger"), "verify", "--ledger", copy], bench.folder)
         ratios.append(took / (hashed + signatures))
         seconds.append(took)
         memories.append(memory)
@@ -129,7 +118,7 @@ def verify(bench, ledger, say):
     os.rename(os.path.join(copy, "tiles"), os.path.join(ledger, "tiles"))
     goal = bench.goal("verifying %d entries, beside openssl" % ENTRIES, statistics.median(ratios), VERIFY_RATIO)
     bench.goal("verifying %d entries: memory in MiB" % ENTRIES, max(memories), MEMORY_MIB)
-    whole, memory = peak_mib([bench.program("hps-ledger"), "verify", "--ledger", ledger])
+    whole, memory = watched([bench.program("hps-ledger"), "verify", "--ledger", ledger], bench.folder)
     say("verify with the database: %.1f s, %.0f MiB" % (whole, memory))
     return [["verify, from tiles", spread(seconds, 1) + " s", "`openssl dgst -sha256` of the same files %s s, signatures on all cores (`openssl speed`) %s s"
              % (spread([p[0] for p in parts], 1), spread([p[1] for p in parts], 1)), spread(ratios), goal],
