@@ -72,8 +72,11 @@ void hps_executables_release(struct hps_map *executables);
 /* ---- exec.c ---- */
 void hps_act_execve(struct hps_supervisor *s, struct hps_call *c);
 void hps_act_execveat(struct hps_supervisor *s, struct hps_call *c);
-void hps_exec_confirm(struct hps_supervisor *s, struct hps_tracee *t); /* of t->pending: what is really running? */
+/* Thread tid makes another call: what came of its exec, or of another thread's, for who executes a program goes on under the process's number?
+ * An exec of the program that runs already is told from a failed one by the memory, which only the first gives up. */
+void hps_exec_confirm(struct hps_supervisor *s, struct hps_tracee *t, pid_t tid);
 void hps_exec_assume(struct hps_supervisor *s, struct hps_tracee *t);  /* it ended before it could be asked */
+void hps_exec_drop(struct hps_tracee *t); /* all that is pending */
 
 /* ---- network.c: sockets ---- */
 void hps_act_socket(struct hps_supervisor *s, struct hps_call *c);

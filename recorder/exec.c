@@ -87,6 +87,32 @@ static char *directory_of(const struct hps_supervisor *s, const struct hps_trace
 	return n > 0 ? hps_strndup(path, (size_t)n) : hps_strdup("");
 }
 
+static bool same_file(dev_t dev, ino_t ino, const struct stat *st)
+{
+	return st->st_ino == ino && st->st_dev == dev;
+}
+
+/* What will tell afterwards whether the exec was one: the file that runs now and, where that may be the next one too, its memory. */
+static void look_before(struct hps_tracee *t, pid_t tid, const struct stat *next)
+{
+	struct stat now;
+	char path[32], byte;
+
+	snprintf(path, sizeof path, "%d/exe", tid); /* the first thread may have ended */
+	if (!t->pending) {
+		if (fstatat(t->task_fd, path, &now, 0))
+			now = (struct stat){ 0 };
+		t->exe_dev = now.st_dev;
+		t->exe_ino = now.st_ino;
+	}
+	if (t->launching || t->before_fd >= 0 || (t->exe_ino && next->st_ino && !same_file(t->exe_dev, t->exe_ino, next)))
+		return;
+	snprintf(path, sizeof path, "%d/mem", tid);
+	t->before_fd = openat(t->task_fd, path, O_RDONLY | O_CLOEXEC);
+	if (t->before_fd >= 0 && !pread(t->before_fd, &byte, 1, 0)) /* it was killed */
+		close(hps_take_fd(&t->before_fd));
+}
+
 static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *program, uint64_t argv, const struct stat *running, bool stable,
 		    const struct hps_executable *p)
 {
@@ -94,9 +120,12 @@ static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *pr
 	struct hps_buf arguments;
 
 	read_arguments(s, c->t, argv, &arguments);
+	look_before(c->t, (pid_t)c->n->pid, running);
 	*e = (struct hps_execution){
 		.parent = c->t->execution,
 		.pid = c->t->pid,
+		.tid = (pid_t)c->n->pid,
+		.older = c->t->pending,
 		.program = hps_strdup(program),
 		.argv_len = arguments.len,
 		.cwd = directory_of(s, c->t),
@@ -110,8 +139,9 @@ static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *pr
 	if (p && p->privileged)
 		hps_gap_name(s->gaps, HPS_GAP_PRIVILEGE, program);
 	e->argv = hps_buf_take(&arguments);
+	/* Until somebody moves it, another of its threads even before the program runs. */
+	c->t->at_home = !s->sharing_possible && !c->t->cwd_mover && !c->t->pending;
 	c->t->pending = e;
-	c->t->at_home = !s->sharing_possible && !c->t->cwd_mover; /* until somebody moves it, another of its threads even before the program runs */
 }
 
 /* ---- the calls ---- */
@@ -252,21 +282,53 @@ static void accept_execution(struct hps_supervisor *s, struct hps_tracee *t, boo
 	s->executions = hps_grow(s->executions, s->n_executions, sizeof *s->executions);
 	s->executions[s->n_executions] = *e;
 	t->execution = (int)s->n_executions++;
-	t->exe_dev = e->exe_dev;
-	t->exe_ino = e->exe_ino;
 	free(e);
 }
 
-static void drop_execution(struct hps_tracee *t)
+static void free_execution(struct hps_execution *e)
 {
-	struct hps_execution *e = hps_take(t->pending);
-
-	t->at_home = false;
 	free(e->program);
 	free(e->argv);
 	free(e->cwd);
 	free(e->script);
 	free(e);
+}
+
+static struct hps_execution **pending_of(struct hps_tracee *t, pid_t tid)
+{
+	struct hps_execution **at = &t->pending;
+
+	while (*at && (*at)->tid != tid)
+		at = &(*at)->older;
+	return at;
+}
+
+/* The thread's exec, if it was told to go on with one, has failed. */
+static void drop_execution(struct hps_tracee *t, pid_t tid)
+{
+	struct hps_execution **at = pending_of(t, tid), *e = *at;
+
+	if (!e)
+		return;
+	*at = e->older;
+	free_execution(e);
+	t->at_home = false;
+	if (!t->pending)
+		hps_tracee_forget_memory(t);
+}
+
+static void keep_one(struct hps_tracee *t, struct hps_execution *kept)
+{
+	struct hps_execution *older;
+
+	for (struct hps_execution *e = t->pending; e; e = older) {
+		older = e->older;
+		if (e != kept)
+			free_execution(e);
+	}
+	if (kept)
+		kept->older = NULL;
+	t->pending = kept;
 }
 
 /* Other bytes run than the name led us to: a swapped name, or a format that the kernel knows (binfmt_misc). */
@@ -301,33 +363,84 @@ static void reread_arguments(struct hps_supervisor *s, struct hps_tracee *t)
 	t->pending->argv = hps_buf_take(&text);
 }
 
-void hps_exec_confirm(struct hps_supervisor *s, struct hps_tracee *t)
+/* Which of them is it, when it is one? That of the file that runs, or else the process's own, the last. */
+static struct hps_execution *likely(struct hps_tracee *t, const struct stat *st)
 {
-	struct hps_execution *e = t->pending;
-	struct stat st;
-	bool as_read;
+	struct hps_execution *e = t->pending, *own = *pending_of(t, t->pid);
 
+	while (e && !same_file(e->exe_dev, e->exe_ino, st))
+		e = e->older;
+	return e ? e : own ? own : t->pending;
+}
+
+/* Is it still there under its number? An exec would have given it the process's. */
+static bool thread_lives(const struct hps_tracee *t, pid_t tid)
+{
+	char path[16];
+
+	snprintf(path, sizeof path, "%d", tid);
+	return tid != t->pid && faccessat(t->task_fd, path, F_OK, 0) == 0;
+}
+
+/* Has it executed e, or something in its place? It runs the file st. */
+static enum hps_answer executed(struct hps_supervisor *s, struct hps_tracee *t, const struct hps_execution *e, const struct stat *st)
+{
+	bool as_read = same_file(e->exe_dev, e->exe_ino, st), other = t->exe_ino && !same_file(t->exe_dev, t->exe_ino, st);
+	char byte;
+
+	if (t->launching)
+		return as_read ? HPS_YES : HPS_NO;
+	if (other || (t->before_fd >= 0 && !pread(t->before_fd, &byte, 1, 0)))
+		return HPS_YES;
+	if (thread_lives(t, e->tid) || (t->exe_ino && e->exe_ino && !as_read))
+		return HPS_NO; /* it runs what it ran before */
+	/* Nobody else would keep its memory of before. */
+	if (t->before_fd >= 0 && t->own_memory == HPS_YES && !t->shares)
+		return HPS_NO;
+	return hps_tracee_own_memory(s, t) == HPS_NO ? HPS_NO : HPS_UNKNOWN;
+}
+
+void hps_exec_confirm(struct hps_supervisor *s, struct hps_tracee *t, pid_t tid)
+{
+	struct hps_execution *own = *pending_of(t, tid), *e;
+	enum hps_answer runs;
+	struct stat st;
+
+	if (tid != t->pid) {
+		drop_execution(t, tid);
+		return;
+	}
 	if (fstatat(t->task_fd, "../exe", &st, 0)) {
-		hps_exec_assume(s, t);
+		if (own || !thread_lives(t, t->pending->tid))
+			hps_exec_assume(s, t);
 		return;
 	}
-	as_read = st.st_ino == e->exe_ino && st.st_dev == e->exe_dev;
-	if (!as_read && (t->launching || (st.st_ino == t->exe_ino && st.st_dev == t->exe_dev))) {
-		drop_execution(t); /* it runs what it ran before: the exec failed */
+	e = likely(t, &st);
+	runs = executed(s, t, e, &st);
+	if (runs == HPS_NO) { /* another thread's may be under way */
+		drop_execution(t, tid);
 		return;
 	}
-	if (!as_read)
+	keep_one(t, e);
+	if (!same_file(e->exe_dev, e->exe_ino, &st))
 		note_running(s, t, &st);
 	if (!e->stable)
 		reread_arguments(s, t);
 	hps_entropy_places(s->entropy, t->task_fd);
-	hps_tracee_executed(t);
+	hps_tracee_executed(t, runs == HPS_YES);
 	accept_execution(s, t, true);
 }
 
 void hps_exec_assume(struct hps_supervisor *s, struct hps_tracee *t)
 {
+	keep_one(t, t->pending);
+	hps_tracee_forget_memory(t);
 	if (!t->pending->stable)
 		hps_gap_note(s->gaps, HPS_GAP_ARGUMENTS);
 	accept_execution(s, t, false);
+}
+
+void hps_exec_drop(struct hps_tracee *t)
+{
+	keep_one(t, NULL);
 }

@@ -38,6 +38,10 @@ ssize_t hps_memory_read(struct hps_supervisor *s, struct hps_tracee *t, uint64_t
 		n = process_vm_readv(t->pid, &local, 1, &remote, 1, 0);
 	if (n > 0)
 		return n;
+	if (!n && len && t->mem_fd >= 0) { /* that memory is gone: of a program that it no longer runs */
+		hps_tracee_forget_memory(t);
+		return hps_memory_read(s, t, at, to, len);
+	}
 	if (n < 0 && (errno == EPERM || errno == EACCES) && !t->opaque) {
 		t->opaque = true;
 		hps_gap_note(s->gaps, HPS_GAP_OPAQUE);

@@ -116,6 +116,7 @@ void hps_act_exit(struct hps_supervisor *s, struct hps_call *c)
 		e->n_forks++;
 		e->forks_cpu_ns += hps_tracee_cpu_ns(c->t);
 	}
+	c->t->leaving = true;
 	hps_peers_exit(s, c->t);
 	hps_answer_continue(s, c);
 }

@@ -268,13 +268,13 @@ static void act(struct hps_supervisor *s, const struct seccomp_notif *n)
 	if (c.t->cwd_mover == (pid_t)n->pid)
 		c.t->cwd_mover = 0;
 	if (c.t->pending)
-		hps_exec_confirm(s, c.t);
+		hps_exec_confirm(s, c.t, (pid_t)n->pid);
 	if (c.t->recheck)
 		hps_tracee_check(s, c.t);
 	row->act(s, &c);
 	if (c.t->own_memory == HPS_NO)
 		c.t->own_memory = HPS_UNKNOWN;
-	if (c.t->mem_fd >= s->scarce_fd || c.t->maps_fd >= s->scarce_fd || c.t->cwd_fd >= s->scarce_fd)
+	if (c.t->mem_fd >= s->scarce_fd || c.t->maps_fd >= s->scarce_fd || c.t->cwd_fd >= s->scarce_fd || c.t->before_fd >= s->scarce_fd)
 		hps_tracees_make_room(s, NULL);
 }
 

@@ -15,6 +15,8 @@
 struct hps_execution {
 	int parent;
 	pid_t pid;
+	pid_t tid; /* while it is pending: the thread that is told to go on */
+	struct hps_execution *older; /* pending one of another thread */
 	char *program;
 	char *argv; /* strings, each with its NUL */
 	size_t argv_len;

@@ -82,8 +82,6 @@ bool hps_tracee_is_own(struct hps_supervisor *s, pid_t pid)
 static void inherit(struct hps_supervisor *s, struct hps_tracee *t, const struct hps_tracee *parent)
 {
 	t->execution = parent ? parent->execution : s->n_executions ? 0 : -1;
-	t->exe_dev = parent ? parent->exe_dev : 0;
-	t->exe_ino = parent ? parent->exe_ino : 0;
 	t->confined = parent && parent->confined;
 	t->foreign = parent && parent->foreign;
 	t->shares = parent && parent->shares;
@@ -103,8 +101,17 @@ static enum hps_answer has_own_memory(const struct hps_supervisor *s, pid_t pid,
 	return differs > 0 ? HPS_YES : differs == 0 ? HPS_NO : HPS_UNKNOWN;
 }
 
-static void close_memory(struct hps_tracee *t)
+enum hps_answer hps_tracee_own_memory(struct hps_supervisor *s, struct hps_tracee *t)
 {
+	if (t->own_memory != HPS_YES)
+		t->own_memory = has_own_memory(s, t->pid, parent_by_status(s, t->pid));
+	return t->own_memory;
+}
+
+void hps_tracee_forget_memory(struct hps_tracee *t)
+{
+	if (t->before_fd >= 0)
+		close(hps_take_fd(&t->before_fd));
 	if (t->mem_fd >= 0)
 		close(hps_take_fd(&t->mem_fd));
 	if (t->maps_fd >= 0)
@@ -134,7 +141,7 @@ void hps_tracees_make_room(struct hps_supervisor *s, const struct hps_tracee *bu
 
 		if (!t || t == but)
 			continue;
-		close_memory(t);
+		hps_tracee_forget_memory(t);
 		hps_tracee_forget_cwd(t);
 		if (t->task_fd >= 0)
 			close(hps_take_fd(&t->task_fd));
@@ -201,7 +208,7 @@ static struct hps_tracee *add(struct hps_supervisor *s, pid_t pid, int pidfd)
 	struct hps_tracee *t = hps_alloc(sizeof *t);
 
 	t->pid = pid;
-	t->task_fd = t->mem_fd = t->maps_fd = t->cwd_fd = -1;
+	t->task_fd = t->before_fd = t->mem_fd = t->maps_fd = t->cwd_fd = -1;
 	t->umask = -1;
 	open_task(s, t);
 	t->index = (uint32_t)all->n;
@@ -262,21 +269,25 @@ struct hps_tracee *hps_tracee_get(struct hps_supervisor *s, pid_t tid)
 	return t;
 }
 
-void hps_tracee_executed(struct hps_tracee *t)
+void hps_tracee_executed(struct hps_tracee *t, bool sure)
 {
-	close_memory(t);
-	t->own_memory = HPS_YES;
-	t->shares = false;
+	hps_tracee_forget_memory(t);
+	if (sure) {
+		t->own_memory = HPS_YES;
+		t->shares = false;
+	}
 	t->launching = false;
 	t->opaque = false;
+	t->leaving = false;
 	t->threads_assumed = 0;
-	t->threaded = false;
+	t->threaded = !sure;
 	free(hps_take(t->draw));
 }
 
 static void free_tracee(struct hps_tracee *t)
 {
-	close_memory(t);
+	hps_exec_drop(t);
+	hps_tracee_forget_memory(t);
 	hps_tracee_forget_cwd(t);
 	if (t->task_fd >= 0)
 		close(t->task_fd);
@@ -291,7 +302,7 @@ void hps_tracee_end(struct hps_supervisor *s, uint32_t index)
 
 	if (!t)
 		return;
-	if (t->pending)
+	if (t->pending && !t->leaving)
 		hps_exec_assume(s, t);
 	if (t->in_flight)
 		s->tracees.n_in_flight--;

@@ -14,6 +14,7 @@ struct hps_tracee {
 	int task_fd;		/* O_PATH on /proc/PID/task: "../x" is the process's x, and the link count tells its threads; -1 between
 				 * its calls when descriptors are scarce */
 	int mem_fd, maps_fd;	/* opened when needed, closed by an exec; -1 */
+	int before_fd;		/* its memory when the pending exec was told to go on, which is gone after one; -1: not needed, or not to be had */
 	unsigned reads;		/* of its memory since the last exec */
 	int execution;		/* item of the table of executions that it runs as; -1 */
 	int umask;		/* -1: not known */
@@ -23,7 +24,7 @@ struct hps_tracee {
 	pid_t cwd_mover;	/* thread that was told to go on with a chdir and has not been heard of since; 0 */
 	enum hps_answer own_memory; /* does no other process share its memory? NO: seen in this call */
 	uint32_t parent;	/* index + 1 of the process that started it, when that is known */
-	bool threaded;		/* started a thread since its last exec: then they are counted */
+	bool threaded;		/* may have started a thread since its last exec: then they are counted */
 	unsigned threads_assumed; /* calls for which it is not looked at again how many threads it has */
 	bool launching;		/* our own child before its first exec: its memory is ours */
 	bool shares;		/* started a process that shares memory, descriptors or directories with it */
@@ -35,10 +36,11 @@ struct hps_tracee {
 	uint64_t born;		/* when it is not watched: its start time, for its number may be given to another */
 	struct hps_file *in_flight; /* CONTINUE was answered for an open of this, and nothing was heard since */
 	long in_flight_nr;
-	struct hps_execution *pending; /* an exec that is not confirmed yet */
+	struct hps_execution *pending; /* execs that are not confirmed yet, one of a thread, the last first */
+	bool leaving; /* one of its threads has called exit_group */
 	struct hps_environ *environ; /* of the program that it runs; NULL: not known */
 	struct hps_draw *draw; /* its random numbers; NULL: none asked for */
-	dev_t exe_dev;
+	dev_t exe_dev; /* what it ran when those were told to go on; 0: not known */
 	ino_t exe_ino;
 };
 struct hps_tracees {
@@ -60,8 +62,12 @@ void hps_tracee_end(struct hps_supervisor *s, uint32_t index);
 void hps_tracees_make_room(struct hps_supervisor *s, const struct hps_tracee *but);
 /* Is there little room above this descriptor, the lowest that was free? Or was there none (fd < 0)? */
 bool hps_tracees_scarce(const struct hps_supervisor *s, int fd);
-void hps_tracee_executed(struct hps_tracee *t); /* its memory is new */
+/* Its memory is new. Not sure: nothing is believed that a failed exec would have left otherwise. */
+void hps_tracee_executed(struct hps_tracee *t, bool sure);
+/* Does it share its memory with whoever started it? Asked again unless it is known that it has its own. */
+enum hps_answer hps_tracee_own_memory(struct hps_supervisor *s, struct hps_tracee *t);
 void hps_tracee_forget_cwd(struct hps_tracee *t);
+void hps_tracee_forget_memory(struct hps_tracee *t); /* closes what is open of it */
 int hps_tracee_umask(struct hps_tracee *t);
 int hps_tracee_descriptor(const struct hps_tracee *t, int number); /* a copy of it, on the same description; -1 and errno */
 int64_t hps_tracee_cpu_ns(const struct hps_tracee *t); /* 0: not known */

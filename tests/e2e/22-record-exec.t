@@ -19,6 +19,39 @@ is "script of a script: both" "$(rec "materials['$T/nested']['uses'], materials[
 status "exec: in place" 0 hps-record -q --id-file "$T/id" -- sh -c 'exec /bin/echo x'
 is "exec: two images of one process" "$(rec "[(p['program'], p['parent'], 'exit' in p) for p in processes]")" "[('/usr/bin/dash', -1, False), ('/usr/bin/echo', 0, True)]"
 
+status "exec of the same program: run" 0 hps-record -q --id-file "$T/id" -- sh -c 'exec sh -c "sh -c true; :"'
+is "exec of the same program: each" "$(rec "[(p['program'], p['parent']) for p in processes]")" "[('/usr/bin/dash', -1), ('/usr/bin/dash', 0), ('/usr/bin/dash', 1)]"
+cat >again.py <<'END'
+import os, subprocess, sys
+long = [sys.executable, "a" * 200000]
+def fails(call, *arguments):
+    try:
+        call(*arguments)
+    except OSError:
+        return
+    sys.exit(9)
+fails(os.execv, sys.executable, long)
+pid = os.fork()
+if not pid:
+    fails(os.execv, sys.executable, long)
+    os._exit(0)
+os.waitpid(pid, 0)
+fails(os.posix_spawn, sys.executable, long, {})
+fails(subprocess.run, long)
+subprocess.run([sys.executable, "-c", ""], check=True)
+os.execv(sys.executable, [sys.executable, "-c", ""])
+END
+status "failed execs of the same program: run" 0 hps-record -q --id-file "$T/id" -- /usr/bin/python3 again.py
+is "failed execs of the same program: those that were" "$(rec "[(p['parent'], p['argv'][1]) for p in processes]")" "[(-1, 'again.py'), (0, '-c'), (0, '-c')]"
+
+for who in first second; do
+	status "exec beside a thread that opens: by the $who" 0 hps-record -q --id-file "$T/id" -- "$HPS_TRACEES/execbeside" 50 $who "$T/script" /bin/echo ran
+	is "exec beside a thread that opens: by the $who, each ran" "$(sort out | uniq -c | tr -s ' ')" " 50 ran"
+	is "exec beside a thread that opens: by the $who, each is on record" "$(rec "sum((p['program'], p['argv'], p['cwd'], p.get('exit')) == ('/usr/bin/echo', ['/bin/echo', 'ran'], '$T', {'code': 0}) for p in processes), len(processes), gaps")" "(50, 51, {})"
+done
+status "exec beside an exit" 0 hps-record -q --id-file "$T/id" -- "$HPS_TRACEES/execbeside" 100 leaving "$T/script" /bin/echo ran
+is "exec beside an exit: what ran is on record" "$(rec "len(processes)")" "$(($(wc -l <out) + 1))"
+
 status "memfd: run" 0 hps-record -q --id-file "$T/id" -- "$HPS_TRACEES/fexec" /bin/echo hello
 is "memfd: its output" "$(cat out)" hello
 is "memfd: the digest of what ran" "$(rec "[m['digest']['sha256'] for p, m in materials.items() if 'memfd:' in p]")" "['$(sum /bin/echo)']"

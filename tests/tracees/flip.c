@@ -1,6 +1,6 @@
 /* A second thread (or, with "vm", a process with the same memory) changes the first letter of a name while it is opened. Each
- * name is opened once; what was really opened is known from its content. usage: flip thread|vm DIR N REPORT
- * DIR/a<i> and DIR/b<i> hold "a<i>" and "b<i>". */
+ * name is opened once; what was really opened is known from its content. usage: flip thread|vm DIR N REPORT [again]
+ * DIR/a<i> and DIR/b<i> hold "a<i>" and "b<i>". again: first it executes itself, which fails. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
@@ -41,6 +41,8 @@ int main(int c, char **v)
 		clone(flipper, stack + sizeof stack, CLONE_VM | SIGCHLD, 0);
 	else
 		pthread_create(&t, 0, thread, 0);
+	if (c > 5)
+		execve("/proc/self/exe", v, (char **)1);
 	for (int i = 0; i < n; i++) {
 		char got[32] = "";
 		int len = snprintf(name, sizeof name, "%s/a%05d", v[2], i), fd;
