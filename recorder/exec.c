@@ -140,7 +140,7 @@ static void prepare(struct hps_supervisor *s, struct hps_call *c, const char *pr
 		hps_gap_name(s->gaps, HPS_GAP_PRIVILEGE, program);
 	e->argv = hps_buf_take(&arguments);
 	/* Until somebody moves it, another of its threads even before the program runs. */
-	c->t->at_home = !s->sharing_possible && !c->t->cwd_mover && !c->t->pending;
+	c->t->at_home = !s->sharing_possible && !c->t->cwd_mover && !c->t->shares && !c->t->pending;
 	c->t->pending = e;
 }
 

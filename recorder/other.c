@@ -139,10 +139,12 @@ void hps_act_seccomp(struct hps_supervisor *s, struct hps_call *c)
 	hps_answer_continue(s, c);
 }
 
-/* Until this thread is heard of again its directory is between the old and the new. */
+/* Until this thread is heard of again its directory is between the old and the new. Of two that are on their way nobody knows which comes last. */
 void hps_act_chdir(struct hps_supervisor *s, struct hps_call *c)
 {
 	hps_tracee_forget_cwd(c->t);
+	if (c->t->cwd_mover) /* another's: this thread has been heard of */
+		c->t->shares = true;
 	c->t->cwd_mover = (pid_t)c->n->pid;
 	hps_answer_continue(s, c);
 }

@@ -27,7 +27,7 @@ struct hps_tracee {
 	bool threaded;		/* may have started a thread since its last exec: then they are counted */
 	unsigned threads_assumed; /* calls for which it is not looked at again how many threads it has */
 	bool launching;		/* our own child before its first exec: its memory is ours */
-	bool shares;		/* started a process that shares memory, descriptors or directories with it */
+	bool shares;		/* started a process that shares memory, descriptors or directories with it, or may be believed as little */
 	bool foreign;		/* other root, namespaces or rights than ours: nothing is injected */
 	bool confined;		/* by Landlock, by itself: foreign for good, and so are its children */
 	bool recheck;		/* made a call after which `foreign` must be looked at again */

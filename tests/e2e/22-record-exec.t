@@ -52,6 +52,12 @@ done
 status "exec beside an exit" 0 hps-record -q --id-file "$T/id" -- "$HPS_TRACEES/execbeside" 100 leaving "$T/script" /bin/echo ran
 is "exec beside an exit: what ran is on record" "$(rec "len(processes)")" "$(($(wc -l <out) + 1))"
 
+mkdir -p move/b move/c
+printf b >move/b/f
+printf c >move/c/f
+status "two threads change the directory: run" 0 hps-record -q --id-file "$T/id" -- "$HPS_TRACEES/movers" "$T/move" 100
+is "two threads change the directory: relative names are those of the last" "$(cat out)" 0
+
 status "memfd: run" 0 hps-record -q --id-file "$T/id" -- "$HPS_TRACEES/fexec" /bin/echo hello
 is "memfd: its output" "$(cat out)" hello
 is "memfd: the digest of what ran" "$(rec "[m['digest']['sha256'] for p, m in materials.items() if 'memfd:' in p]")" "['$(sum /bin/echo)']"
