@@ -10,6 +10,9 @@
 
 #include "recorder/identity.h"
 
+extern char **environ;
+
+#define ENVIRONMENT_MAX ((size_t)16 << 20) /* more than execve(2) takes */
 #define LAUNCHER_WORDS 16 /* of a command that are looked at for a script */
 
 unsigned hps_trial_level(const struct hps_trial_options *o)
@@ -50,6 +53,28 @@ int hps_trial_check(const struct hps_trial_options *o, enum hps_capture *ret_cap
 		return hps_error_errno(err, "--lock-fd %d", (int)o->lock_fd);
 	if (o->has_passphrase_fd && fcntl((int)o->passphrase_fd, F_SETFD, FD_CLOEXEC))
 		return hps_error_errno(err, "--key-passphrase-fd %d", (int)o->passphrase_fd);
+	return 0;
+}
+
+int hps_trial_environment(const struct hps_trial_options *o, struct hps_strv *ret, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	int r;
+
+	if (!o->has_environment_fd) {
+		for (size_t i = 0; environ && environ[i]; i++)
+			hps_strv_add(ret, environ[i]);
+		return 0;
+	}
+	r = o->environment_fd > INT32_MAX ? HPS_E_USAGE : hps_file_read_fd((int)o->environment_fd, ENVIRONMENT_MAX, &text, err);
+	if (r)
+		return hps_error_set(err, HPS_E_USAGE, "--environment-fd %llu: it cannot be read", (unsigned long long)o->environment_fd);
+	close((int)o->environment_fd);
+	hps_buf_addc(&text, '\0'); /* of the last one, if it has none */
+	for (size_t at = 0; at < text.len; at += strlen(text.data + at) + 1)
+		if (text.data[at])
+			hps_strv_add(ret, text.data + at);
+	explicit_bzero(text.data, text.len);
 	return 0;
 }
 

@@ -22,8 +22,6 @@
 #include "recorder/gpu.h"
 #include "recorder/identity.h"
 
-extern char **environ;
-
 #define GPU_LIMIT_MS 10000
 #define ANSWER_LIMIT_MS 120000
 #define QUIET_MS 300
@@ -141,8 +139,8 @@ static json_t *gather_machine(const struct hps_facts_request *request, const cha
 	hps_identity_cpu(rows, "");
 	hps_identity_limits(rows, "");
 	hps_identity_host(rows, "");
-	hps_identity_scheduler(rows, "", environ);
-	hps_identity_container(rows, "", environ, request->engine);
+	hps_identity_scheduler(rows, "", request->envp);
+	hps_identity_container(rows, "", request->envp, request->engine);
 	for (size_t i = 0; request->datasets && i < request->datasets->n; i++)
 		hps_json_add(datasets, dataset_item(request->datasets->v[i], cache_dir));
 	hps_json_set(facts, "identities", rows);
@@ -209,14 +207,15 @@ static void facts_main(int fd, int news_fd, const struct hps_facts_request *requ
 {
 	_cleanup_json_ json_t *facts = NULL, *answer = NULL;
 	_cleanup_free_ char *cache = hps_cache_dir();
-	struct hps_touched told = { 0 }, touched = { 0 };
+	struct hps_touched told = { 0 }, touched = { .envp = request->envp };
 	int64_t started_ns = hps_time_monotonic_ns();
 	int dir = -1;
 
 	facts = gather_machine(request, cache);
 	if (cache && (hps_dir_make(AT_FDCWD, cache, 0700, NULL) || hps_dir_open(AT_FDCWD, cache, &dir, NULL)))
 		dir = -1;
-	if (request->root && (chroot(request->root) || chdir("/")))
+	/* Compiled files are compared by a program of that root, which has no more rights than the command. */
+	if (request->root && (chroot(request->root) || chdir("/") || hps_drop_capabilities()))
 		_exit(1);
 	if (send_json(fd, facts))
 		_exit(1);

@@ -13,6 +13,7 @@ struct hps_facts_request {
 	const struct hps_strv *datasets; /* "[NAME=]PATH" */
 	const char *root;		 /* where the files are that are asked about later; NULL: ours */
 	const char *engine;		 /* whom to ask about the container: a socket, or "kubernetes"; NULL: nobody */
+	char *const *envp;		 /* of the command */
 };
 struct hps_facts;
 struct hps_news;
@@ -60,6 +61,7 @@ bool hps_news_receive(int fd, struct hps_buf *rest, struct hps_touched *ret);
 struct hps_touched {
 	struct hps_map owners;
 	struct hps_strv libraries, programs, devices;
+	char *const *envp; /* of the command, for the answer */
 };
 void hps_touched_add(struct hps_touched *t, const char *records, size_t len); /* of a question, or news */
 void hps_touched_release(struct hps_touched *t);

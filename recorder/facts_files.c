@@ -10,8 +10,6 @@
 #include "recorder/gpu.h"
 #include "recorder/identity.h"
 
-extern char **environ;
-
 #define GPU_LIMIT_MS 10000
 #define BYTECODE_LEAST_NS 250000000
 #define BYTECODE_MOST_NS 2000000000
@@ -210,10 +208,10 @@ json_t *hps_touched_answer(struct hps_touched *t, const struct hps_touched *told
 	set_owners(answer, &t->owners, n_files);
 	hps_json_set(answer, "elf", elf);
 	hps_identity_python(rows, "", &t->programs, &t->owners);
-	hps_identity_blas(rows, "", &t->libraries, environ);
+	hps_identity_blas(rows, "", &t->libraries, t->envp);
 	if (!has_row(machine, "gpu"))
 		hps_identity_gpu(rows, "", NULL, "after", GPU_LIMIT_MS);
-	hps_identity_gpu_use(rows, machine, &t->devices, environ);
+	hps_identity_gpu_use(rows, machine, &t->devices, t->envp);
 	hps_json_set(answer, "identities", rows);
 	return answer;
 }

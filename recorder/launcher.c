@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "recorder/identity.h"
 
 #define PID_ATTEMPTS 40
 
@@ -90,6 +93,33 @@ static int enter(struct hps_launcher *l)
 	return 0;
 }
 
+/* As execvpe(3), which would look along our own PATH: in a rerun the command has another. */
+static void execute(const struct hps_launch *launch)
+{
+	const char *name = launch->argv[0], *path = hps_environment_get(launch->envp, "PATH");
+	size_t name_len = strlen(name), n;
+	char full[PATH_MAX];
+	bool denied = false;
+
+	if (strchr(name, '/') || !*name) {
+		execvpe(name, launch->argv, launch->envp);
+		return;
+	}
+	for (const char *at = path ? path : "/bin:/usr/bin"; at; at = at[n] ? at + n + 1 : NULL) {
+		n = strcspn(at, ":");
+		if (n + name_len + 3 > sizeof full)
+			continue;
+		memcpy(full, n ? at : ".", n ? n : 1);
+		full[n ? n : 1] = '/';
+		memcpy(full + (n ? n : 1) + 1, name, name_len + 1);
+		execvpe(full, launch->argv, launch->envp);
+		denied = denied || errno == EACCES;
+		if (errno != EACCES && errno != ENOENT && errno != ENOTDIR && errno != ESTALE && errno != ENODEV && errno != ETIMEDOUT)
+			return;
+	}
+	errno = denied ? EACCES : ENOENT;
+}
+
 /* In the vforked child: only what is safe with the parent's memory, and what the command must find as it would without us. */
 static void become(struct hps_launcher *l)
 {
@@ -105,7 +135,7 @@ static void become(struct hps_launcher *l)
 	umask(launch->umask);
 	if (launch->fixed_places)
 		personality((unsigned)personality(0xffffffff) | ADDR_NO_RANDOMIZE);
-	execvpe(launch->argv[0], launch->argv, launch->envp);
+	execute(launch);
 	l->error = errno;
 	_exit(127);
 }

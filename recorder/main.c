@@ -49,6 +49,7 @@ static const struct hps_option options[] = {
 	{ "shim", 0, HPS_OPT_STRING, FIELD(shim), "FILE", "the library that answers clocks (inside --root)", 0 },
 	{ "pid", 0, HPS_OPT_U64, FIELD(pid), "N", "the command's process id (in a pid namespace of hps-replay)", 0 },
 	{ "descriptor", 0, HPS_OPT_STRINGS, FIELD(descriptors), "N", "the command inherits /dev/null there (for hps-replay)", 0 },
+	{ "environment-fd", 0, HPS_OPT_U64, FIELD(environment_fd), "N", "the command's environment is what descriptor N holds (for hps-replay)", GIVEN(has_environment_fd) },
 	{ "lock-fd", 0, HPS_OPT_U64, FIELD(lock_fd), "N", "keep descriptor N open while recording; the command does not get it", GIVEN(has_lock_fd) },
 };
 

@@ -16,11 +16,10 @@
 
 #define HYDRA_MAX 64 /* files of it that are read */
 
-extern char **environ;
-
 struct trial {
 	const struct hps_trial_options *o;
 	struct hps_inherited inherited;
+	struct hps_strv environment; /* of the command, before we add to it */
 	struct hps_ledger *ledger;
 	struct hps_redactor redactor;
 	struct hps_record record;
@@ -43,7 +42,7 @@ struct trial {
 	int lease;
 	struct hps_temporary own_dir; /* for the metrics and the socket, removed at the end */
 	struct hps_marks *marks; /* NULL: no socket */
-	char **envp;	   /* of the command: ours, and own_env */
+	char **envp;	   /* of the command: environment, and own_env */
 	char *own_env[4];
 	struct hps_strv unsaid; /* our standard error may be a file of the trial: words of ours would change it while it is hashed */
 };
@@ -87,15 +86,13 @@ static bool is_own(const struct trial *t, const char *variable)
 
 static void make_environment(struct trial *t)
 {
-	size_t n = 0, out = 0;
+	size_t n = t->environment.n, out = 0;
 
-	while (environ[n])
-		n++;
 	t->envp = hps_alloc((n + 5) * sizeof *t->envp);
-	t->own_env[3] = hps_clocks_preload(&t->clocks, getenv("LD_PRELOAD"));
+	t->own_env[3] = hps_clocks_preload(&t->clocks, hps_environment_get(t->environment.v, "LD_PRELOAD"));
 	for (size_t i = 0; i < n; i++)
-		if (!is_own(t, environ[i]))
-			t->envp[out++] = environ[i];
+		if (!is_own(t, t->environment.v[i]))
+			t->envp[out++] = t->environment.v[i];
 	t->envp[out++] = t->own_env[0] = hps_format("HPS_RECORD_ID=%s", t->record.begin_id);
 	t->envp[out++] = t->own_env[1] = hps_format("HPS_METRICS=%s", t->record.metrics_path);
 	if (t->marks)
@@ -429,6 +426,7 @@ static void release(struct trial *t)
 	free(t->own_env[2]);
 	free(t->own_env[3]);
 	free(t->envp);
+	hps_strv_release(&t->environment);
 	free(t->record.cwd);
 	free(t->record.metrics_path);
 	json_decref(t->record.params);
@@ -447,14 +445,14 @@ static int run_unrecorded(const struct trial *t, struct hps_error *err)
 {
 	hps_note("already inside the recording %.12s: the command becomes part of it and gets no record of its own", getenv("HPS_RECORD_ID"));
 	hps_inherited_restore(&t->inherited);
-	execvp(t->record.argv[0], t->record.argv);
+	execvpe(t->record.argv[0], t->record.argv, t->record.envp);
 	return hps_error_errno(err, "'%s'", t->record.argv[0]);
 }
 
 static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *outcome, struct hps_error *err)
 {
 	_cleanup_free_ char *dir = hps_command_repository(t->record.argv);
-	struct hps_facts_request request = { .dir = dir, .datasets = &t->o->datasets, .root = t->o->root, .engine = t->o->engine };
+	struct hps_facts_request request = { .dir = dir, .datasets = &t->o->datasets, .root = t->o->root, .engine = t->o->engine, .envp = t->record.envp };
 	int r = t->o->root ? 0 : hps_command_look(t->record.argv[0]);
 
 	if (r) {
@@ -472,7 +470,7 @@ static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *out
 	t->reaper.helper = hps_facts_pid(t->facts);
 	t->reaper.told = hps_facts_signals(t->facts);
 	r = prepare(t, watched, err);
-	if (r == -EBUSY && getenv("HPS_RECORD_ID"))
+	if (r == -EBUSY && !t->o->root && getenv("HPS_RECORD_ID"))
 		return run_unrecorded(t, err);
 	if (!r)
 		r = make_own_dir(t, err);
@@ -504,7 +502,16 @@ static bool is_closed(const int closed[4], int fd)
 	return false;
 }
 
-/* Before anything looks at the environment: what the user has set stays. */
+/* What the user has set stays. */
+static bool set_unless(struct trial *t, const char *name, const char *value)
+{
+	if (hps_environment_get(t->environment.v, name))
+		return false;
+	hps_strv_addf(&t->environment, "%s=%s", name, value);
+	return true;
+}
+
+/* Before anything looks at the environment. */
 static void set_portable(struct trial *t)
 {
 	if (!t->o->portable)
@@ -515,7 +522,7 @@ static void set_portable(struct trial *t)
 		char *equals = strchr(t->pins.v[i], '=');
 
 		*equals = '\0';
-		if (!getenv(t->pins.v[i]) && !setenv(t->pins.v[i], equals + 1, 1))
+		if (set_unless(t, t->pins.v[i], equals + 1))
 			hps_json_add(t->record.portable, json_string(t->pins.v[i]));
 	}
 }
@@ -529,7 +536,7 @@ static void set_patient(struct trial *t)
 		return;
 	t->record.patient = json_array();
 	for (size_t i = 0; i < ARRAY_SIZE(patient); i++)
-		if (!getenv(patient[i][0]) && !setenv(patient[i][0], patient[i][1], 1))
+		if (set_unless(t, patient[i][0], patient[i][1]))
 			hps_json_add(t->record.patient, json_string(patient[i][0]));
 }
 
@@ -541,6 +548,7 @@ static const char *entropy_mode(const struct hps_trial_options *o)
 int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const int closed[4], struct hps_outcome *outcome, struct hps_error *err)
 {
 	struct trial *t = hps_alloc(sizeof *t);
+	static char *const nothing[] = { NULL };
 	sigset_t watched;
 	int r = hps_trial_check(o, &t->files.capture, err);
 
@@ -557,10 +565,12 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 	t->record.redactor = &t->redactor;
 	t->supervisor.clocks = &t->clocks;
 	t->clocks.fd = -1;
+	if (!r)
+		r = hps_trial_environment(o, &t->environment, err);
 	set_portable(t);
 	set_patient(t);
 	t->record.argv = argv;
-	t->record.envp = environ;
+	t->record.envp = t->environment.v ? t->environment.v : nothing;
 	t->record.metrics = json_object();
 	t->supervisor.entropy = &t->entropy;
 	t->supervisor.no_network = o->no_network;

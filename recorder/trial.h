@@ -122,8 +122,8 @@ void hps_inherited_drop(const struct hps_inherited *i);
 struct hps_trial_options {
 	const char *ledger, *study, *seed, *id_file, *capture, *root, *cwd, *replay_of, *metrics_path, *entropy, *entropy_from, *engine, *looks_from, *listings_from, *layers_from, *clocks_from, *shim;
 	struct hps_strv params, metrics, datasets, allow_env, descriptors;
-	uint64_t number, passphrase_fd, lock_fd, level, pid;
-	bool portable, has_level, has_number, has_passphrase_fd, has_lock_fd, quiet, wait, entropy_full, no_network, dry_run;
+	uint64_t number, passphrase_fd, lock_fd, environment_fd, level, pid;
+	bool portable, has_level, has_number, has_passphrase_fd, has_lock_fd, has_environment_fd, quiet, wait, entropy_full, no_network, dry_run;
 };
 struct hps_outcome {
 	bool started; /* the command ran: its status is ours */
@@ -138,6 +138,8 @@ int hps_trial_run(const struct hps_trial_options *o, char *const *argv, const in
 enum hps_capture;
 /* The options; makes descriptors ours. */
 int hps_trial_check(const struct hps_trial_options *o, enum hps_capture *ret_capture, struct hps_error *err) HPS_MUST;
+/* The command's environment, which nothing else of the recorder takes for its own: ours, or what the descriptor of the options holds, which is closed. */
+int hps_trial_environment(const struct hps_trial_options *o, struct hps_strv *ret, struct hps_error *err) HPS_MUST;
 unsigned hps_trial_level(const struct hps_trial_options *o); /* that a rerun is to reach */
 int hps_command_look(const char *name); /* 0: there is such a program; else the status that sh gives, 126 or 127, and errno */
 char *hps_command_repository(char *const *argv); /* a directory of the code that it runs; heap */

@@ -138,7 +138,8 @@ static int become_recorder(const struct hps_inside *in, const struct hps_view *v
 	r = r ? r : hps_sandbox_drop(&in->sandbox, err);
 	if (r)
 		return r;
-	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) || (in->passphrase_fd >= 0 && fcntl(in->passphrase_fd, F_SETFD, 0)))
+	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) || (in->passphrase_fd >= 0 && fcntl(in->passphrase_fd, F_SETFD, 0)) ||
+	    fcntl(in->environment_fd, F_SETFD, 0))
 		return hps_error_errno(err, "closing descriptors");
 	if (setsid() < 0)
 		return hps_error_errno(err, "leaving the terminal");
@@ -300,16 +301,31 @@ static int write_shown(const struct hps_inside *in, const struct hps_view *v, st
 	return hps_view_write_shown(v, path, err);
 }
 
+/* By the time the trial may have put anything in a file's place: a way out of the view, which is not followed, or what must not be opened by us (a
+ * FIFO has another end), which O_PATH does not do. fds: our /proc/self/fd, since /proc is init's by then. */
+static void open_plain(int fds, int root_fd, const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC | O_NOFOLLOW, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
+	_cleanup_fd_ int at = (int)syscall(SYS_openat2, root_fd, path + 1, &how, sizeof how);
+	char number[16];
+	struct stat s;
+
+	if (at < 0 || fstat(at, &s) || !S_ISREG(s.st_mode))
+		return;
+	(void)snprintf(number, sizeof number, "%d", at);
+	hps_cleanup_fd(&(int){ openat(fds, number, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) });
+}
+
 /* The first opening of a file in an overlay looks its name up, and its content in the layers. While the recorder starts, there
  * is a processor for that. Until init has ended. */
-static void open_ahead(const struct hps_plan *p, int root_fd, pid_t init)
+static void open_ahead(const struct hps_plan *p, int fds, int root_fd, pid_t init)
 {
 	siginfo_t ended = { .si_pid = 0 };
 
 	for (size_t i = 0, n = 0; i < p->n && !ended.si_pid; i++) {
 		if (p->nodes[i].kind != HPS_PLAN_FILE)
 			continue;
-		hps_cleanup_fd(&(int){ openat(root_fd, p->nodes[i].path + 1, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY) });
+		open_plain(fds, root_fd, p->nodes[i].path);
 		if (++n % 32 == 0)
 			(void)!waitid(P_PID, (id_t)init, &ended, WEXITED | WNOHANG | WNOWAIT);
 	}
@@ -317,7 +333,7 @@ static void open_ahead(const struct hps_plan *p, int root_fd, pid_t init)
 
 static int run(const struct hps_inside *in, int sock_fd, struct hps_view *v, struct hps_error *err)
 {
-	_cleanup_fd_ int root = -1;
+	_cleanup_fd_ int root = -1, fds = -1;
 	int r = hps_sandbox_enter(&in->sandbox, sock_fd, err);
 	pid_t init;
 
@@ -333,13 +349,16 @@ static int run(const struct hps_inside *in, int sock_fd, struct hps_view *v, str
 	r = send_root(sock_fd, root);
 	if (r)
 		return hps_error_set(err, r, "handing over the view: %s", strerror(-r));
+	fds = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	init = fork();
-	if (init == 0)
+	if (init == 0) {
+		hps_cleanup_fd(&fds);
 		_exit(init_process(in, v, root));
+	}
 	if (init < 0)
 		return hps_error_errno(err, "the sandbox cannot be set up");
 	if (v->kind == HPS_VIEW_OVERLAY)
-		open_ahead(in->plan, root, init);
+		open_ahead(in->plan, fds, root, init);
 	_exit(wait_for(init));
 }
 

@@ -37,6 +37,7 @@ struct hps_original {
 	json_t *spec;		      /* of its study; NULL when it has none */
 	json_t *materials, *products, *misses; /* the manifests' items */
 	json_t *listings;		       /* those of another one; NULL: the record has none */
+	json_t *readings, *processes;	       /* those of `clocks` and `processes`; NULL: it has none, or they are in `spare` */
 	struct hps_strv argv, environment; /* NAME=value */
 	struct hps_strv metrics; /* files that --metrics named */
 	char *seed;		 /* file with the seed of its random numbers; NULL: they were the kernel's, or it is not here */
@@ -59,6 +60,7 @@ struct hps_original {
 	int code; /* exit code, or the signal when killed */
 	struct hps_holes holes; /* what the record itself withholds */
 	struct hps_holes missing; /* manifests */
+	struct hps_holes spare; /* such that a rerun can do without, or at some levels */
 };
 /* Finds the trial, checks its entry and reads its manifests. HPS_E_DAMAGED and kin: the record cannot be trusted. */
 const json_t *hps_identity_find(const struct hps_entry *trial, const char *name); /* a row of its identities, or NULL */
@@ -383,13 +385,14 @@ struct hps_inside {
 	size_t n_stores;
 	enum hps_view_kind kind;
 	const char *program;	/* hps-record */
-	const char *const *argv, *const *envp; /* of the recorder */
+	const char *const *argv, *const *envp; /* of the recorder, which starts outside of the view: nothing of the record's is in envp */
 	mode_t umask;
 	const json_t *surroundings; /* limits, niceness, processors; or NULL */
 	pid_t recorder_pid; /* to give it; 0: any */
 	bool terminal[3];  /* descriptors that were a terminal */
 	int shim_fd;	   /* a library for HPS_SHIM_PLACE in the view; -1: none */
 	int passphrase_fd; /* stays open for the recorder; -1 */
+	int environment_fd; /* so does this: the command's environment */
 	bool verbose;	   /* the trial's output goes to our stderr, not into files */
 };
 /* Writes work/report: the view as JSON and, when something failed, the error. Sends the view's root over sock_fd when it is
@@ -516,7 +519,7 @@ struct hps_judgement {
 	unsigned level; /* reached */
 	enum hps_blindness blindness;
 	char *blind_to; /* the first gap that may hide outputs, or NULL */
-	bool lacking; /* INCONCLUSIVE, because the rerun lacked inputs that nobody has: it would be DIVERGED or FAILED-REPLAY */
+	bool lacking; /* INCONCLUSIVE, because the rerun lacked inputs that nobody has: it would be DIVERGED */
 	const struct hps_fetched *fetched; /* or NULL */
 	const struct hps_original *original;
 	const struct hps_rerun *rerun;

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -37,7 +38,7 @@ static void add_descriptors(const struct hps_original *o, struct hps_strv *ret)
 }
 
 static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_controls *c, const char *work, int passphrase_fd,
-			  struct hps_strv *ret)
+			  int environment_fd, struct hps_strv *ret)
 {
 	_cleanup_free_ char *ledger = hps_path_absolute(hps_ledger_dir(l));
 
@@ -101,6 +102,8 @@ static void recorder_argv(struct hps_ledger *l, const struct hps_original *o, co
 		hps_strv_add(ret, "--key-passphrase-fd");
 		hps_strv_addf(ret, "%d", passphrase_fd);
 	}
+	hps_strv_add(ret, "--environment-fd");
+	hps_strv_addf(ret, "%d", environment_fd);
 	hps_strv_add(ret, "--");
 	for (size_t i = 0; i < o->argv.n; i++)
 		hps_strv_add(ret, o->argv.v[i]);
@@ -363,15 +366,50 @@ static int start(const struct hps_inside *in, const struct hps_original *o, cons
 	return r;
 }
 
-static void make_environment(const struct hps_original *o, struct hps_strv *pins, struct hps_strv *ret)
+/* Strings with their NUL. */
+static void add_environment(const struct hps_strv *variables, struct hps_buf *ret)
 {
+	for (size_t i = 0; i < variables->n; i++)
+		hps_buf_add(ret, variables->v[i], strlen(variables->v[i]) + 1);
+}
+
+/* For --environment-fd. What stands in it is the record's, and anybody may have written that: the recorder starts outside of the view, where the loader
+ * and the libraries would do what such variables tell them. */
+static int command_environment(const struct hps_original *o, struct hps_strv *pins, int *ret, struct hps_error *err)
+{
+	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+	_cleanup_fd_ int fd = memfd_create("environment", MFD_CLOEXEC);
+	int r;
+
 	hps_pins_choose(o, pins);
-	for (size_t i = 0; i < o->environment.n; i++)
-		hps_strv_add(ret, o->environment.v[i]);
-	for (size_t i = 0; i < pins->n; i++)
-		hps_strv_add(ret, pins->v[i]);
-	for (size_t i = 0; o->withheld && i < o->withheld->variables.n; i++)
-		hps_strv_add(ret, o->withheld->variables.v[i]);
+	add_environment(&o->environment, &text);
+	add_environment(pins, &text);
+	if (o->withheld)
+		add_environment(&o->withheld->variables, &text);
+	r = fd < 0 ? -errno : hps_write_all(fd, text.data ? text.data : "", text.len);
+	if (!r && lseek(fd, 0, SEEK_SET))
+		r = -errno;
+	if (text.data)
+		explicit_bzero(text.data, text.len);
+	if (r)
+		return hps_error_set(err, r, "passing the environment on: %s", strerror(-r));
+	*ret = hps_take_fd(&fd);
+	return 0;
+}
+
+/* The recorder's own: what it needs of ours. */
+static void recorder_environment(struct hps_strv *ret)
+{
+	static const char *const names[] = {
+		"PATH", "HOME", "USER", "XDG_STATE_HOME", "XDG_CACHE_HOME", "TMPDIR", "SSH_AUTH_SOCK", "LD_LIBRARY_PATH",
+#ifdef __SANITIZE_ADDRESS__
+		"ASAN_OPTIONS",
+#endif
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (getenv(names[i]))
+			hps_strv_addf(ret, "%s=%s", names[i], getenv(names[i]));
 }
 
 static int run_recorder(struct hps_ledger *l, const struct hps_original *o, const struct hps_plan *p, const struct hps_rerun_options *options,
@@ -381,17 +419,18 @@ static int run_recorder(struct hps_ledger *l, const struct hps_original *o, cons
 			    *own = hps_path_absolute(objects);
 	_cleanup_strv_ struct hps_strv argv = HPS_STRV_INIT, environment = HPS_STRV_INIT;
 	_cleanup_(hps_controls_release) struct hps_controls controls = HPS_CONTROLS_INIT;
-	_cleanup_fd_ int passphrase = -1;
+	_cleanup_fd_ int passphrase = -1, variables = -1;
 	static const char *const nothing[] = { NULL };
 	int r = passphrase_pipe(options->passphrase, &passphrase, err), status = 0;
 
 	if (!r && o->listings)
 		r = write_listings(o, ret->work.path, err);
 	r = r ? r : hps_controls_make(o, options->level, ret->work.path, &controls, err);
+	r = r ? r : command_environment(o, &ret->pins, &variables, err);
 	if (r)
 		return r;
-	make_environment(o, &ret->pins, &environment);
-	recorder_argv(l, o, p, &controls, ret->work.path, passphrase, &argv);
+	recorder_environment(&environment);
+	recorder_argv(l, o, p, &controls, ret->work.path, passphrase, variables, &argv);
 	r = start(&(struct hps_inside){ .sandbox = { .uid = o->uid, .host = o->host, .network = options->network },
 					.plan = p,
 					.work = ret->work.path,
@@ -407,6 +446,7 @@ static int run_recorder(struct hps_ledger *l, const struct hps_original *o, cons
 					.terminal = { o->terminal[0], o->terminal[1], o->terminal[2] },
 					.shim_fd = controls.shim_fd,
 					.passphrase_fd = passphrase,
+					.environment_fd = variables,
 					.verbose = options->verbose },
 		  o, signals, ret, &status, err);
 	r = r ? r : read_report(ret, err);

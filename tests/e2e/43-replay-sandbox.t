@@ -8,7 +8,7 @@ cd w
 echo secret >"$T/secret"
 # While it is recorded it does nothing; only a rerun finds that its parent's network is gone, and probes.
 cat >probe.py <<'P'
-import ctypes, os, socket, sys
+import ctypes, os, socket, sys, time
 inside = len(socket.if_nameindex()) == 1
 libc = ctypes.CDLL(None, use_errno=True)
 def attempt(name, f):
@@ -24,6 +24,14 @@ def status(key):
     return [l.split()[1] for l in open("/proc/self/status") if l.startswith(key + ":")][0]
 out = open("probe.out", "w")
 attempt("capabilities", lambda: " ".join("%x" % int(status(k), 16) for k in ("CapEff", "CapPrm", "CapAmb")))
+def helper(): # which runs programs of the view to compare compiled files
+    for i in range(300):
+        kept = [int(l.split()[1], 16) for p in os.listdir("/proc") if p.isdigit() and open("/proc/%s/comm" % p).read() == "facts\n" for l in open("/proc/%s/status" % p) if l.startswith(("CapEff", "CapPrm", "CapAmb"))]
+        if kept and not any(k >> 18 & 1 for k in kept):
+            break
+        time.sleep(0.1)
+    return " ".join("%x" % k for k in kept)
+attempt("helper's capabilities", helper)
 attempt("places in memory", lambda: open("/proc/self/personality").read().strip())
 attempt("no new privileges", lambda: status("NoNewPrivs"))
 attempt("host file", lambda: open(sys.argv[1]).read())
@@ -60,6 +68,7 @@ got=$T/kept/files$T/w/probe.out
 expect() { like "$1: $2" "$(grep "^$1: " "$got")" "^$1: $2\$"; }
 if [ "$(id -u)" = 0 ]; then kept=1b; else kept=0; fi # root's over files: chown, dac_override, fowner, fsetid
 expect "capabilities" "$kept $kept $kept"
+expect "helper's capabilities" "$kept $kept $kept"
 expect "no new privileges" 1
 expect "places in memory" 00040000
 expect "host file" "(Input/output error|Permission denied|No such file or directory)"
@@ -90,6 +99,23 @@ expect "null" 1
 expect "shm" 1
 expect "tmp" 1
 is "the host keeps what it had" "$(cat "$T/secret") $(ls /tmp/x /dev/shm/x 2>/dev/null | wc -l)" "secret 0"
+
+# The recorder of a rerun starts outside of the view: what a record says of the environment, and anybody may have written one, is the command's alone.
+mkdir "$T/loader" bin
+printf '#!/bin/sh\nenv | grep -E "^(LD_|XDG_|PATH=)" | sort >variables\n' >bin/own-command
+chmod +x bin/own-command
+ok "variables: recorded" env PATH="$T/w/bin:$PATH" LD_DEBUG=libs LD_DEBUG_OUTPUT="$T/loader/ld" XDG_STATE_HOME="$T/made/state" XDG_CACHE_HOME="$T/made/cache" hps-record -q \
+	--allow-env LD_DEBUG --allow-env LD_DEBUG_OUTPUT --allow-env XDG_STATE_HOME --allow-env XDG_CACHE_HOME --id-file "$T/id" -- own-command
+is "variables: control: the recorder heeds them where they are its own" "$(ls "$T/loader" | grep -c . | sed 's/^[1-9].*/some/') $(ls "$T/made" | sort | tr '\n' ' ')" "some cache state "
+cp "$T/id" "$T/variables"
+ok "variables: packed" hps-replay pack "$(cat "$T/variables")" "$T/variables.hps"
+for what in "$(cat "$T/variables")" "$T/variables.hps"; do
+	rm -rf "$T/loader" "$T/made"
+	mkdir "$T/loader"
+	hps-replay --json "$what" >"$T/out" 2>"$T/err"
+	is "variables: a rerun's command has them" "$(json "$T/out" "j['rerun'] is not None, [o['verdict'] for o in j['outputs'] if o['path'].endswith('/variables')]")" "(True, ['IDENTICAL'])"
+	is "variables: nobody outside of the view heeds them" "$(ls -A "$T/loader") $(ls -d "$T/made" 2>/dev/null)" " "
+done
 
 # No namespace, no rerun.
 cat >deny.c <<'C'
