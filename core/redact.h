@@ -74,6 +74,7 @@ struct hps_known_secret {
 };
 /* The longest form of a known secret that begins at s: its length, or 0. */
 size_t hps_known_at(const struct hps_known *k, const char *s, size_t len, const struct hps_known_secret **ret);
+bool hps_known_begins(const struct hps_known *k, const char *s, size_t len); /* these bytes are the beginning of a form, and not all of it */
 void hps_known_pairs(const struct hps_known *k, uint8_t pairs[8192]); /* as hps_rule_token_pairs() */
 bool hps_known_none(const struct hps_known *k);
 void hps_known_free(struct hps_known *k); /* and wipes */

@@ -247,6 +247,14 @@ size_t hps_known_at(const struct hps_known *k, const char *s, size_t len, const 
 	return longest;
 }
 
+bool hps_known_begins(const struct hps_known *k, const char *s, size_t len)
+{
+	for (size_t i = 0; k && i < k->n_forms; i++)
+		if (k->forms[i].len > len && !memcmp(k->forms[i].text, s, len))
+			return true;
+	return false;
+}
+
 void hps_known_pairs(const struct hps_known *k, uint8_t pairs[8192])
 {
 	for (size_t i = 0; k && i < k->n_forms; i++) {

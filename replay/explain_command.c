@@ -251,6 +251,7 @@ static int run(void *options, int argc, char **argv, struct hps_error *err)
 		limits.rerun.passphrase = passphrase;
 		limits.progress = &progress;
 		if (argc > 1) {
+			hps_withheld_supply(l, &b); /* to be hidden: its reruns are a's */
 			hps_original_move(&b, a.cwd);
 			hps_original_redirect(&b, &a);
 		}

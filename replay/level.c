@@ -147,12 +147,14 @@ static char *stood_still(const json_t *clocks, const char *run)
 			  hps_json_int(stood, "seconds", 0), call ? call : "?", how && !strcmp(how, "spins") ? "waited in memory for what another one had to bring" : "computed");
 }
 
-/* Who made calls after whom; NULL: the same, or a record does not say. */
+/* Who made calls after whom; NULL: the same. */
 static char *other_order(const json_t *was, const json_t *is)
 {
 	const char *then = hps_json_text(was, "orderDigest"), *now = hps_json_text(is, "orderDigest");
 
-	if (!then || !now || !strcmp(then, now))
+	if (!then || !now)
+		return hps_format("one at a time in both runs, but the record of the %s does not say in which order", then ? "rerun" : "trial");
+	if (!strcmp(then, now))
 		return NULL;
 	return hps_format("one at a time in both runs, but in another order: %" PRId64 " turns with calls in the trial, %" PRId64 " in the rerun", hps_json_int(was, "orderTurns", 0),
 			  hps_json_int(is, "orderTurns", 0));

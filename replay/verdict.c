@@ -140,8 +140,8 @@ static void apply_lacking(struct hps_judgement *j)
 	if (n > NAMED)
 		hps_buf_addf(&what, " and %zu more", n - NAMED);
 	hps_buf_adds(&what, n ? ")" : "");
+	j->lacking = j->verdict == HPS_VERDICT_DIVERGED; /* one that ended otherwise has no metrics that could be equivalent */
 	decide(j, HPS_VERDICT_INCONCLUSIVE, hps_format("the rerun lacked %s; %s", what.data, j->reason ? j->reason : ""));
-	j->lacking = true;
 }
 
 static void apply_coverage(struct hps_judgement *j)

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const json_t *tags_of(const struct hps_original *o)
 {
@@ -45,7 +46,7 @@ static void supply(struct hps_withheld *w, const char *name, const char *tag)
 	}
 	hps_strv_add(&w->names, name);
 	hps_strv_addf(&w->variables, "%s=%s", name, value);
-	if (value[0] != '/') /* a path is in the record's own clear text, and would hide what can be read there */
+	if (value[0] != '/' || access(value, F_OK)) /* the path of something is in the record's own clear text, and would hide what can be read there */
 		hps_known_add(w->redactor.known, name, value, strlen(value));
 }
 
@@ -70,6 +71,17 @@ void hps_withheld_supply(struct hps_ledger *l, struct hps_original *o)
 
 /* ---- not shown ---- */
 
+#define CUT "…" /* ends what is too long to be shown: a value may have been cut with it */
+
+/* Bytes at text that are the beginning of a value, up to a cut. */
+static size_t cut_value(const struct hps_known *known, const char *text)
+{
+	const char *cut = strstr(text, CUT);
+	size_t n = cut ? (size_t)(cut - text) : 0;
+
+	return n && hps_known_begins(known, text, n) ? n : 0;
+}
+
 char *hps_withheld_hide(const struct hps_original *o, const char *text)
 {
 	_cleanup_buf_ struct hps_buf out = HPS_BUF_INIT;
@@ -84,6 +96,8 @@ char *hps_withheld_hide(const struct hps_original *o, const char *text)
 
 		if (n)
 			hps_buf_adds(&out, tag);
+		else if ((n = cut_value(o->withheld->redactor.known, text + at)))
+			;
 		else
 			hps_buf_addc(&out, text[at]);
 		at += n ? n : 1;
@@ -108,6 +122,8 @@ void hps_withheld_hide_outputs(const struct hps_original *o, struct hps_outputs 
 		hide(o, &c->original);
 		hide(o, &c->rerun);
 		hide(o, &c->note);
+		for (size_t m = 0; m < HPS_MASK_N; m++)
+			hide(o, &c->masked_first[m]);
 	}
 }
 

@@ -36,9 +36,12 @@ void hps_comparison_release(struct hps_comparison *c)
 static char *show_text(const char *text, size_t len)
 {
 	_cleanup_buf_ struct hps_buf b = HPS_BUF_INIT;
+	size_t n = len > SHOWN_MAX ? SHOWN_MAX : len;
 
-	hps_path_escape(&b, text, len > SHOWN_MAX ? SHOWN_MAX : len);
-	hps_buf_adds(&b, len > SHOWN_MAX ? "…" : "");
+	while (n < len && n && ((uint8_t)text[n] & 0xc0) == 0x80) /* within a character */
+		n--;
+	hps_path_escape(&b, text, n);
+	hps_buf_adds(&b, n < len ? "…" : ""); /* withheld.c knows it: a value may have been cut */
 	return hps_buf_take(&b);
 }
 

@@ -94,13 +94,15 @@ is "bundle: a hole" "$(hole kept.log)" "$starts"
 # ---- variables: what has the recorded tag in the environment of a replay is supplied to the rerun, and is written nowhere
 
 rm -f -- *
-value=$(head -c 18 /dev/urandom | base64 | tr -d '/+=\n') label=$(head -c 18 /dev/urandom | base64 | tr -d '/+=\n')
+value=$(head -c 18 /dev/urandom | base64 | tr -d '/+=\n')1a2b label=$(head -c 18 /dev/urandom | base64 | tr -d '/+=\n')1a2b # nobody's guess, whatever was drawn
 with() { env -i PATH="$PATH" HPS_LEDGER="$HPS_LEDGER" XDG_STATE_HOME="$XDG_STATE_HOME" XDG_CACHE_HOME="$XDG_CACHE_HOME" "$@"; }
 record() { with "$@" </dev/null >/dev/null 2>&1; }
-again() { # again NAME STATUS VERDICT LEDGER'S-NAME [VARIABLE…]
+again() { # again NAME STATUS VERDICT LEDGER'S-NAME [--equivalent X] [VARIABLE…]
 	again_name=$1 again_status=$2 again_verdict=$3 again_what=$4
 	shift 4
-	status "$again_name: status" "$again_status" with "$@" hps-replay --json "$again_what"
+	again_options=
+	[ "${1:-}" != --equivalent ] || { again_options="$1 $2"; shift 2; }
+	status "$again_name: status" "$again_status" with "$@" hps-replay --json $again_options "$again_what"
 	is "$again_name: verdict" "$(json "$T/out" "j['verdict']")" "$again_verdict"
 	unlike "$again_name: no value in the report" "$(cat "$T/out" "$T/err")" "$value|$label"
 }
@@ -131,6 +133,26 @@ again "control: with it" 0 REPRODUCED-BITS "$(cat "$T/ends")" API_KEY="$value"
 record LABEL="$label" hps-record -q --id-file "$T/differs" -- sh -c 'if sh isrerun; then echo "$LABEL 2"; else echo 1; fi >shown'
 again "control: DIVERGED when nothing lacks" 1 DIVERGED "$(cat "$T/differs")" LABEL="$label"
 like "a value where the outputs differ is shown as its tag" "$(json "$T/out" "j['outputs'][0]['rerun']")" "hmac:[0-9a-f]{32} 2"
+record LABEL="/$label" hps-record -q --id-file "$T/slash" -- sh -c 'if sh isrerun; then echo "$LABEL 2"; else echo 1; fi >slash'
+again "a value that begins as a path does" 1 DIVERGED "$(cat "$T/slash")" LABEL="/$label"
+like "a value that begins as a path does is shown as its tag" "$(json "$T/out" "j['outputs'][0]['rerun']")" "hmac:[0-9a-f]{32} 2"
+record API_KEY="$value$label" hps-record -q --id-file "$T/cut" -- sh -c 'if sh isrerun; then c=b; else c=a; fi; printf "%s%089d%s\n" $c 0 "$API_KEY" >cut'
+again "a value where a long text is cut" 1 DIVERGED "$(cat "$T/cut")" API_KEY="$value$label"
+like "a value where a long text is cut: its beginning is not shown" "$(json "$T/out" "j['outputs'][0]['original'] + j['outputs'][0]['rerun']")" "^a0{89}…b0{89}…$"
+for n in 1 2; do
+	rm -f pair
+	record API_KEY="$value" hps-record -q --id-file "$T/pair$n" -- sh -c 'echo "$API_KEY $0" >pair' $n
+done
+for how in --json --no-json; do
+	status "explain: two trials that left it: $how" 0 with API_KEY="$value" hps-replay explain $([ $how = --no-json ] || echo $how) "$(cat "$T/pair1")" "$(cat "$T/pair2")"
+	unlike "explain: two trials that left it: no value in the report: $how" "$(cat "$T/out" "$T/err")" "$value"
+	like "explain: two trials that left it: its tag: $how" "$(cat "$T/out")" "hmac:[0-9a-f]{32} [12]"
+done
+rm -f cut pair
+record API_KEY="$value" hps-record -q --id-file "$T/failed" -- sh -c 'echo "{\"acc\": 1}" >"$HPS_METRICS"; test -n "$API_KEY"'
+again "a rerun that ends otherwise is not equivalent" 4 INCONCLUSIVE "$(cat "$T/failed")" --equivalent 0.1
+record API_KEY="$value" hps-record -q --id-file "$T/length" -- sh -c 'echo "{\"acc\": 1}" >"$HPS_METRICS"; echo ${#API_KEY} >length'
+again "control: one whose outputs differ may be" 0 EQUIVALENT "$(cat "$T/length")" --equivalent 0.1
 status "explain: without it" 4 with hps-replay explain --json "$(cat "$T/ends")"
 like "explain: without it, it is named" "$(json "$T/out" "[h['what'] for h in j['residue']]")" "variable API_KEY"
 status "explain: with it" 0 with API_KEY="$value" hps-replay explain --json --state "$T/state" "$(cat "$T/ends")"
