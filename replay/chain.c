@@ -60,22 +60,28 @@ static bool find_manifest(const struct hps_chain_options *options, const struct 
 	return false;
 }
 
-void hps_chain_complete(const struct hps_chain_options *options, struct hps_original *o)
+static void complete(const struct hps_chain_options *options, struct hps_original *o, struct hps_holes *missing)
 {
 	struct hps_holes still = { NULL, 0 };
 
-	for (size_t i = 0; i < o->missing.n; i++) {
-		const char *name = o->missing.v[i].what, *hex = hps_manifest_named(&o->trial, name);
+	for (size_t i = 0; i < missing->n; i++) {
+		const char *name = missing->v[i].what, *hex = hps_manifest_named(&o->trial, name);
 		_cleanup_json_ json_t *whole = NULL;
 		struct hps_digest d;
 
 		if (!hex || hps_digest_parse(hex, &d) || !find_manifest(options, &d, &whole) || !json_is_array(json_object_get(whole, "items")))
-			hps_hole_add(&still, name, o->missing.v[i].why);
+			hps_hole_add(&still, name, missing->v[i].why);
 		else
 			*hps_original_manifest(o, name) = json_incref(json_object_get(whole, "items"));
 	}
-	hps_holes_release(&o->missing);
-	o->missing = still;
+	hps_holes_release(missing);
+	*missing = still;
+}
+
+void hps_chain_complete(const struct hps_chain_options *options, struct hps_original *o)
+{
+	complete(options, o, &o->missing);
+	complete(options, o, &o->spare);
 }
 
 int hps_chain_open(struct hps_chain *c, struct hps_ledger *l, const struct hps_chain_options *options, struct hps_plan *p, struct hps_error *err)

@@ -6,15 +6,18 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The same bytes as the manifest's: the rerun's record says by their digest which clocks it had. */
 static int copy_clocks(const struct hps_original *o, const char *to, struct hps_error *err)
 {
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
-	struct hps_digest d;
-	int r = hps_digest_parse(o->clocks, &d);
+	_cleanup_json_ json_t *all = json_object();
+	int r;
 
-	if (r || !o->objects)
-		return hps_error_set(err, HPS_E_NOTFOUND, "reading the record's clocks: there is no content store");
-	r = hps_objects_get(o->objects, &d, HPS_JSON_MAX, &text, err);
+	if (!o->readings)
+		return hps_error_set(err, HPS_E_NOTFOUND, "reading the record's clocks: their manifest is not in the content store (sha256 %s); --store and --mirror name others", o->clocks);
+	hps_json_set(all, "items", json_incref(o->readings));
+	hps_json_set_text(all, "schema", "hps.clocks/1");
+	r = hps_json_canonical(all, &text, err);
 	r = r ? r : hps_file_write(AT_FDCWD, to, 0600, text.data, text.len, err);
 	return r ? hps_error_prefix(err, "reading the record's clocks") : 0;
 }

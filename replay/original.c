@@ -323,12 +323,15 @@ static int verify(struct hps_ledger *l, const struct hps_original *o, struct hps
 static const struct {
 	const char *name;
 	size_t field;
-	bool optional;
+	bool optional; /* a record may name none */
+	bool spare;    /* goes into o->spare when it cannot be had */
 } manifests[] = {
-	{ "materials", offsetof(struct hps_original, materials), false },
-	{ "products", offsetof(struct hps_original, products), false },
-	{ "misses", offsetof(struct hps_original, misses), false },
-	{ "listings", offsetof(struct hps_original, listings), true },
+	{ "materials", offsetof(struct hps_original, materials), false, false },
+	{ "products", offsetof(struct hps_original, products), false, false },
+	{ "misses", offsetof(struct hps_original, misses), false, false },
+	{ "listings", offsetof(struct hps_original, listings), true, false },
+	{ "processes", offsetof(struct hps_original, processes), true, true },
+	{ "clocks", offsetof(struct hps_original, readings), true, true },
 };
 
 static json_t **field(struct hps_original *o, size_t i)
@@ -352,10 +355,10 @@ static int read_manifest(struct hps_original *o, size_t i, struct hps_error *err
 	if (manifests[i].optional && !hps_manifest_named(&o->trial, manifests[i].name))
 		return 0;
 	r = hps_manifest_load(o->objects, &o->trial, manifests[i].name, field(o, i), &why);
-	if (r && r != HPS_E_NOTFOUND)
+	if (r && r != HPS_E_NOTFOUND && !manifests[i].spare)
 		return hps_error_set(err, r, "%s", why.message);
 	if (r)
-		hps_hole_add(&o->missing, manifests[i].name, why.message);
+		hps_hole_add(manifests[i].spare ? &o->spare : &o->missing, manifests[i].name, why.message);
 	return 0;
 }
 
@@ -451,6 +454,8 @@ void hps_original_release(struct hps_original *o)
 	json_decref(o->products);
 	json_decref(o->misses);
 	json_decref(o->listings);
+	json_decref(o->readings);
+	json_decref(o->processes);
 	hps_strv_release(&o->argv);
 	hps_strv_release(&o->environment);
 	hps_strv_release(&o->metrics);
@@ -462,5 +467,6 @@ void hps_original_release(struct hps_original *o)
 	hps_withheld_free(o->withheld);
 	hps_holes_release(&o->holes);
 	hps_holes_release(&o->missing);
+	hps_holes_release(&o->spare);
 	*o = (struct hps_original){ 0 };
 }

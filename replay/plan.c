@@ -426,13 +426,10 @@ static bool shows_looks(const char *program)
 
 static bool looks(const struct hps_original *o)
 {
-	_cleanup_json_ json_t *processes = NULL;
 	const json_t *item;
 	size_t i;
 
-	if (!o->objects || hps_manifest_load(o->objects, &o->trial, "processes", &processes, NULL))
-		return false;
-	json_array_foreach(processes, i, item) {
+	json_array_foreach((json_t *)(uintptr_t)o->processes, i, item) {
 		const char *program = hps_json_text(item, "program");
 
 		if (program && shows_looks(program))

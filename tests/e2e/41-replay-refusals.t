@@ -89,6 +89,20 @@ status "manifest gone: cannot be explained" 4 hps-replay explain "$lost"
 like "manifest gone: cannot be explained: said" "$(cat "$T/err")" "reading the manifest 'materials' of trial $(echo "$lost" | cut -c1-12)"
 mv "$T/manifest" "$T/ledger/objects/$(echo "$m" | cut -c1-2)/$(echo "$m" | cut -c3-)"
 
+# clocks that are gone: a level that does not need them goes on
+mkdir d
+touch d/x d/y
+ok "clocks: recorded" record --level 3 -- sh -c 'date +%s%N >when; ls -ai d >listed'
+clocked=$(cat "$T/id")
+hps-ledger show "$clocked" --json >"$T/show"
+c=$(json "$T/show" "[d['digest']['sha256'] for d in j['statement']['predicate']['buildDefinition']['resolvedDependencies'] if d['name'] == 'clocks'][0]")
+mv "$T/ledger/objects/$(echo "$c" | cut -c1-2)/$(echo "$c" | cut -c3-)" "$T/clocks"
+status "clocks gone: no rerun at level 3" 4 hps-replay --json "$clocked"
+like "clocks gone: said" "$(json "$T/out" "j['verdict'], j['reason']")" "INCONCLUSIVE.*their manifest is not in the content store \(sha256 $c\)"
+hps-replay --json --level 2 "$clocked" >"$T/out"
+is "clocks gone: level 2 does without" "$(json "$T/out" "j['verdict'], [o['verdict'] for o in j['outputs'] if o['path'].endswith('/listed')]")" "('DIVERGED', ['IDENTICAL'])"
+mv "$T/clocks" "$T/ledger/objects/$(echo "$c" | cut -c1-2)/$(echo "$c" | cut -c3-)"
+
 # a store that is empty
 mv "$T/ledger/objects" "$T/all"
 mkdir -m 700 "$T/ledger/objects"
@@ -107,6 +121,10 @@ for i in $(seq 100); do
 done
 status "store emptied: from a mirror" 0 hps-replay --json --mirror "http://127.0.0.1:$(sed 's/.*port \([0-9]*\).*/\1/' "$T/http")" "$lost"
 is "store emptied: from a mirror: verdict" "$(json "$T/out" "j['verdict']")" "REPRODUCED-BITS"
+rm -f when listed
+status "store emptied: clocks and processes from another store" 0 hps-replay --json --level 3 --store "$T/all" "$clocked"
+is "store emptied: clocks and processes from another store: verdict" "$(json "$T/out" "j['verdict'], j['level']")" "('REPRODUCED-BITS', 'L3')"
+status "store emptied: clocks and processes from a mirror" 0 hps-replay --json --mirror "http://127.0.0.1:$(sed 's/.*port \([0-9]*\).*/\1/' "$T/http")" "$clocked"
 kill "$http"
 cp -a "$T/all/." "$T/ledger/objects"
 
