@@ -30,7 +30,7 @@
 struct hps_facts {
 	int fd;
 	pid_t pid;
-	_Atomic uint32_t *signals; /* shared with the process */
+	_Atomic int64_t *signals; /* shared with the witness */
 	struct hps_news news;
 };
 
@@ -188,19 +188,39 @@ static void work_ahead(int fd, int news_fd, int cache_dir, struct hps_touched *t
 	}
 }
 
+/* ---- a witness of signals ---- */
+
 /* Nothing is done about a signal, but that it came is told. */
-static void *count_signals(void *arg)
+static void *note_signals(void *arg)
 {
-	_Atomic uint32_t *signals = arg;
+	_Atomic int64_t *signals = arg;
 	sigset_t blocked;
 	int number;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* of a thread, not of its process */
 	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
 	sigdelset(&blocked, SIGCHLD);
 	for (;;)
 		if (sigwait(&blocked, &number) == 0 && number < HPS_FACTS_SIGNALS)
-			atomic_fetch_add(&signals[number], 1);
+			atomic_store(&signals[number], hps_time_monotonic_ns());
 	return NULL;
+}
+
+/* What comes to it must have come to the command: it must not be found as the recorder is, by pidof, pkill or killall. A process whose first thread has ended
+ * has no program file and no command line any more, and its other threads live on. */
+static void start_witness(_Atomic int64_t *signals)
+{
+	pid_t facts = getpid();
+	pthread_t thread;
+
+	if (signals == MAP_FAILED || fork() != 0)
+		return;
+	syscall(SYS_close_range, 0u, ~0u, 0u);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "witness");
+	if (getppid() != facts || pthread_create(&thread, NULL, note_signals, signals))
+		_exit(1);
+	syscall(SYS_exit, 0);
 }
 
 static void facts_main(int fd, int news_fd, const struct hps_facts_request *request)
@@ -256,18 +276,15 @@ static int make_pair(int *ret_a, int *ret_b)
 int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **ret, struct hps_error *err)
 {
 	_cleanup_fd_ int own = -1, its = -1, news = -1, its_news = -1;
-	_Atomic uint32_t *signals = mmap(NULL, HPS_FACTS_SIGNALS * sizeof *signals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	_Atomic int64_t *signals = mmap(NULL, HPS_FACTS_SIGNALS * sizeof *signals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct hps_facts *f;
 	pid_t pid = -1;
 
 	if (!make_pair(&own, &its) && !make_pair(&news, &its_news))
 		pid = fork();
 	if (pid == 0) {
-		pthread_t thread;
-
 		detach(&its, &its_news);
-		if (signals != MAP_FAILED)
-			pthread_create(&thread, NULL, count_signals, signals);
+		start_witness(signals);
 		facts_main(its, its_news, request);
 	}
 	if (pid < 0)
@@ -286,7 +303,7 @@ struct hps_news *hps_facts_news(struct hps_facts *f)
 	return &f->news;
 }
 
-const _Atomic uint32_t *hps_facts_signals(const struct hps_facts *f)
+const _Atomic int64_t *hps_facts_signals(const struct hps_facts *f)
 {
 	return f->signals;
 }

@@ -23,7 +23,7 @@ int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **
 pid_t hps_facts_pid(const struct hps_facts *f);
 /* How often each signal came to the process, which stands in our process group and job and does nothing about it. NULL: not known. */
 #define HPS_FACTS_SIGNALS 32
-const _Atomic uint32_t *hps_facts_signals(const struct hps_facts *f);
+const _Atomic int64_t *hps_facts_signals(const struct hps_facts *f);
 int hps_facts_machine(struct hps_facts *f, json_t **ret) HPS_MUST; /* {"identities", "datasets"}; waits for them */
 /* question: strings with their NUL: "P<content><path>" a regular file where system packages put files, "F<content><path>" one elsewhere (content: 64 hex digits
  * of its SHA-256, or 64 dashes), "E<path>" a mapped library, "X<path>" an executed program, "D<path>" an opened device. The answer:

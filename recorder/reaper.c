@@ -20,6 +20,7 @@
 #define ASK_AGAIN_AFTER 256
 #define WAKER_NS 50000000
 #define TOLD_MS 20 /* a scheduler signals one process after the other */
+#define TOLD_EARLIER_NS 1000000000ll /* before we came to read it; what is older was not this one */
 #define SIGNAL_TAG UINT64_MAX
 
 int hps_reaper_init(struct hps_reaper *r, const sigset_t *signals, struct hps_error *err)
@@ -134,15 +135,19 @@ static void note_end(struct hps_reaper *r, uint64_t item)
 
 /* ---- signals ---- */
 
-/* Who signals the whole process group (a shell's kill %1), or each process of a job (a scheduler), tells the helper, too, which does nothing about it: then
- * the command was told. */
-static bool told_to_all(struct hps_reaper *r, unsigned number)
+/* Who signals the whole process group (a shell's kill %1), or each process of a job (a scheduler), tells the helper's witness, too: then the command was
+ * told, if it is still of that group. In doubt it is told twice. */
+static bool told_to_all(struct hps_reaper *r, unsigned number, pid_t command)
 {
-	for (unsigned ms = 0; ms < TOLD_MS && number < HPS_FACTS_SIGNALS && r->told && r->helper; ms++) {
-		uint32_t n = atomic_load(&r->told[number]);
+	int64_t since = hps_time_monotonic_ns() - TOLD_EARLIER_NS;
 
-		if (n != r->known[number]) {
-			r->known[number] = n;
+	if (number >= HPS_FACTS_SIGNALS || !r->told || !r->helper || getpgid(command) != getpgrp())
+		return false;
+	for (unsigned ms = 0; ms < TOLD_MS; ms++) {
+		int64_t at = atomic_load(&r->told[number]);
+
+		if (at > since && at > r->known[number]) {
+			r->known[number] = at;
 			return true;
 		}
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
@@ -157,7 +162,7 @@ static void pass_on(struct hps_reaper *r, const struct signalfd_siginfo *i, pid_
 	bool by_process = i->ssi_code == SI_USER || i->ssi_code == SI_QUEUE || i->ssi_code == SI_TKILL;
 
 	hps_ending_signal(&r->ending, i, !by_process);
-	if (i->ssi_signo == SIGCHLD || told_to_all(r, i->ssi_signo))
+	if (i->ssi_signo == SIGCHLD || told_to_all(r, i->ssi_signo, command))
 		return;
 	if (by_process && (pid_t)i->ssi_pid != command)
 		kill(command, (int)i->ssi_signo);

@@ -67,8 +67,8 @@ struct hps_reaper {
 	size_t first_open;	    /* item: before it all statuses are known */
 	size_t n_waiting, n_asked; /* statuses not known: now, and when all were last asked for */
 	pid_t helper; /* a child of ours that is no part of the trial; 0 */
-	const _Atomic uint32_t *told; /* how often each signal came to it: hps_facts_signals() */
-	uint32_t known[HPS_FACTS_SIGNALS]; /* of those */
+	const _Atomic int64_t *told; /* when each signal came to its witness: hps_facts_signals() */
+	int64_t known[HPS_FACTS_SIGNALS]; /* of those */
 };
 int hps_reaper_init(struct hps_reaper *r, const sigset_t *signals, struct hps_error *err) HPS_MUST;
 void hps_reaper_release(struct hps_reaper *r);

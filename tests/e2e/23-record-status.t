@@ -110,8 +110,31 @@ for to in group one; do
 	is "signals: to $to, on record" "$(rec "[(s['signal'], s['from']) for s in t['ending']['signals']]")" "[(15, 'process'), (10, 'process')]"
 done
 ok "negative control: a recorder that passes on what all were told" sh "$HPS_SOURCE/tests/broken.sh" hps-record recorder/reaper.c \
-	's/|| told_to_all(r, i->ssi_signo)/|| (told_to_all(r, i->ssi_signo), 0)/' "$T/doubles"
+	's/|| told_to_all(r, i->ssi_signo, command)/|| (told_to_all(r, i->ssi_signo, command), 0)/' "$T/doubles"
 like "negative control: … tells it twice" "$(for i in 1 2 3 4 5; do /usr/bin/python3 signal_all.py group "$T/doubles" -q --; done)" "15, 15"
+# A command that has left the group is not told by those who tell the group. (It never heard of them.)
+is "signals: to group, which the command has left" "$(timeout 60 /usr/bin/python3 signal_all.py group hps-record -q -- setsid)" "[10, 15, 18]"
+# Whoever looks for the recorder by its name, command line or program file must not find what vouches for the command. (The signal was lost.)
+cp "$(command -v hps-record)" "$T/sought.$$"
+cat >ends.py <<'SCRIPT'
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *a: sys.exit(7))
+open("ready", "w").close()
+time.sleep(20)
+SCRIPT
+by_command_line() { pkill -TERM -f "^$T/sought"; }
+by_name() { pkill -TERM -x "sought.$$"; }
+by_program() { for p in /proc/[0-9]*; do [ "$(readlink "$p/exe")" != "$T/sought.$$" ] || kill -TERM "${p#/proc/}"; done 2>/dev/null; }
+for by in command_line name $([ "$(id -u)" != 0 ] || echo program); do
+	rm -f ready
+	"$T/sought.$$" -q -- /usr/bin/python3 ends.py &
+	recorder=$!
+	wait_for test -e ready
+	sleep 0.2
+	by_$by
+	wait $recorder
+	is "signals: to all who are found by their $by" "$?" 7
+done
 
 # On a terminal: Ctrl-C reaches the command once, Ctrl-Z stops both, the command has the terminal.
 cat >terminal.py <<'SCRIPT'
