@@ -108,12 +108,13 @@ struct hps_bytecode {
 	char *source;
 	struct hps_digest compiled, text; /* contents that are compared: what the trial got, and what the source should hold */
 	enum hps_pristine same;		  /* the result: UNKNOWN when no interpreter that ran could tell, or not in time */
+	const struct hps_digest *by;	  /* of the interpreter that said so; NULL: its content is not known */
 	bool other_source;		  /* the source is another by now, so nothing was compiled */
 };
 /* Would the interpreter take it? Not when the time and size in it are not its source's: then it reads the source. */
 bool hps_bytecode_fits(const char *root, const char *pyc, const char *source);
-/* What earlier runs found of the same two contents is believed without reading either. */
-void hps_bytecode_check(const char *root, const struct hps_python_options *o, struct hps_bytecode *items, size_t n);
+/* What earlier runs found of the same two contents by the same interpreter is believed without reading either. owners: the interpreters' contents. */
+void hps_bytecode_check(const char *root, const struct hps_python_options *o, const struct hps_map *owners, struct hps_bytecode *items, size_t n);
 
 /* ---- identity_seed.c: seeds and where they came from ---- */
 /* seed_option: of --seed, or NULL; parameters: see parameters.c, for what Hydra wrote. The trial's `seeds` array. */

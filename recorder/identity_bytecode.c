@@ -56,16 +56,17 @@ static uint8_t level_of(const char *pyc)
 	return level;
 }
 
-/* The two contents, and the level of optimisation. */
-static void key_of(const struct hps_bytecode *b, char ret[HPS_DIGEST_HEX])
+/* The two contents, who compared them, and the level of optimisation. */
+static void key_of(const struct hps_bytecode *b, const struct hps_digest *by, char ret[HPS_DIGEST_HEX])
 {
-	uint8_t both[2 * HPS_DIGEST_LEN + 1];
+	uint8_t all[3 * HPS_DIGEST_LEN + 1];
 	struct hps_digest d;
 
-	memcpy(both, b->compiled.b, HPS_DIGEST_LEN);
-	memcpy(both + HPS_DIGEST_LEN, b->text.b, HPS_DIGEST_LEN);
-	both[2 * HPS_DIGEST_LEN] = level_of(b->pyc);
-	hps_digest_of(both, sizeof both, &d);
+	memcpy(all, b->compiled.b, HPS_DIGEST_LEN);
+	memcpy(all + HPS_DIGEST_LEN, b->text.b, HPS_DIGEST_LEN);
+	memcpy(all + 2 * HPS_DIGEST_LEN, by->b, HPS_DIGEST_LEN);
+	all[3 * HPS_DIGEST_LEN] = level_of(b->pyc);
+	hps_digest_of(all, sizeof all, &d);
 	hps_digest_hex(&d, ret);
 }
 
@@ -94,9 +95,9 @@ static void save(int dir, struct hps_buf *text, struct hps_bytecode *const *item
 	for (size_t i = 0; i < n; i++) {
 		char key[HPS_DIGEST_HEX];
 
-		if (items[i]->same == HPS_PRISTINE_UNKNOWN || items[i]->other_source)
+		if (items[i]->same == HPS_PRISTINE_UNKNOWN || items[i]->other_source || !items[i]->by)
 			continue;
-		key_of(items[i], key);
+		key_of(items[i], items[i]->by, key);
 		hps_buf_addf(text, "%s %c\n", key, items[i]->same == HPS_PRISTINE_YES ? '=' : '!');
 	}
 	if (dir >= 0 && text->len != before && !text->full && hps_file_write(dir, "bytecode", 0600, text->data, text->len, NULL))
@@ -164,12 +165,17 @@ static int list_of(const char *root, struct hps_bytecode *const *items, size_t n
 	return fd;
 }
 
+struct interpreter {
+	const char *path;
+	const struct hps_digest *content; /* NULL: not known */
+};
+
 /* What it has said when time is up counts. */
-static void ask(const char *root, const char *program, int64_t limit_ns, int stop_fd, struct hps_bytecode *const *items, size_t n)
+static void ask(const char *root, const struct interpreter *by, int64_t limit_ns, int stop_fd, struct hps_bytecode *const *items, size_t n)
 {
 	static const char *const envp[] = { "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL };
 	_cleanup_fd_ int fd = list_of(root, items, n);
-	_cleanup_free_ char *full = hps_format("%s%s", root, program), *number = hps_format("%d", fd);
+	_cleanup_free_ char *full = hps_format("%s%s", root, by->path), *number = hps_format("%d", fd);
 	const char *const argv[] = { full, "-I", "-S", "-B", "-E", "-W", "ignore", "-c", script, number, NULL };
 	struct hps_run run = { .argv = argv, .envp = envp, .timeout_ns = limit_ns, .stop_fd = stop_fd, .max_output = n, .quiet = true };
 	_cleanup_buf_ struct hps_buf out = HPS_BUF_INIT;
@@ -185,6 +191,7 @@ static void ask(const char *root, const char *program, int64_t limit_ns, int sto
 		if (items[i]->same != HPS_PRISTINE_UNKNOWN)
 			continue;
 		items[i]->same = out.data[at] == '=' ? HPS_PRISTINE_YES : out.data[at] == '!' ? HPS_PRISTINE_NO : HPS_PRISTINE_UNKNOWN;
+		items[i]->by = by->content;
 		at++;
 	}
 }
@@ -197,7 +204,7 @@ static bool is_over(const struct hps_python_options *o, int64_t end_ns)
 }
 
 /* At most PART of them; the compiled ones must still be what is compared, too. */
-static void compare(const char *root, const struct hps_python_options *o, int64_t end_ns, struct hps_bytecode *const *items, size_t n)
+static void compare(const char *root, const struct hps_python_options *o, const struct interpreter *by, size_t n_by, int64_t end_ns, struct hps_bytecode *const *items, size_t n)
 {
 	struct hps_bytecode *part[PART];
 	size_t n_part = 0;
@@ -205,43 +212,71 @@ static void compare(const char *root, const struct hps_python_options *o, int64_
 	for (size_t i = 0; i < n; i++)
 		if (holds(root, items[i]->pyc, &items[i]->compiled))
 			part[n_part++] = items[i];
-	for (size_t i = 0; i < o->programs->n && !is_over(o, end_ns); i++)
-		if (hps_python_is(o->programs->v[i]))
-			ask(root, o->programs->v[i], end_ns - hps_time_monotonic_ns(), o->stop_fd, part, n_part);
+	for (size_t i = 0; i < n_by && !is_over(o, end_ns); i++)
+		ask(root, &by[i], end_ns - hps_time_monotonic_ns(), o->stop_fd, part, n_part);
 }
 
-static bool any_python(const struct hps_strv *programs)
+/* Those that ran. */
+static size_t find_interpreters(const struct hps_strv *programs, const struct hps_map *owners, struct interpreter *ret)
 {
-	for (size_t i = 0; programs && i < programs->n; i++)
+	size_t n = 0;
+
+	for (size_t i = 0; programs && i < programs->n; i++) {
+		const struct hps_owner *o = hps_map_get(owners, programs->v[i]);
+
 		if (hps_python_is(programs->v[i]))
-			return true;
-	return false;
+			ret[n++] = (struct interpreter){ programs->v[i], o && o->hashed ? &o->content : NULL };
+	}
+	return n;
 }
 
-void hps_bytecode_check(const char *root, const struct hps_python_options *o, struct hps_bytecode *items, size_t n)
+/* Of one that is another by now nothing is known: what it said would be taken for the word of the one that ran. */
+static size_t keep_interpreters(const char *root, struct interpreter *list, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!list[i].content || holds(root, list[i].path, list[i].content))
+			list[kept++] = list[i];
+	return kept;
+}
+
+static void recall(const struct hps_map *known, const struct interpreter *by, size_t n_by, struct hps_bytecode *b)
+{
+	char key[HPS_DIGEST_HEX];
+
+	for (size_t i = 0; i < n_by && b->same == HPS_PRISTINE_UNKNOWN; i++) {
+		if (!by[i].content)
+			continue;
+		key_of(b, by[i].content, key);
+		b->same = (enum hps_pristine)(uintptr_t)hps_map_get(known, key);
+	}
+}
+
+void hps_bytecode_check(const char *root, const struct hps_python_options *o, const struct hps_map *owners, struct hps_bytecode *items, size_t n)
 {
 	int64_t end_ns = hps_time_monotonic_ns() + o->limit_ns;
 	_cleanup_free_ struct hps_bytecode **unknown = hps_alloc((n + 1) * sizeof *unknown);
+	_cleanup_free_ struct interpreter *by = hps_alloc(((o->programs ? o->programs->n : 0) + 1) * sizeof *by);
 	_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
 	struct hps_map known = HPS_MAP_INIT;
-	size_t n_unknown = 0;
+	size_t n_unknown = 0, n_by;
 
 	if (!n)
 		return;
+	n_by = find_interpreters(o->programs, owners, by);
 	load(o->cache_dir, &text, &known);
 	for (size_t i = 0; i < n; i++) {
-		char key[HPS_DIGEST_HEX];
-
-		key_of(&items[i], key);
-		items[i].same = (enum hps_pristine)(uintptr_t)hps_map_get(&known, key);
+		recall(&known, by, n_by, &items[i]);
 		if (items[i].same == HPS_PRISTINE_UNKNOWN)
 			unknown[n_unknown++] = &items[i];
 	}
 	hps_map_release(&known);
 	n_unknown = keep_sources(root, unknown, n_unknown);
-	if (!any_python(o->programs))
+	n_by = n_unknown ? keep_interpreters(root, by, n_by) : 0;
+	if (!n_by)
 		return;
 	for (size_t i = 0; i < n_unknown && !is_over(o, end_ns); i += PART)
-		compare(root, o, end_ns, unknown + i, n_unknown - i < PART ? n_unknown - i : PART);
+		compare(root, o, by, n_by, end_ns, unknown + i, n_unknown - i < PART ? n_unknown - i : PART);
 	save(o->cache_dir, &text, unknown, n_unknown);
 }

@@ -440,7 +440,7 @@ json_t *hps_python_distributions(const char *root, struct hps_map *owners, const
 	find_compiled(&p);
 	for (size_t i = 0; i < p.sites.n; i++)
 		add_site(&p, p.sites.items[i].key);
-	hps_bytecode_check(root, o, p.bytecode, p.n_bytecode);
+	hps_bytecode_check(root, o, owners, p.bytecode, p.n_bytecode);
 	judge_bytecode(&p);
 	for (size_t i = 0; i < p.n; i++) {
 		struct distribution *d = &p.distributions[i];

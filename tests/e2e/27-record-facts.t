@@ -158,6 +158,24 @@ END
 is "bytecode: replaced, it is what Python runs" "$(PYTHONPATH=site-packages /usr/bin/python3 -c 'import mod.part; print(mod.part.y)')" 3
 status "bytecode: … run" 0 decided
 is "bytecode: … and it is seen" "$(rec "python['mod'].get('pristine'), python['mod'].get('modified')")" "(False, ['$T/site-packages/mod/__pycache__/part.$(/usr/bin/python3 -c 'import sys; print(sys.implementation.cache_tag)').pyc'])"
+# What the trial calls python3 is asked when it has ended, not while it can make something of that; a package's is asked at once. What one says is nobody else's word.
+# (It was run beside the trial, unrecorded; and its word was remembered for all.)
+mkdir liar
+cp "$(readlink -f /usr/bin/python3)" liar/snake
+cat >liar/python3 <<END
+#!/bin/sh
+[ "\$1" != -I ] || { : >'$T/asked'; printf '=%.0s' \$(seq 99); exit; }
+exec '$T/liar/snake' "\$@"
+END
+chmod +x liar/python3
+with_cache() { env -u PYTHONDONTWRITEBYTECODE XDG_CACHE_HOME="$T/$1" PYTHONPATH=site-packages hps-record -q --id-file id -- sh -c "$2"; }
+status "bytecode: a package's interpreter, run" 0 with_cache honest '/usr/bin/python3 -c "import mod, mod.part"; for i in $(seq 200); do [ ! -e honest/hps/bytecode ] || { echo early; exit; }; sleep 0.1; done'
+is "bytecode: … is asked while the trial runs" "$(cat out)" early
+status "bytecode: the trial's own interpreter, run" 0 with_cache lied 'liar/python3 -c "import mod, mod.part"; sleep 3; [ ! -e asked ] || echo early'
+is "bytecode: … is not asked while the trial runs" "$(cat out)" ""
+ok "bytecode: … but when it has ended" test -e asked
+status "bytecode: after a lie, another interpreter, run" 0 with_cache lied '/usr/bin/python3 -c "import mod, mod.part"; sleep 1'
+is "bytecode: … says what is true" "$(rec "python['mod'].get('pristine')")" False
 rm -rf site-packages/mod/__pycache__ site-packages/mod/part.py
 mkdir -p site-packages/mod/__pycache__
 echo pretends >site-packages/mod/__pycache__/__init__.cpython-311.pyc
