@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define ANCESTORS_MAX 64
+#define STATUS_MAX 16384
 #define LONG_NS 50000000 /* a process that lived longer is asked for its peak of memory */
 
 void hps_act_io_uring(struct hps_supervisor *s, struct hps_call *c)
@@ -121,13 +123,36 @@ void hps_act_exit(struct hps_supervisor *s, struct hps_call *c)
 	hps_answer_continue(s, c);
 }
 
+/* The number behind "\nname:\t"; 0: none. */
+static pid_t number_of(const char *status, const char *name)
+{
+	const char *at = strstr(status, name);
+
+	return at ? (pid_t)strtoul(at + strlen(name), NULL, 10) : 0;
+}
+
+/* A thread of ours, of our helper, or of what that started? */
+static bool is_recorders(const struct hps_supervisor *s, pid_t pid)
+{
+	for (int depth = 0; pid > 0 && depth < ANCESTORS_MAX; depth++) {
+		_cleanup_buf_ struct hps_buf text = HPS_BUF_INIT;
+		char path[32];
+
+		snprintf(path, sizeof path, "%d/status", pid);
+		if (hps_file_read(s->proc_fd, path, STATUS_MAX, &text, NULL) || !text.data)
+			return false;
+		pid = number_of(text.data, "\nTgid:\t");
+		if (pid == getpid() || pid == s->helper)
+			return depth == 0 || pid == s->helper;
+		pid = number_of(text.data, "\nPPid:\t");
+	}
+	return false;
+}
+
 /* Whoever may not write our files, or open any, loses the record: nobody limits the recorder. */
 void hps_act_limit(struct hps_supervisor *s, struct hps_call *c)
 {
-	char thread[32];
-
-	snprintf(thread, sizeof thread, "/proc/self/task/%d", (pid_t)c->args[0]);
-	if (c->args[2] && access(thread, F_OK) == 0)
+	if (c->args[2] && is_recorders(s, (pid_t)c->args[0]))
 		hps_answer_error(s, c, EPERM);
 	else
 		hps_answer_continue(s, c);

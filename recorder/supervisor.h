@@ -80,6 +80,7 @@ struct hps_supervisor {
 	struct hps_hasher *hasher;
 	struct hps_gaps *gaps;
 	struct hps_reaper *reaper;
+	pid_t helper; /* a child of ours that is no part of the trial; 0 */
 	struct hps_tracees tracees;
 	struct hps_execution *executions;
 	size_t n_executions;

@@ -467,7 +467,7 @@ static int run(struct trial *t, const sigset_t *watched, struct hps_outcome *out
 	if (r)
 		return r;
 	t->record.facts = t->facts;
-	t->reaper.helper = hps_facts_pid(t->facts);
+	t->reaper.helper = t->supervisor.helper = hps_facts_pid(t->facts);
 	t->reaper.told = hps_facts_signals(t->facts);
 	r = prepare(t, watched, err);
 	if (r == -EBUSY && !t->o->root && getenv("HPS_RECORD_ID"))

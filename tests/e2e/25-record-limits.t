@@ -43,6 +43,7 @@ status "landlock: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/landlock" "
 is "landlock: what a program denies itself stays denied" "$(cat out)" EACCES
 status "attack: run" 0 hps-record -q --id-file id -- "$HPS_TRACEES/attack"
 is "attack: nothing worked" "$(cat out)" 0
+is "attack: what helpers tell is there (the process that knows packages could be limited)" "$(rec "any('package' in m for m in materials.values())")" True
 status "namespaces: run" 0 hps-record -q --id-file id -- unshare -rm cat x
 is "namespaces: unverified, and said" "$(rec "materials['$T/x']['unverified'], t['coverage']['complete']")" "(True, False)"
 
