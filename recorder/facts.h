@@ -21,7 +21,8 @@ struct hps_news *hps_facts_news(struct hps_facts *f); /* what is told of files b
 /* Forks: call before there are threads. */
 int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **ret, struct hps_error *err) HPS_MUST;
 pid_t hps_facts_pid(const struct hps_facts *f);
-/* How often each signal came to the process, which stands in our process group and job and does nothing about it. NULL: not known. */
+/* When each signal last came (boot clock) to a process beside it, which stands in our process group and job, does nothing about it, and which no name,
+ * command line or program file of ours finds. NULL: not known. */
 #define HPS_FACTS_SIGNALS 32
 const _Atomic int64_t *hps_facts_signals(const struct hps_facts *f);
 int hps_facts_machine(struct hps_facts *f, json_t **ret) HPS_MUST; /* {"identities", "datasets"}; waits for them */
@@ -44,13 +45,16 @@ void hps_facts_end(struct hps_facts *f);
 struct hps_news {
 	int fd; /* of a stream */
 	pthread_mutex_t lock;
-	struct hps_buf text; /* not sent yet */
+	struct hps_buf text; /* that was added */
+	struct hps_buf sending; /* of the one thread that sends: taken from text, not sent yet */
 };
 void hps_news_init(struct hps_news *n, int fd);
 void hps_news_release(struct hps_news *n);
-/* These keep it, and can be called by any thread. md5: NULL when it is not known. */
+/* These keep it, and can be called by any thread: they wait for nobody. md5: NULL when it is not known. */
 void hps_news_file(struct hps_news *n, char kind, const char *path, const struct hps_digest *content, const uint8_t md5[16]);
 void hps_news_program(struct hps_news *n, const char *path);
+/* One thread at a time sends, which may be starved: none of its own locks is held meanwhile. */
+bool hps_news_due(struct hps_news *n); /* is there much of it? */
 void hps_news_send(struct hps_news *n, int limit_ms); /* what there is room for; waits for room so long, at most */
 struct hps_touched;
 /* What has come, without waiting. rest: what is not complete yet. False: no more will come. */

@@ -250,6 +250,17 @@ static struct hps_content *next_job(struct hps_hasher *h)
 	return NULL;
 }
 
+/* With the lock, which is not held while something is sent: who has calls to answer must not wait for a thread that may be starved. */
+static void send_news(struct hps_hasher *h, bool all)
+{
+	struct hps_news *news = h->news;
+
+	pthread_mutex_unlock(&h->lock);
+	if (news && (all || hps_news_due(news)))
+		hps_news_send(news, 0);
+	pthread_mutex_lock(&h->lock);
+}
+
 static void *hasher_main(void *arg)
 {
 	struct hps_hasher *h = arg;
@@ -269,12 +280,13 @@ static void *hasher_main(void *arg)
 			pthread_mutex_unlock(&h->lock);
 			work_on(h, c, block, true);
 			pthread_mutex_lock(&h->lock);
+			send_news(h, false);
 		} else if (h->end) {
 			break;
-		} else if (++looks > ASLEEP_AFTER) {
+		} else if (++looks == ASLEEP_AFTER) {
+			send_news(h, true);
+		} else if (looks > ASLEEP_AFTER) {
 			h->asleep = true;
-			if (h->news)
-				hps_news_send(h->news, 0);
 			pthread_cond_wait(&h->work, &h->lock);
 			h->asleep = false;
 			looks = 0;

@@ -7,42 +7,39 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define PIECE 32768 /* so much is told without being asked to */
+#define PIECE 32768 /* so much is told while there is other work */
 
 void hps_news_init(struct hps_news *n, int fd)
 {
 	n->fd = fd;
 	pthread_mutex_init(&n->lock, NULL);
 	hps_buf_init(&n->text, HPS_NEWS_MAX);
+	hps_buf_init(&n->sending, HPS_NEWS_MAX);
 }
 
 void hps_news_release(struct hps_news *n)
 {
 	pthread_mutex_destroy(&n->lock);
 	hps_buf_release(&n->text);
+	hps_buf_release(&n->sending);
 }
 
 /* What there is room for. */
 static void send_some(struct hps_news *n)
 {
-	ssize_t sent = send(n->fd, n->text.data, n->text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t sent = send(n->fd, n->sending.data, n->sending.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (sent <= 0)
 		return;
-	n->text.len -= (size_t)sent;
-	memmove(n->text.data, n->text.data + sent, n->text.len);
+	n->sending.len -= (size_t)sent;
+	memmove(n->sending.data, n->sending.data + sent, n->sending.len);
 }
 
 /* Whole records, or none: the other side parses what it gets. */
 static void add(struct hps_news *n, const struct hps_buf *records)
 {
-	size_t before;
-
 	pthread_mutex_lock(&n->lock);
-	before = n->text.len;
 	hps_buf_add(&n->text, records->data, records->len);
-	if (before / PIECE != n->text.len / PIECE)
-		send_some(n);
 	pthread_mutex_unlock(&n->lock);
 }
 
@@ -71,14 +68,38 @@ void hps_news_program(struct hps_news *n, const char *path)
 	add(n, &record);
 }
 
+bool hps_news_due(struct hps_news *n)
+{
+	bool due;
+
+	pthread_mutex_lock(&n->lock);
+	due = n->text.len >= PIECE;
+	pthread_mutex_unlock(&n->lock);
+	return due;
+}
+
+static void take_added(struct hps_news *n)
+{
+	struct hps_buf empty = n->sending;
+
+	hps_buf_reset(&empty);
+	pthread_mutex_lock(&n->lock);
+	n->sending = n->text;
+	n->text = empty;
+	pthread_mutex_unlock(&n->lock);
+}
+
 void hps_news_send(struct hps_news *n, int limit_ms)
 {
 	struct pollfd room = { .fd = n->fd, .events = POLLOUT };
 
-	pthread_mutex_lock(&n->lock);
-	while (n->text.len && poll(&room, 1, limit_ms) > 0 && !(room.revents & (POLLERR | POLLHUP)))
+	for (;;) {
+		if (!n->sending.len)
+			take_added(n);
+		if (!n->sending.len || poll(&room, 1, limit_ms) <= 0 || room.revents & (POLLERR | POLLHUP))
+			return;
 		send_some(n);
-	pthread_mutex_unlock(&n->lock);
+	}
 }
 
 /* ---- on the other side ---- */

@@ -520,9 +520,9 @@ static void test_news_that_nobody_takes(void **state)
 		snprintf(path, sizeof path, "/usr/lib/file%d", i);
 		hps_news_file(&news, HPS_NEWS_SYSTEM, path, &d, (const uint8_t *)"0123456789abcdef");
 	}
-	hps_news_send(&news, 0);
 	assert_true(news.text.len <= HPS_NEWS_MAX && news.text.full);
-	while (news.text.len) {
+	hps_news_send(&news, 0);
+	while (news.text.len || news.sending.len) {
 		hps_news_send(&news, 0);
 		assert_true(hps_news_receive(ends[1], &rest, &t));
 	}
@@ -533,6 +533,38 @@ static void test_news_that_nobody_takes(void **state)
 	close(ends[1]);
 	hps_news_release(&news);
 	hps_touched_release(&t);
+}
+
+static void *send_news(void *arg)
+{
+	hps_news_send(arg, 20000);
+	return NULL;
+}
+
+/* Whoever tells must not wait for whoever sends, who may wait or be starved. (It held the lock meanwhile.) */
+static void test_news_while_somebody_sends(void **state)
+{
+	char path[3000] = "/usr/lib/";
+	struct hps_news news;
+	int64_t begin_ns;
+	pthread_t sender;
+	int ends[2];
+
+	(void)state;
+	memset(path + strlen(path), 'x', sizeof path - strlen(path) - 1);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	hps_news_init(&news, ends[0]);
+	for (int i = 0; i < 1000; i++)
+		hps_news_program(&news, path);
+	assert_int_equal(pthread_create(&sender, NULL, send_news, &news), 0);
+	usleep(200000);
+	begin_ns = hps_time_monotonic_ns();
+	hps_news_program(&news, path);
+	assert_true(hps_time_monotonic_ns() - begin_ns < 10000000000ll);
+	close(ends[1]);
+	pthread_join(sender, NULL);
+	close(ends[0]);
+	hps_news_release(&news);
 }
 
 /* Each row names its call, and rows of one call share their function. */
@@ -566,7 +598,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_layers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_news, setup, teardown),
-		cmocka_unit_test(test_news_that_nobody_takes),
+		cmocka_unit_test(test_news_that_nobody_takes), cmocka_unit_test(test_news_while_somebody_sends),
 		cmocka_unit_test(test_calls),
 	};
 
