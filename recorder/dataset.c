@@ -109,6 +109,37 @@ static void digest_tree(const struct hps_tree *t, struct hps_dataset *ret)
 	hps_dataset_of(leaves, t->n_leaves, ret);
 }
 
+/* Trees of which something could not be read are remembered under a name of their own: nobody may take one for the whole. */
+static char *partial_name(const char *real)
+{
+	return hps_format("readable:%s", real);
+}
+
+static struct hps_dataset_cache *load_partial(const char *path, const char *real, const char *dir)
+{
+	_cleanup_free_ char *name = partial_name(real);
+	struct hps_dataset_cache *cache = hps_dataset_cache_load(dir, name);
+	struct hps_dataset ignored;
+	bool lied;
+
+	if (!cache)
+		return NULL;
+	(void)hps_dataset_cache_whole(cache, path, &ignored, &lied); /* what is not in it must be looked for all the same */
+	if (!lied) {
+		hps_dataset_cache_index(cache);
+		return cache;
+	}
+	hps_dataset_cache_free(cache);
+	return NULL;
+}
+
+static void save(const struct hps_dataset_options *o, const char *real, const struct hps_tree *tree, const struct hps_dataset *d)
+{
+	_cleanup_free_ char *name = o->unread && o->unread->n ? partial_name(real) : hps_strdup(real);
+
+	hps_dataset_cache_save(o->cache_dir, name, tree, d);
+}
+
 int hps_dataset_digest(const char *path, const struct hps_dataset_options *o, struct hps_dataset *ret, struct hps_error *err)
 {
 	_cleanup_free_ char *real = realpath(path, NULL);
@@ -123,12 +154,14 @@ int hps_dataset_digest(const char *path, const struct hps_dataset_options *o, st
 		hps_dataset_cache_free(cache);
 		cache = NULL;
 	}
-	r = hps_tree_walk(path, cache, o->progress, &tree, err);
+	if (!cache && o->unread && o->cache_dir && real)
+		cache = load_partial(path, real, o->cache_dir);
+	r = hps_tree_walk(path, cache, o->progress, o->unread, &tree, err);
 	if (r)
 		goto out;
 	digest_tree(&tree, ret);
 	if (o->cache_dir && real)
-		hps_dataset_cache_save(o->cache_dir, real, &tree, ret);
+		save(o, real, &tree, ret);
 out:
 	hps_tree_release(&tree);
 	hps_dataset_cache_free(cache);

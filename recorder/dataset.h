@@ -29,9 +29,16 @@ struct hps_dataset_sum;
 struct hps_dataset_sum *hps_dataset_begin(void);
 void hps_dataset_add(struct hps_dataset_sum *s, const struct hps_dataset_leaf *leaf);
 void hps_dataset_end(struct hps_dataset_sum *s, struct hps_dataset *ret);
+/* What could not be read: names below the top. Without it the first one is an error. */
+#define HPS_UNREAD_MAX 10000
+struct hps_unread {
+	struct hps_strv paths; /* the first HPS_UNREAD_MAX that were met, sorted at the end */
+	uint64_t n;
+};
 struct hps_dataset_options {
 	const char *cache_dir;	       /* NULL: nothing is remembered */
 	struct hps_progress *progress; /* NULL: not shown; in MiB */
+	struct hps_unread *unread;     /* NULL: nothing may be left out */
 };
 int hps_dataset_digest(const char *path, const struct hps_dataset_options *o, struct hps_dataset *ret, struct hps_error *err) HPS_MUST;
 /* {"sha256", "merkle", "dirHash"} and {"path", "files", "bytes"} */
@@ -59,8 +66,8 @@ struct hps_tree {
 	size_t n_hashed; /* the others were remembered */
 };
 struct hps_dataset_cache;
-/* top is a directory or a file. */
-int hps_tree_walk(const char *top, const struct hps_dataset_cache *cache, struct hps_progress *progress, struct hps_tree *ret, struct hps_error *err) HPS_MUST;
+/* top is a directory or a file. unread: or NULL. */
+int hps_tree_walk(const char *top, const struct hps_dataset_cache *cache, struct hps_progress *progress, struct hps_unread *unread, struct hps_tree *ret, struct hps_error *err) HPS_MUST;
 void hps_tree_release(struct hps_tree *t);
 void hps_seen_of(const struct stat *s, uint64_t fsid, struct hps_seen *ret);
 bool hps_seen_equal(const struct hps_seen *a, const struct hps_seen *b);
@@ -72,6 +79,7 @@ struct hps_dataset_cache *hps_dataset_cache_load(const char *dir, const char *pa
 /* Is the tree wholly as it was? Looks at every directory and file, and hashes a sample again. *ret_lied: a sample had another digest, nothing
  * of the cache can be believed. */
 bool hps_dataset_cache_whole(const struct hps_dataset_cache *c, const char *top, struct hps_dataset *ret, bool *ret_lied);
+void hps_dataset_cache_index(struct hps_dataset_cache *c); /* for what follows; a tree that is not whole has it */
 const struct hps_digest *hps_dataset_cache_get(const struct hps_dataset_cache *c, const struct hps_seen *seen); /* NULL: not known */
 void hps_dataset_cache_save(const char *dir, const char *path, const struct hps_tree *t, const struct hps_dataset *d);
 void hps_dataset_cache_free(struct hps_dataset_cache *c);

@@ -127,8 +127,10 @@ void hps_dataset_cache_free(struct hps_dataset_cache *c)
 
 /* ---- a single file's digest ---- */
 
-static void index_by_inode(struct hps_dataset_cache *c)
+void hps_dataset_cache_index(struct hps_dataset_cache *c)
 {
+	if (c->slots)
+		return;
 	c->n_slots = (size_t)c->head->n_leaves * 2 + 1;
 	c->slots = hps_alloc(c->n_slots * sizeof *c->slots);
 	for (uint32_t i = 0; i < c->head->n_leaves; i++) {
@@ -268,7 +270,7 @@ bool hps_dataset_cache_whole(const struct hps_dataset_cache *cache, const char *
 	if (whole)
 		*ret = c->head->dataset;
 	else
-		index_by_inode(c);
+		hps_dataset_cache_index(c);
 	return whole;
 }
 

@@ -47,6 +47,7 @@ struct walk {
 	atomic_bool stop; /* read without the lock, too */
 	struct hps_error *err;
 	int code;
+	struct hps_unread *unread; /* under the lock; NULL: nothing may be left out */
 	struct hps_found_dir *dirs;
 	size_t n_dirs;
 	atomic_size_t n_leaves;
@@ -131,10 +132,29 @@ static void fail(struct walk *w, struct hps_error *err)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* May it be left out? Then it is noted. */
+static bool leave_out(struct walk *w, const char *directory, const char *name)
+{
+	if (!w->unread)
+		return false;
+	pthread_mutex_lock(&w->lock);
+	if (w->unread->n++ < HPS_UNREAD_MAX)
+		hps_strv_addf(&w->unread->paths, "%s%s", directory, name);
+	pthread_mutex_unlock(&w->lock);
+	return true;
+}
+
+static bool forbidden(int error)
+{
+	return error == EACCES || error == EPERM;
+}
+
 static void fail_errno(struct walk *w, const char *doing, const struct place *p, const char *name)
 {
 	struct hps_error err = HPS_ERROR_INIT;
 
+	if (forbidden(errno) && leave_out(w, p->path, name))
+		return;
 	hps_error_errno(&err, "%s '%s/%s%s'", doing, w->top, p->path, name);
 	fail(w, &err);
 }
@@ -263,6 +283,8 @@ static void take_name(struct worker *k, struct place *p, const char *name, bool 
 		return;
 	}
 	if (!S_ISREG(s.st_mode) && !S_ISLNK(s.st_mode)) {
+		if (leave_out(k->w, p->path, name))
+			return;
 		fail_text(k->w, HPS_E_FORMAT, p, name, "is neither a file, a directory nor a link");
 		return;
 	}
@@ -365,8 +387,10 @@ static void read_directory(struct worker *k, char *path)
 	if (fd < 0) {
 		struct hps_error err = HPS_ERROR_INIT;
 
-		hps_error_errno(&err, "reading '%s/%s'", k->w->top, path);
-		fail(k->w, &err);
+		if (!forbidden(errno) || !leave_out(k->w, path, "")) {
+			hps_error_errno(&err, "reading '%s/%s'", k->w->top, path);
+			fail(k->w, &err);
+		}
 		free(path);
 		return;
 	}
@@ -504,10 +528,10 @@ static int only_file(struct walk *w, const char *top, struct hps_tree *ret)
 	return 0;
 }
 
-int hps_tree_walk(const char *top, const struct hps_dataset_cache *cache, struct hps_progress *progress, struct hps_tree *ret, struct hps_error *err)
+int hps_tree_walk(const char *top, const struct hps_dataset_cache *cache, struct hps_progress *progress, struct hps_unread *unread, struct hps_tree *ret, struct hps_error *err)
 {
 	_cleanup_free_ char *real = realpath(top, NULL);
-	struct walk w = { .top = top, .cache = cache, .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER, .err = err };
+	struct walk w = { .top = top, .cache = cache, .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER, .err = err, .unread = unread };
 	_cleanup_fd_ int fd = real ? open(real, O_PATH | O_CLOEXEC) : -1;
 	struct stat s;
 
@@ -522,6 +546,8 @@ int hps_tree_walk(const char *top, const struct hps_dataset_cache *cache, struct
 		w.code = only_file(&w, real, ret);
 	}
 	drop_jobs(&w);
+	if (unread)
+		hps_strv_sort(&unread->paths);
 	ret->dirs = w.dirs;
 	ret->n_dirs = w.n_dirs;
 	return w.code;

@@ -12,6 +12,7 @@
 
 #define MOUNTINFO_MAX ((size_t)4 << 20)
 #define HOST_FILES_MAX 64
+#define UNREADABLE_MAX 100 /* of each tree are named */
 
 static const struct {
 	const char *path, *meaning;
@@ -105,7 +106,7 @@ static void add_sif(struct hps_container *c)
 	if (!path || *path != '/')
 		return;
 	full = hps_format("%s%s", c->root, path);
-	if (hps_tree_walk(full, NULL, NULL, &tree, NULL) == 0 && tree.n_leaves == 1 && !*tree.leaves[0].leaf.path) {
+	if (hps_tree_walk(full, NULL, NULL, NULL, &tree, NULL) == 0 && tree.n_leaves == 1 && !*tree.leaves[0].leaf.path) {
 		hps_digest_hex(&tree.leaves[0].leaf.digest, hex);
 		hps_container_add(c, "container.sif", hex, "SHA-256 of the file that APPTAINER_CONTAINER names", HPS_DECLARED);
 		c->digest = true;
@@ -115,41 +116,66 @@ static void add_sif(struct hps_container *c)
 	hps_tree_release(&tree);
 }
 
+struct trees {
+	struct hps_buf all; /* "<hex>  <directory>\n" of each */
+	bool failed;
+	uint64_t n_unread;
+};
+
+/* What is left out makes it another digest, for whoever may read more: it is no more than a hint then. */
+static void add_digest(struct hps_container *c, const char *name, const struct hps_digest *d, const char *source, uint64_t n_unread)
+{
+	_cleanup_free_ char *partly = hps_format("%s, without the %llu names that could not be read", source, (unsigned long long)n_unread);
+	char hex[HPS_DIGEST_HEX];
+
+	hps_digest_hex(d, hex);
+	hps_container_add(c, name, hex, n_unread ? partly : source, n_unread ? HPS_GUESSED : HPS_OBSERVED);
+}
+
+static void add_directory(struct hps_container *c, const char *directory, const char *cache, struct trees *t)
+{
+	_cleanup_free_ char *path = hps_format("%s/%s", c->root, directory), *name = hps_format("container.tree.%s", directory);
+	_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
+	struct hps_unread unread = { 0 };
+	const struct hps_dataset_options options = { .cache_dir = cache, .unread = &unread };
+	struct hps_dataset tree;
+	char hex[HPS_DIGEST_HEX];
+	struct stat s;
+
+	if (lstat(path, &s) || !S_ISDIR(s.st_mode)) /* links into /usr */
+		return;
+	if (hps_dataset_digest(path, &options, &tree, &err)) {
+		hps_identity_missing(c->rows, name, err.message);
+		t->failed = true;
+	} else {
+		add_digest(c, name, &tree.tree, "the tree, hashed as a data set", unread.n);
+		hps_digest_hex(&tree.tree, hex);
+		hps_buf_addf(&t->all, "%s  %s\n", hex, directory);
+	}
+	for (size_t i = 0; i < unread.paths.n && i < UNREADABLE_MAX; i++) {
+		_cleanup_free_ char *at = hps_format("/%s/%s", directory, unread.paths.v[i]);
+
+		hps_container_add(c, "container.tree.unreadable", at, name, HPS_OBSERVED);
+	}
+	t->n_unread += unread.n;
+	hps_strv_release(&unread.paths);
+}
+
 /* What no engine and no launcher names is told by its content: a digest for each of these directories, and one for all. */
 static void add_tree(struct hps_container *c)
 {
 	static const char *const names[] = { "bin", "etc", "lib", "lib32", "lib64", "opt", "sbin", "usr" };
 	_cleanup_free_ char *cache = *c->root ? NULL : hps_cache_dir();
-	const struct hps_dataset_options options = { .cache_dir = cache };
-	_cleanup_buf_ struct hps_buf all = HPS_BUF_INIT;
-	bool whole = true;
+	struct trees t = { .all = HPS_BUF_INIT };
+	struct hps_digest d;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		_cleanup_free_ char *path = hps_format("%s/%s", c->root, names[i]), *name = hps_format("container.tree.%s", names[i]);
-		_cleanup_error_ struct hps_error err = HPS_ERROR_INIT;
-		struct hps_dataset tree;
-		char hex[HPS_DIGEST_HEX];
-		struct stat s;
-
-		if (lstat(path, &s) || !S_ISDIR(s.st_mode)) /* links into /usr */
-			continue;
-		if (hps_dataset_digest(path, &options, &tree, &err)) {
-			hps_identity_missing(c->rows, name, err.message);
-			whole = false;
-			continue;
-		}
-		hps_digest_hex(&tree.tree, hex);
-		hps_container_add(c, name, hex, "the tree, hashed as a data set", HPS_OBSERVED);
-		hps_buf_addf(&all, "%s  %s\n", hex, names[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		add_directory(c, names[i], cache, &t);
+	if (!t.failed && t.all.len) {
+		hps_digest_of(t.all.data, t.all.len, &d);
+		add_digest(c, "container.tree", &d, "SHA-256 of container.tree.*, a line each", t.n_unread);
 	}
-	if (whole && all.len) {
-		struct hps_digest d;
-		char hex[HPS_DIGEST_HEX];
-
-		hps_digest_of(all.data, all.len, &d);
-		hps_digest_hex(&d, hex);
-		hps_container_add(c, "container.tree", hex, "SHA-256 of container.tree.*, a line each", HPS_OBSERVED);
-	}
+	hps_buf_release(&t.all);
 }
 
 /* The file system at /; and single files that the host mounted into it, such as the driver's libraries: no image has them. */

@@ -74,7 +74,7 @@ static void test_none(void **state)
 /* --engine tree: expected by sha256sum over the records of docs/FORMATS.md, "Dataset digests". */
 static void test_tree(void **state)
 {
-	_cleanup_json_ json_t *rows = NULL, *again = NULL, *other = NULL;
+	_cleanup_json_ json_t *rows = NULL, *again = NULL, *other = NULL, *partly = NULL;
 	_cleanup_free_ char *before = NULL;
 
 	(void)state;
@@ -97,6 +97,13 @@ static void test_tree(void **state)
 	put("t/opt/tool/run", "R");
 	other = look("t", nothing, HPS_ENGINE_TREE);
 	assert_string_not_equal(hps_json_text(row(other, "container.tree"), "value"), before);
+	put("t/opt/tool/run", "r");
+	assert_int_equal(mkfifo("t/opt/tool/pipe", 0600), 0);
+	partly = look("t", nothing, HPS_ENGINE_TREE); /* (The first thing that could not be read left no digest at all.) */
+	assert_row(partly, "container.tree", before, HPS_GUESSED);
+	assert_row(partly, "container.tree.usr", USR_TREE, HPS_OBSERVED);
+	assert_row(partly, "container.tree.unreadable", "/opt/tool/pipe", HPS_OBSERVED);
+	assert_non_null(strstr(hps_json_text(row(partly, "container.tree.opt"), "source"), "without the 1 names that could not be read"));
 }
 
 static void test_docker(void **state)

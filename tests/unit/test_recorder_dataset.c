@@ -123,6 +123,43 @@ static void test_refusals(void **state)
 	assert_fails(-EACCES, hps_dataset_digest("shut", &plain, &d, err));
 }
 
+/* An ordinary user's tree of a system: what may not be read is left out and said; it is never taken for the whole. */
+static void test_unreadable(void **state)
+{
+	struct hps_unread unread = { 0 }, again = { 0 };
+	const struct hps_dataset_options partial = { .unread = &unread }, remembered_partial = { .cache_dir = "cache", .unread = &again };
+	struct hps_dataset rest, d;
+	uid_t before = geteuid();
+
+	(void)state;
+	free(shell("mkdir -p etc/private etc/open rest/open cache; echo 1 | tee etc/open/x >rest/open/x; echo 2 >etc/shadow; echo 3 >etc/private/key; chmod 0 etc/shadow etc/private; chmod 755 .; chmod 777 cache"));
+	assert_ok(hps_dataset_digest("rest", &plain, &rest, err));
+	if (before == 0)
+		assert_int_equal(seteuid(65534), 0);
+	assert_fails(-EACCES, hps_dataset_digest("etc", &plain, &d, err));
+	assert_ok(hps_dataset_digest("etc", &partial, &d, err));
+	assert_memory_equal(&d, &rest, sizeof d);
+	for (int i = 0; i < 2; i++) { /* the second time by the cache */
+		hps_strv_release(&again.paths);
+		again.n = 0;
+		assert_ok(hps_dataset_digest("etc", &remembered_partial, &d, err));
+		assert_memory_equal(&d, &rest, sizeof d);
+		assert_int_equal(again.n, 2);
+	}
+	if (before == 0)
+		assert_int_equal(seteuid(0), 0);
+	assert_int_equal(unread.n, 2);
+	assert_int_equal(unread.paths.n, 2);
+	assert_string_equal(unread.paths.v[0], "private/");
+	assert_string_equal(unread.paths.v[1], "shadow");
+	free(shell("chmod 700 etc/private; chmod 600 etc/shadow"));
+	assert_ok(hps_dataset_digest("etc", &remembered, &d, err));
+	assert_int_equal(d.n_files, 3);
+	free(shell("rm -rf cache"));
+	hps_strv_release(&unread.paths);
+	hps_strv_release(&again.paths);
+}
+
 static void flip(const char *path, off_t at)
 {
 	_cleanup_fd_ int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -200,7 +237,7 @@ static void test_cache_of_an_open_file(void **state)
 		uint64_t fsid = 0;
 		struct hps_tree t;
 
-		assert_ok(hps_tree_walk("o", NULL, NULL, &t, err));
+		assert_ok(hps_tree_walk("o", NULL, NULL, NULL, &t, err));
 		for (size_t k = 0; k < t.n_leaves; k++)
 			fsid = t.leaves[k].seen.fsid ? t.leaves[k].seen.fsid : fsid;
 		hps_tree_release(&t);
@@ -215,7 +252,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_definitions), cmocka_unit_test(test_merkle), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_single_files), cmocka_unit_test(test_refusals), cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_single_files), cmocka_unit_test(test_refusals), cmocka_unit_test(test_unreadable), cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_cache_of_an_open_file),
 	};
 
