@@ -102,7 +102,7 @@ static void add_full(json_t *list, const char *directory)
 	uint64_t bytes;
 	json_t *item;
 
-	if (statvfs(directory, &v) || !v.f_blocks)
+	if (statvfs(directory, &v) || !v.f_blocks || v.f_flag & ST_RDONLY) /* an image has never room, and nobody ran out of it */
 		return;
 	bytes = (geteuid() ? v.f_bavail : v.f_bfree) * v.f_frsize;
 	if (bytes >= ROOM_LEAST && (!v.f_files || v.f_favail))
@@ -144,10 +144,15 @@ static json_t *full_json(const struct hps_files *files)
 	return list;
 }
 
-json_t *hps_ending_json(const struct hps_ending *e, int64_t started_ns, const struct hps_files *files)
+void hps_ending_look(struct hps_ending *e, const struct hps_files *files)
+{
+	e->full = full_json(files);
+}
+
+json_t *hps_ending_json(const struct hps_ending *e, int64_t started_ns)
 {
 	struct hps_ending now = { 0 };
-	json_t *ending = json_object(), *kills = json_object(), *full = full_json(files);
+	json_t *ending = json_object(), *kills = json_object();
 
 	hps_ending_begin(&now);
 	if (e->has_group && now.has_group && now.group > e->group)
@@ -157,9 +162,8 @@ json_t *hps_ending_json(const struct hps_ending *e, int64_t started_ns, const st
 	if (json_object_size(kills))
 		hps_json_set(ending, "outOfMemory", json_incref(kills));
 	json_decref(kills);
-	if (json_array_size(full))
-		hps_json_set(ending, "full", json_incref(full));
-	json_decref(full);
+	if (json_array_size(e->full))
+		hps_json_set(ending, "full", json_incref(e->full));
 	hps_json_set(ending, "signals", signals_json(e, started_ns));
 	return ending;
 }

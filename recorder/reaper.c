@@ -42,6 +42,7 @@ void hps_reaper_release(struct hps_reaper *r)
 			close(r->exits[i].pidfd);
 	free(r->exits);
 	free(r->ended);
+	json_decref(r->ending.full);
 	if (r->epoll_fd >= 0)
 		close(r->epoll_fd);
 	if (r->signal_fd >= 0)

@@ -244,7 +244,7 @@ int hps_record_trial(struct hps_record *r, json_t **ret, struct hps_error *err)
 	set_trial(r, predicate);
 	hps_json_set_text(predicate, "state", WIFSIGNALED(r->status) ? "killed" : WEXITSTATUS(r->status) ? "failed" : "complete");
 	hps_json_set(predicate, "exit", hps_shape_exit(r->status));
-	hps_json_set(predicate, "ending", hps_ending_json(&r->reaper->ending, r->started_boot_ns, r->files));
+	hps_json_set(predicate, "ending", hps_ending_json(&r->reaper->ending, r->started_boot_ns));
 	hps_json_set(predicate, "metrics", hps_shape_named(r, r->metrics));
 	hps_json_set(predicate, "metricsPath", hps_path_json(r->metrics_path));
 	hps_json_set(predicate, "buildDefinition", definition);

@@ -154,6 +154,7 @@ static void *supervisor_main(void *arg)
 	hps_supervisor_run(&t->supervisor);
 	hps_peers_end(&t->supervisor);
 	hps_files_settle(&t->files);
+	hps_ending_look(&t->reaper.ending, &t->files);
 	read_metrics(t);
 	read_hydra(t);
 	return NULL;

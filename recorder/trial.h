@@ -49,11 +49,12 @@ struct hps_ending {
 	bool has_machine, has_group;
 	struct hps_received signals[64]; /* the first of n_signals */
 	size_t n_signals;
+	json_t *full; /* file systems without room: hps_ending_look() */
 };
 void hps_ending_begin(struct hps_ending *e);
 void hps_ending_signal(struct hps_ending *e, const struct signalfd_siginfo *i, bool terminal);
-/* predicate.ending; started on the boot clock. files: after hps_files_settle() */
-json_t *hps_ending_json(const struct hps_ending *e, int64_t started_ns, const struct hps_files *files);
+void hps_ending_look(struct hps_ending *e, const struct hps_files *files); /* after hps_files_settle(), where names mean what they meant to the trial */
+json_t *hps_ending_json(const struct hps_ending *e, int64_t started_ns); /* predicate.ending; started on the boot clock */
 
 struct hps_reaper {
 	struct hps_ending ending;

@@ -75,6 +75,10 @@ if unshare -m true 2>/dev/null; then
 	is "disk full for the trial: recorded" "$(rec "t['state'], products['$T/small/fill']['size'], [(f['path'], f['freeBytes']) for f in t['ending']['full']]")" "('failed', 65536, [('$T/small', 0)])"
 	status "no inode left for the trial: its own failure" 2 unshare -m sh -c "mount -t tmpfs -o nr_inodes=3 none small && hps-record -q --id-file id -- sh -c 'for i in 1 2 3; do : >small/\$i; done'"
 	is "no inode left for the trial: recorded" "$(rec "[(f['path'], f['freeFiles'], f['freeBytes'] > 65536) for f in t['ending']['full']]")" "[('$T/small', 0, True)]"
+	is "a full file system that is mounted read-only: is nobody's trouble" "$(unshare -m sh -c "mount -t tmpfs -o size=64k none small && dd if=/dev/zero of=small/fill bs=64k count=1 2>/dev/null && mount -o remount,ro small && cd small && hps-record -q --id-file '$T/image' -- true"; cp image id; rec "t['ending'].get('full')")" None
+	mkdir -p root/bin root/lib64 root/lib/x86_64-linux-gnu
+	cp /bin/cat root/bin/ && cp /lib64/ld-linux-x86-64.so.2 root/lib64/ && cp /lib/x86_64-linux-gnu/libc.so.6 root/lib/x86_64-linux-gnu/
+	is "full under another root: only what the trial could see" "$(unshare -m sh -c "mount -t tmpfs -o size=64k none small && dd if=/dev/zero of=small/fill bs=64k count=1 2>/dev/null && cd small && hps-record -q --id-file '$T/image' --root '$T/root' --cwd / --metrics-path /m -- /bin/cat /bin/cat >/dev/null"; cp image id; rec "t['state'], t['ending'].get('full')")" "('complete', None)"
 fi
 
 # A recorder that is killed: the next one says so.
