@@ -77,12 +77,13 @@ static void read_arguments(struct hps_supervisor *s, struct hps_tracee *t, uint6
 static char *directory_of(const struct hps_supervisor *s, const struct hps_tracee *t)
 {
 	const struct hps_tracee *at_home = t->at_home || t->own_memory != HPS_NO ? t : hps_memory_lender(s, t);
-	char path[HPS_PATH_CAP];
+	char path[HPS_PATH_CAP], link[32];
 	ssize_t n;
 
 	if (at_home && at_home->at_home && !at_home->pending && !s->unseen)
 		return hps_strdup(s->executions[at_home->execution].cwd);
-	n = t->launching ? readlink("/proc/self/cwd", path, sizeof path - 1) : readlinkat(t->task_fd, "../cwd", path, sizeof path - 1);
+	snprintf(link, sizeof link, "%d/cwd", t->caller);
+	n = t->launching ? readlink("/proc/self/cwd", path, sizeof path - 1) : readlinkat(t->task_fd, link, path, sizeof path - 1);
 
 	return n > 0 ? hps_strndup(path, (size_t)n) : hps_strdup("");
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -18,8 +19,11 @@
 
 static int open_mem(struct hps_tracee *t)
 {
+	char path[32];
+
+	snprintf(path, sizeof path, "%d/mem", t->caller);
 	if (t->mem_fd < 0 && t->task_fd >= 0)
-		t->mem_fd = openat(t->task_fd, "../mem", O_RDONLY | O_CLOEXEC);
+		t->mem_fd = openat(t->task_fd, path, O_RDONLY | O_CLOEXEC);
 	return t->mem_fd;
 }
 
@@ -35,7 +39,7 @@ ssize_t hps_memory_read(struct hps_supervisor *s, struct hps_tracee *t, uint64_t
 	if (t->mem_fd >= 0 || (++t->reads > KEEP_OPEN_AFTER && open_mem(t) >= 0))
 		n = pread(t->mem_fd, to, len, (off_t)at);
 	else
-		n = process_vm_readv(t->pid, &local, 1, &remote, 1, 0);
+		n = process_vm_readv(t->caller, &local, 1, &remote, 1, 0);
 	if (n > 0)
 		return n;
 	if (!n && len && t->mem_fd >= 0) { /* that memory is gone: of a program that it no longer runs */
@@ -94,7 +98,7 @@ void hps_memory_starts(struct hps_tracee *t, const uint64_t *at, size_t n, char 
 		local[i] = (struct iovec){ to[i], remote[i].iov_len };
 		lens[i] = -1;
 	}
-	got = t->launching ? -1 : process_vm_readv(t->pid, local, n, remote, n, 0);
+	got = t->launching ? -1 : process_vm_readv(t->caller, local, n, remote, n, 0);
 	for (size_t i = 0; i < n && got >= (ssize_t)local[i].iov_len; i++) {
 		const char *end = memchr(to[i], '\0', local[i].iov_len);
 

@@ -261,6 +261,7 @@ static void act(struct hps_supervisor *s, const struct seccomp_notif *n)
 		hps_answer_unseen(s, &c);
 		return;
 	}
+	c.t->caller = (pid_t)n->pid;
 	if (c.t->in_flight) {
 		c.t->in_flight = NULL;
 		s->tracees.n_in_flight--;

@@ -10,6 +10,7 @@ enum hps_answer { HPS_UNKNOWN, HPS_NO, HPS_YES };
 struct hps_execution;
 struct hps_tracee {
 	pid_t pid;
+	pid_t caller; /* its thread that called last: the first may have ended, and then /proc/PID and its number lead to no memory */
 	uint32_t index;		/* in the table; never used twice */
 	int task_fd;		/* O_PATH on /proc/PID/task: "../x" is the process's x, and the link count tells its threads; -1 between
 				 * its calls when descriptors are scarce */

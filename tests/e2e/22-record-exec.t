@@ -52,6 +52,10 @@ done
 status "exec beside an exit" 0 hps-record -q --id-file "$T/id" -- "$HPS_TRACEES/execbeside" 100 leaving "$T/script" /bin/echo ran
 is "exec beside an exit: what ran is on record" "$(rec "len(processes)")" "$(($(wc -l <out) + 1))"
 
+status "a first thread that has ended: run" 0 hps-record -q --id-file "$T/id" -- "$HPS_TRACEES/mainless" "$T/script" /bin/echo ran
+is "a first thread that has ended: what the second did" "$(cat out) $(rec "materials['$T/script']['uses'], [(p['program'], p['argv'], p['cwd']) for p in processes[1:]], gaps")" \
+	"ran (['read'], [('/usr/bin/echo', ['/bin/echo', 'ran'], '$T')], {})"
+
 mkdir -p move/b move/c
 printf b >move/b/f
 printf c >move/c/f
