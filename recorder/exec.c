@@ -218,7 +218,9 @@ static void exec_any(struct hps_supervisor *s, struct hps_call *c, int dirfd, ui
 		hps_target_release(&target);
 		if (hps_answer_exhausted(s, c, -r))
 			return;
-		hps_answer_continue(s, c); /* what runs is seen afterwards */
+		if (!c->t->launching) /* what runs is asked afterwards */
+			prepare(s, c, r ? "" : target.given, argv, &(struct stat){ 0 }, false, NULL);
+		hps_answer_continue(s, c);
 		return;
 	}
 	/* A vforked child is alone with its parent's memory while the parent waits; only a parent with threads could lie. */

@@ -56,6 +56,15 @@ status "a first thread that has ended: run" 0 hps-record -q --id-file "$T/id" --
 is "a first thread that has ended: what the second did" "$(cat out) $(rec "materials['$T/script']['uses'], [(p['program'], p['argv'], p['cwd']) for p in processes[1:]], gaps")" \
 	"ran (['read'], [('/usr/bin/echo', ['/bin/echo', 'ran'], '$T')], {})"
 
+cat >beneath.py <<'END'
+import ctypes, os
+execveat, AT_EMPTY_PATH = 322, 0x1000
+bin = os.open("/usr/bin", os.O_RDONLY)
+ctypes.CDLL(None).syscall(execveat, bin, b"true", (ctypes.c_char_p * 3)(b"a", b"b", None), (ctypes.c_char_p * 1)(None), AT_EMPTY_PATH)
+END
+status "execveat beneath a descriptor: run" 0 hps-record -q --id-file "$T/id" -- /usr/bin/python3 beneath.py
+is "execveat beneath a descriptor: what ran" "$(rec "processes[1]['program'], processes[1]['argv']")" "('/usr/bin/true', ['a', 'b'])"
+
 mkdir -p move/b move/c
 printf b >move/b/f
 printf c >move/c/f
