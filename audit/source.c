@@ -56,7 +56,7 @@ int hps_source_open(const char *ledger_option, const char *study, const struct h
 		hps_source_release(&s);
 		return r;
 	}
-	r = hps_ledger_open(s.dir, verify->trust ? HPS_LEDGER_FOREIGN : HPS_LEDGER_READ, NULL, &s.ledger, &opening);
+	r = hps_ledger_open_verified(s.dir, verify->trust, &s.verification, &s.ledger, &opening);
 	if (r < 0 && !s.verification.n_problems) {
 		hps_error_set(err, r, "%s", opening.message);
 		hps_source_release(&s);

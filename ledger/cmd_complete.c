@@ -63,10 +63,10 @@ int hps_prove_study(const char *dir, const char *study, const char *trust, bool 
 	_cleanup_(hps_verification_release) struct hps_verification v = { 0 };
 	_cleanup_free_ char *unwitnessed = NULL;
 	_cleanup_json_ json_t *j = NULL;
-	int r = hps_ledger_open(dir, trust ? HPS_LEDGER_FOREIGN : HPS_LEDGER_READ, NULL, &l, err);
+	int r = verify_first(dir, trust, &v, err);
 
 	if (!r)
-		r = verify_first(dir, trust, &v, err);
+		r = hps_ledger_open_verified(dir, trust, &v, &l, err);
 	if (!r)
 		r = hps_study_complete(l, study, &c, err);
 	if (r)

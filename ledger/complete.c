@@ -285,6 +285,25 @@ static int take_withdrawal(const struct hps_entry *e, void *arg, struct hps_erro
 	return r;
 }
 
+/* A published copy has nothing at all of such an entry. */
+static int take_gaps(struct study *s, struct hps_error *err)
+{
+	uint64_t end = s->closed ? (uint64_t)s->stop_index + 1 : s->l->size;
+	_cleanup_buf_ struct hps_buf leaf = HPS_BUF_INIT;
+	struct hps_digest id;
+
+	for (uint64_t i = (uint64_t)s->register_index; !s->l->has_database && i < end; i++) {
+		int r = hps_store_leaf(s->l->store, i, &id, &leaf, NULL);
+
+		hps_buf_reset(&leaf);
+		if (r == HPS_E_NOTFOUND)
+			hole(s, "entry @%llu was withdrawn, and may have been of this study", (unsigned long long)i);
+		else if (r)
+			return hps_error_set(err, r, "reading entry %llu", (unsigned long long)i);
+	}
+	return 0;
+}
+
 static void check_study(struct study *s)
 {
 	if (!*s->found->registered)
@@ -330,6 +349,8 @@ int hps_study_complete(struct hps_ledger *l, const char *study, struct hps_compl
 	withdrawals.kind = "withdraw";
 	if (!r)
 		r = hps_ledger_each(l, &withdrawals, take_withdrawal, &s, err);
+	if (!r)
+		r = take_gaps(&s, err);
 	if (!r)
 		check_study(&s);
 	ret->n_entries = s.tree.size;

@@ -6,6 +6,7 @@
 #include "ledger/database.h"
 #include "ledger/journal.h"
 #include "ledger/keys.h"
+#include "ledger/statement.h"
 
 /* ---- open.c: the handle ------------------------------------------------------------------------------------------------------------ */
 
@@ -20,6 +21,8 @@ struct hps_ledger {
 	uint64_t database;   /* inode of ledger.db when it was opened */
 	bool has_database;   /* else store is an index in memory */
 	bool foreign;	     /* another user's */
+	const char *trust_file; /* while it is opened: not its own; or NULL */
+	const struct hps_verification *verified; /* while it is opened: what it has to be; or NULL */
 	struct hps_objects *objects;
 	struct hps_trust trust;
 	uint64_t n_handovers; /* of the log's key, when the handle last looked */
@@ -60,5 +63,7 @@ int hps_ledger_find_index(struct hps_ledger *l, const char *id, uint64_t *ret_in
 /* HPS_E_NOTFOUND: its body has been withdrawn. */
 int hps_ledger_load(struct hps_ledger *l, uint64_t index, struct hps_entry *ret, struct hps_error *err) HPS_MUST;
 void hps_envelope_path(const struct hps_digest *id, char out[HPS_TILE_PATH]); /* "envelope/<hex>.json" */
+/* Reads a stored envelope that is the leaf's: same id, same signature. */
+bool hps_envelope_is_of(const struct hps_buf *text, const struct hps_leaf *leaf, struct hps_envelope *ret);
 
 #endif

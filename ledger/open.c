@@ -137,6 +137,26 @@ static int check_head(struct hps_ledger *l, struct hps_error *err)
 	return 0;
 }
 
+static bool was_withdrawn(const struct hps_verification *v, const struct hps_digest *id)
+{
+	char hex[HPS_DIGEST_HEX];
+
+	hps_digest_hex(id, hex);
+	for (size_t i = 0; i < v->n_withdrawn; i++)
+		if (!strcmp(v->withdrawn[i], hex))
+			return true;
+	return false;
+}
+
+/* Listed as nothing: verification names it. An envelope that was there then, and is not now, would hide an entry. */
+static int leave_out(const struct hps_ledger *l, uint64_t index, bool withdrawn, struct hps_error *err)
+{
+	if (!l->verified || l->verified->n_problems || withdrawn)
+		return 0;
+	return hps_error_set(err, HPS_E_UNDECIDED, "the ledger '%s': the envelope of entry %llu went, or was changed, after it had been verified; try again", l->dir,
+			     (unsigned long long)index);
+}
+
 static int index_entry(struct hps_ledger *l, uint64_t index, const void *leaf, size_t len, struct hps_error *err)
 {
 	_cleanup_(hps_leaf_release) struct hps_leaf read = HPS_LEAF_INIT;
@@ -146,22 +166,26 @@ static int index_entry(struct hps_ledger *l, uint64_t index, const void *leaf, s
 	_cleanup_json_ json_t *statement = NULL;
 	struct hps_row row = { .index = index, .leaf = leaf, .leaf_len = len, .entry = &entry };
 	char path[HPS_TILE_PATH];
+	bool withdrawn;
 
-	/* A withheld or damaged envelope is listed as nothing here; verification is what names it. */
 	if (hps_leaf_read(leaf, len, &read, NULL))
-		return 0;
+		return leave_out(l, index, false, err);
+	withdrawn = l->verified && was_withdrawn(l->verified, &read.id);
 	hps_envelope_path(&read.id, path);
-	if (hps_file_read(l->tilesfd, path, HPS_ENVELOPE_MAX, &text, NULL) || hps_envelope_read_stored(text.data, text.len, &envelope, NULL) ||
+	if (withdrawn || hps_file_read(l->tilesfd, path, HPS_ENVELOPE_MAX, &text, NULL) || !hps_envelope_is_of(&text, &read, &envelope) ||
 	    hps_json_parse(envelope.payload.data, envelope.payload.len, &statement, NULL) || hps_digest_parse(envelope.keyid, &row.keyid))
-		return 0;
+		return leave_out(l, index, withdrawn, err);
 	hps_entry_fill(&entry, statement);
 	row.id = read.id;
 	return hps_store_add(l->store, &row, err);
 }
 
-/* A published copy has no database: the same questions are then answered by one in memory, filled from the tiles. */
+/* A published copy has no database: the same questions are then answered by one in memory, filled from the tiles. What is read is what the
+ * root says, whoever changes the files meanwhile. */
 static int index_tiles(struct hps_ledger *l, struct hps_error *err)
 {
+	struct hps_merkle tree = { 0 };
+	struct hps_digest root;
 	uint64_t index = 0;
 	int r = hps_store_begin(l->store, err);
 
@@ -176,10 +200,61 @@ static int index_tiles(struct hps_ledger *l, struct hps_error *err)
 		while (!r && index < end) {
 			if (!hps_bundle_next(&bundle, &at, &leaf, &len))
 				return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s': the bundle of entry %llu is cut short", l->dir, (unsigned long long)index);
+			hps_merkle_leaf(leaf, len, &root);
+			hps_merkle_add(&tree, &root, NULL);
 			r = index_entry(l, index++, leaf, len, err);
 		}
 	}
-	return r ? r : hps_store_commit(l->store, err);
+	if (r)
+		return r;
+	hps_merkle_root(&tree, &root);
+	if (!hps_digest_equal(&root, &l->root))
+		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s': its entries do not give the root %s; 'hps-ledger verify' names what is damaged", l->dir,
+				     l->verified ? "that was verified" : "of its checkpoint");
+	return hps_store_commit(l->store, err);
+}
+
+/* ---- what has been verified ---- */
+
+static uint64_t verified_size(const struct hps_ledger *l)
+{
+	return l->verified->size - l->verified->n_pending;
+}
+
+static int went_back(const struct hps_ledger *l, struct hps_error *err)
+{
+	return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' is no longer what was verified: it has %llu entries, and had %llu", l->dir, (unsigned long long)l->size,
+			     (unsigned long long)verified_size(l));
+}
+
+/* It may have grown; the tiles of the smaller tree are still there. */
+static int use_verified(struct hps_ledger *l, struct hps_error *err)
+{
+	if (!l->verified)
+		return 0;
+	if (l->size < verified_size(l) || hps_digest_parse(l->verified->published, &l->root))
+		return went_back(l, err);
+	l->size = verified_size(l);
+	return 0;
+}
+
+/* Nobody but its owner can change a database; but the path may lead to another one now. */
+static int check_database(struct hps_ledger *l, struct hps_error *err)
+{
+	struct hps_merkle_source source = { hps_store_node, l->store };
+	struct hps_digest root, verified;
+	struct hps_merkle tree;
+	int r;
+
+	if (!l->verified || !l->has_database || l->verified->n_problems)
+		return 0;
+	if (l->size < verified_size(l) || hps_digest_parse(l->verified->published, &verified))
+		return went_back(l, err);
+	r = hps_merkle_load(&source, verified_size(l), &tree, err);
+	if (r)
+		return hps_error_prefix(err, "the ledger '%s'", l->dir);
+	hps_merkle_root(&tree, &root);
+	return hps_digest_equal(&root, &verified) ? 0 : hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' is no longer what was verified: it has other entries", l->dir);
 }
 
 static int open_store(struct hps_ledger *l, struct hps_error *err)
@@ -201,7 +276,9 @@ static int open_store(struct hps_ledger *l, struct hps_error *err)
 	}
 	if (write)
 		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s': ledger.db is missing; without it this is a published copy, which can be read but not continued; if it is not a copy, 'hps-ledger fsck --rebuild' makes it again", l->dir);
-	r = hps_store_open(NULL, HPS_STORE_MEMORY, &l->store, err);
+	r = use_verified(l, err);
+	if (!r)
+		r = hps_store_open(NULL, HPS_STORE_MEMORY, &l->store, err);
 	return r ? r : index_tiles(l, err);
 }
 
@@ -303,17 +380,17 @@ static int open_parts(struct hps_ledger *l, const char *passphrase, struct hps_e
 {
 	int r = hps_ledger_open_dir(l->dir, &l->dirfd, err);
 
-	l->foreign = !r && l->flags & HPS_LEDGER_FOREIGN && is_foreign(l->dirfd);
+	l->foreign = !r && l->trust_file && is_foreign(l->dirfd);
 	if (!r && !l->foreign)
 		r = hps_ledger_check_owner(l->dirfd, l->dir, err);
 	if (!r && l->flags & HPS_LEDGER_APPEND)
 		r = hps_filesystem_check(l->dirfd, l->dir, err);
 	if (r)
 		return r;
-	r = hps_trust_read(l->dirfd, HPS_TRUST_FILE, &l->trust, err);
+	r = hps_trust_read(l->trust_file ? AT_FDCWD : l->dirfd, l->trust_file ? l->trust_file : HPS_TRUST_FILE, &l->trust, err);
 	if (!r)
 		r = hps_dir_open(l->dirfd, "tiles", &l->tilesfd, err);
-	if (r == -ENOENT)
+	if (r == -ENOENT && (l->trust.origin || !l->trust_file))
 		return hps_error_set(err, HPS_E_DAMAGED, "the ledger '%s' is damaged: '%s' is missing; restore it from a copy", l->dir,
 				     l->trust.origin ? "tiles" : HPS_TRUST_FILE);
 	if (r) {
@@ -334,22 +411,47 @@ static int open_parts(struct hps_ledger *l, const char *passphrase, struct hps_e
 		r = hps_objects_open(l->dirfd, "objects", false, &l->objects, err);
 	if (!r && l->flags & HPS_LEDGER_APPEND)
 		return open_for_append(l, passphrase, err);
-	return r ? r : hps_ledger_refresh(l, err);
+	if (!r)
+		r = hps_ledger_refresh(l, err);
+	return r ? r : check_database(l, err);
 }
 
-int hps_ledger_open(const char *dir, unsigned flags, const char *passphrase, struct hps_ledger **ret, struct hps_error *err)
+static struct hps_ledger *new_handle(const char *dir, unsigned flags)
 {
 	struct hps_ledger *l = hps_alloc(sizeof *l);
-	int r;
 
 	l->dir = hps_remote_is(dir) ? hps_remote_dir(dir) : hps_path_absolute(dir);
 	l->flags = flags;
 	l->pid = getpid();
 	l->dirfd = l->tilesfd = l->lockfd = l->runningfd = l->journal.fd = l->memoryfd = -1;
 	l->queue = (struct hps_queue)HPS_QUEUE_INIT;
-	r = hps_remote_is(dir) ? hps_remote_open(l, dir, passphrase, err) : open_parts(l, passphrase, err);
+	return l;
+}
+
+int hps_ledger_open(const char *dir, unsigned flags, const char *passphrase, struct hps_ledger **ret, struct hps_error *err)
+{
+	struct hps_ledger *l = new_handle(dir, flags);
+	int r = hps_remote_is(dir) ? hps_remote_open(l, dir, passphrase, err) : open_parts(l, passphrase, err);
+
 	if (!r && flags & HPS_LEDGER_APPEND && !l->remote)
 		r = hps_ledger_may_sign(l, NULL, 0, err);
+	if (r)
+		hps_ledger_close(l);
+	else
+		*ret = l;
+	return r;
+}
+
+int hps_ledger_open_verified(const char *dir, const char *trust, const struct hps_verification *v, struct hps_ledger **ret, struct hps_error *err)
+{
+	struct hps_ledger *l = new_handle(dir, HPS_LEDGER_READ);
+	int r;
+
+	l->trust_file = trust;
+	l->verified = v;
+	r = open_parts(l, NULL, err);
+	l->trust_file = NULL;
+	l->verified = NULL;
 	if (r)
 		hps_ledger_close(l);
 	else

@@ -15,8 +15,7 @@ void hps_envelope_path(const struct hps_digest *id, char out[HPS_TILE_PATH])
 	snprintf(out, HPS_TILE_PATH, "envelope/%s.json", hex);
 }
 
-/* The stored envelope when it is the leaf's: same id, same signature. */
-static bool is_of(const struct hps_buf *text, const struct hps_leaf *leaf, struct hps_envelope *ret)
+bool hps_envelope_is_of(const struct hps_buf *text, const struct hps_leaf *leaf, struct hps_envelope *ret)
 {
 	struct hps_digest id;
 
@@ -37,7 +36,7 @@ static int read_envelope(struct hps_ledger *l, uint64_t index, const struct hps_
 	char path[HPS_TILE_PATH];
 
 	if (l->has_database && !hps_store_envelope(l->store, index, &text, NULL)) {
-		if (is_of(&text, leaf, ret))
+		if (hps_envelope_is_of(&text, leaf, ret))
 			return 0;
 		if (!text.len)
 			return hps_error_set(err, HPS_E_NOTFOUND, "reading entry %llu: its statement has been withdrawn; 'hps-ledger list --kind withdraw' says why",
@@ -45,7 +44,7 @@ static int read_envelope(struct hps_ledger *l, uint64_t index, const struct hps_
 	}
 	hps_buf_reset(&text);
 	hps_envelope_path(&leaf->id, path);
-	if (!hps_file_read(l->tilesfd, path, HPS_ENVELOPE_MAX, &text, NULL) && is_of(&text, leaf, ret))
+	if (!hps_file_read(l->tilesfd, path, HPS_ENVELOPE_MAX, &text, NULL) && hps_envelope_is_of(&text, leaf, ret))
 		return 0;
 	return hps_error_set(err, HPS_E_DAMAGED, "reading entry %llu: its envelope 'tiles/%s' is %s; 'hps-ledger verify' names all that is damaged",
 			     (unsigned long long)index, path, text.len ? "not what was signed" : "not there");

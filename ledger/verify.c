@@ -132,6 +132,7 @@ static void use_checkpoint(struct hps_verifier *v, struct hps_checkpoint *c)
 	v->found->origin = hps_take(c->origin);
 	v->root = c->root;
 	hps_digest_hex(&c->root, v->found->root);
+	hps_digest_hex(&c->root, v->found->published);
 }
 
 /* The database has the note as well; it is as good, for it is signed. */

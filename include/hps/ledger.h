@@ -50,9 +50,6 @@ int hps_ledger_create(const char *dir, const struct hps_ledger_init *init, struc
 enum hps_ledger_flags {
 	HPS_LEDGER_READ = 0,
 	HPS_LEDGER_APPEND = 1 << 0, /* the keys are loaded: statement and log key */
-	/* It may be another user's, and is then read like a published copy: its database and journal are not opened, nothing is written. For
-	 * who has verified it by a trust file of their own. Not with HPS_LEDGER_APPEND. */
-	HPS_LEDGER_FOREIGN = 1 << 1,
 };
 /* HPS_E_NOTFOUND: no ledger there (the message says how to make one). HPS_E_DENIED: another user owns it. */
 int hps_ledger_open(const char *dir, unsigned flags, const char *passphrase, struct hps_ledger **ret, struct hps_error *err)
@@ -139,6 +136,7 @@ struct hps_verification {
 	char root[65];	    /* of the checkpoint, hex */
 	char *origin;
 	uint64_t n_pending; /* of these, acknowledged in the journal but not in tiles/ yet */
+	char published[65]; /* root of the others, hex */
 	uint64_t n_checked; /* entries whose envelope, signature and leaf hold */
 	char (*withdrawn)[65]; /* ids of entries whose bodies are gone, and of which an entry says so */
 	size_t n_withdrawn;
@@ -171,6 +169,14 @@ struct hps_verify_options {
 int hps_ledger_verify(const char *dir, const struct hps_verify_options *options, struct hps_verification *ret, struct hps_error *err)
 	__attribute__((warn_unused_result));
 void hps_verification_release(struct hps_verification *v);
+
+/* Opens for reading what has been verified, by the same trust file (`trust` is that of the options): whoever can write to the directory may have
+ * changed it since. Without a database exactly the entries of `v` are read, each of which then is, by the root, what it was. Of a ledger of one's
+ * own they are the first ones, and what was appended since is there, too. HPS_E_DAMAGED, HPS_E_SIGNATURE or (an envelope went) HPS_E_UNDECIDED when
+ * it is something else. With a trust file it may be another user's, and is read like a published copy: its database and journal are not opened,
+ * nothing is written. When `v` has problems, what can still be read is. */
+int hps_ledger_open_verified(const char *dir, const char *trust, const struct hps_verification *v, struct hps_ledger **ret, struct hps_error *err)
+	__attribute__((warn_unused_result));
 
 /* ---- running trials (lease.c) ----
  * A recorder holds <ledger>/running/<begin id> locked for as long as it lives. A begin entry without an end whose file is

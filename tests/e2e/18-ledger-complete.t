@@ -148,4 +148,54 @@ status "an envelope is missing: nothing is said of the study" 3 hps-ledger prove
 ok "an entry is withdrawn" hps-ledger withdraw --ledger l2 --reason test @4
 status "then the study is not complete" 1 hps-ledger prove --ledger l2 --study s
 like "and the entry is named" "$(cat out)" "entry @4 was withdrawn"
+hps-ledger publish --ledger l2 copy2 >/dev/null
+status "nor in a published copy" 1 hps-ledger prove --ledger copy2 --study s
+like "which has nothing of it" "$(cat out)" "entry @4 was withdrawn"
+
+# What is counted is what was verified: the directory is swapped for another when it is opened for the second time.
+cat >swap.c <<'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+static int look(const char *name, int dirfd, const char *path, int flags, mode_t mode)
+{
+	static int n;
+	int (*real)(int, const char *, int, ...) = dlsym(RTLD_NEXT, name);
+	size_t len = strlen(path);
+	if (len >= 4 && !strcmp(path + len - 4, "site") && ++n == 2)
+		n += rename("site", "away") || rename("other", "site");
+	return real(dirfd, path, flags, mode);
+}
+#define HOOK(name) int name(int dirfd, const char *path, int flags, ...) { va_list ap; va_start(ap, flags); \
+	mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, mode_t) : 0; va_end(ap); return look(#name, dirfd, path, flags, mode); }
+HOOK(openat)
+HOOK(openat64)
+C
+swapping() { # FIRST SECOND COMMAND…
+	rm -rf site other away
+	cp -r "$1" site && cp -r "$2" other
+	shift 2
+	env LD_PRELOAD="$T/swap.so" "$@"
+}
+if gcc -shared -fPIC -o swap.so swap.c -ldl 2>err; then
+	hps-ledger init --origin example.org/s mine >/dev/null 2>&1 && /usr/bin/python3 write.py mine no-result
+	hps-ledger init --origin example.org/s theirs >/dev/null 2>&1 && /usr/bin/python3 write.py theirs none
+	for l in mine theirs; do hps-ledger publish --ledger $l "$l.copy" >/dev/null; done
+	study="hps-ledger prove --ledger site --trust mine/trust.json --study s"
+	audit="hps-audit check --ledger site --trust mine/trust.json"
+	status "swapped for its like: the study is judged" 1 swapping mine.copy mine.copy $study
+	ok "… and it was swapped" test -d away
+	status "swapped for a forged one: it is not" 3 swapping mine.copy theirs.copy $study
+	status "a forged one swapped for it: neither" 3 swapping theirs.copy mine.copy $study
+	unlike "… and it is never complete" "$(cat out)" "^COMPLETE"
+	hps-audit check --ledger mine.copy --trust mine/trust.json >whole
+	status "hps-audit, swapped for its like" $? swapping mine.copy mine.copy $audit
+	status "hps-audit, swapped for a forged one" 3 swapping mine.copy theirs.copy $audit
+	like "… says so" "$(cat err)" "no trusted key has signed it"
+else
+	fail "the directory cannot be swapped: $(cat err)"
+fi
 done_testing

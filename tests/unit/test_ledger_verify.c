@@ -172,12 +172,95 @@ static void test_unannounced_handover(void **state)
 	assert_non_null(strstr(found, "at 3 entries, and no entry before that announces it"));
 }
 
+/* ---- what is read is what was verified ---- */
+
+static void append_to(const char *dir, size_t n)
+{
+	_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
+
+	assert_ok(hps_ledger_open(dir, HPS_LEDGER_APPEND, NULL, &l, err));
+	fixture_append_many(l, n);
+}
+
+/* A copy of five entries, a fork of five that the same key has signed, and the ledger with seven. */
+static void make_copies(const char *state)
+{
+	_cleanup_free_ char *elsewhere = hps_format("%s/elsewhere", state);
+
+	append_to(LEDGER, 3);
+	fixture_shell("cp -a %s older && cp -a older fork && cp %s/trust.json mine.json && mkdir elsewhere", LEDGER, LEDGER);
+	append_to(LEDGER, 2);
+	fixture_shell("mkdir published && cp -a %s/tiles mine.json published && mv published/mine.json published/trust.json", LEDGER);
+	append_to(LEDGER, 2);
+	setenv("XDG_STATE_HOME", elsewhere, 1); /* where nobody remembers what the key has signed */
+	append_to("fork", 2);
+	assert_ok(hps_ledger_create("other", &(const struct hps_ledger_init){ .origin = "example.org/test" }, err));
+	append_to("other", 5);
+	setenv("XDG_STATE_HOME", state, 1);
+}
+
+static void test_swapped_after_verification(void **state)
+{
+	static const struct {
+		const char *change;
+		int want;
+	} cases[] = {
+		{ "true", 0 },
+		{ "rm trust.json", 0 }, /* the auditor has one */
+		{ "rm -r tiles && cp -a ../" LEDGER "/tiles .", 0 }, /* it has grown: read as it was */
+		{ "rm -r tiles && cp -a ../older/tiles .", HPS_E_DAMAGED },
+		{ "rm -r tiles && cp -a ../fork/tiles .", HPS_E_DAMAGED },
+		{ "rm -r tiles/tile && cp -a ../fork/tiles/tile ../fork/tiles/envelope tiles", HPS_E_DAMAGED },
+		{ "rm -r tiles trust.json && cp -a ../other/tiles ../other/trust.json .", HPS_E_SIGNATURE },
+		{ "cd tiles/envelope && rm $(ls | head -n 1)", HPS_E_UNDECIDED },
+		{ "cd tiles/envelope && cp $(ls | head -n 2)", HPS_E_UNDECIDED },
+	};
+
+	make_copies(*state);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(hps_verification_release) struct hps_verification v = { 0 };
+		_cleanup_(hps_cleanup_ledger) struct hps_ledger *l = NULL;
+		_cleanup_error_ struct hps_error e = HPS_ERROR_INIT;
+		int r;
+
+		fixture_shell("rm -rf copy && cp -a published copy");
+		assert_ok(hps_ledger_verify("copy", &(const struct hps_verify_options){ .trust = "mine.json" }, &v, err));
+		assert_int_equal(v.n_problems, 0);
+		fixture_shell("cd copy && %s", cases[i].change);
+		r = hps_ledger_open_verified("copy", "mine.json", &v, &l, &e);
+		if (r != cases[i].want)
+			fail_msg("%s: %d, %s", cases[i].change, r, e.message ? e.message : "no error");
+		if (!r)
+			assert_int_equal(fixture_count(l, NULL, "many", -1), 5);
+	}
+}
+
+/* A path that leads to another ledger of one's own; and one's own that has grown. */
+static void test_own_after_verification(void **state)
+{
+	_cleanup_(hps_verification_release) struct hps_verification v = { 0 };
+	struct hps_ledger *l = NULL;
+
+	make_copies(*state);
+	assert_ok(hps_ledger_verify("older", NULL, &v, err));
+	assert_ok(hps_ledger_open_verified(LEDGER, NULL, &v, &l, err));
+	assert_int_equal(fixture_count(l, NULL, "many", -1), 7);
+	hps_ledger_close(l);
+	assert_int_equal(hps_ledger_open_verified("other", NULL, &v, &l, NULL), HPS_E_DAMAGED);
+	hps_verification_release(&v);
+	assert_ok(hps_ledger_verify("fork", NULL, &v, err));
+	assert_int_equal(hps_ledger_open_verified(LEDGER, NULL, &v, &l, NULL), HPS_E_DAMAGED);
+	assert_int_equal(hps_ledger_open_verified("older", NULL, &v, &l, NULL), HPS_E_DAMAGED);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, fixture_leave)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(test_threads_agree), cmocka_unit_test_setup_teardown(test_statement_twice, fixture_ledger, fixture_leave),
-					    cmocka_unit_test_setup_teardown(test_unannounced_handover, fixture_ledger, fixture_leave) };
+					    cmocka_unit_test_setup_teardown(test_unannounced_handover, fixture_ledger, fixture_leave),
+					    cmocka_unit_test_setup_teardown(test_swapped_after_verification, fixture_ledger, fixture_leave),
+					    cmocka_unit_test_setup_teardown(test_own_after_verification, fixture_ledger, fixture_leave) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
