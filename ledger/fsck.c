@@ -38,7 +38,7 @@ static void check_signed(struct hps_verifier *v, const struct signed_head *s)
 	if (!s->known)
 		return;
 	if (s->size > v->found->size)
-		hps_problem_add_if_read(v, (int64_t)v->found->size, NULL, "journal",
+		hps_problem_add_if_read(v, HPS_UNREAD_LEAVES | HPS_UNREAD_JOURNAL, UINT64_MAX, (int64_t)v->found->size, NULL, "journal",
 				"the log key has signed %llu entries, and %llu are here: acknowledged entries at the end of the journal are damaged or cut off, or all of this is an older copy",
 				(unsigned long long)s->size, (unsigned long long)v->found->size);
 	else if (!root_at(v, s->size, &root) && !hps_digest_equal(&root, &s->root))

@@ -69,6 +69,23 @@ void hps_problems_add_error(struct hps_problems *list, int64_t index, const char
 		p->unread = is_unread(e->code);
 }
 
+/* A problem of a file that is not any entry's has no index: older tiles, upper ones. */
+static void note_unread(struct hps_verification *f, int64_t index, const char *file)
+{
+	static const struct {
+		const char *begin;
+		enum hps_unread_kind kind;
+	} table[] = { { "tiles/envelope/", HPS_UNREAD_ENVELOPES }, { "tiles/tile/entries/", HPS_UNREAD_LEAVES }, { "tiles/tile/0/", HPS_UNREAD_LEAVES }, { "journal", HPS_UNREAD_JOURNAL } };
+	uint64_t from = index < 0 ? 1 : (uint64_t)index + 1;
+
+	for (size_t i = 0; file && i < ARRAY_SIZE(table); i++) {
+		uint64_t *first = &f->unread_from[__builtin_ctz(table[i].kind)];
+
+		if (!strncmp(file, table[i].begin, strlen(table[i].begin)) && (index >= 0 || table[i].kind == HPS_UNREAD_JOURNAL) && (!*first || from < *first))
+			*first = from;
+	}
+}
+
 /* What could not be read leaves room for what is damaged. */
 static void add(struct hps_verifier *v, bool unread, int64_t index, const char *id, const char *file, char *what)
 {
@@ -94,15 +111,30 @@ void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, cons
 
 void hps_problem_add_error(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *doing, const struct hps_error *e)
 {
-	add(v, is_unread(e->code), index, id, file, error_in_words(doing, e));
+	bool unread = is_unread(e->code);
+
+	if (unread)
+		note_unread(v->found, index, file);
+	add(v, unread, index, id, file, error_in_words(doing, e));
 }
 
-void hps_problem_add_if_read(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)
+/* Where it is said that something is in order, of an entry before that index. */
+static bool may_be_unread(const struct hps_verification *f, unsigned kinds, uint64_t before)
 {
+	bool may = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(f->unread_from); i++)
+		may |= (kinds >> i & 1) && f->unread_from[i] && f->unread_from[i] - 1 < before;
+	return may;
+}
+
+void hps_problem_add_if_read(struct hps_verifier *v, unsigned kinds, uint64_t before, int64_t index, const char *id, const char *file, const char *format, ...)
+{
+	bool excuse = may_be_unread(v->found, kinds, before);
 	va_list ap;
 
 	va_start(ap, format);
-	add(v, v->found->n_unread > 0, index, id, file, in_words(format, ap));
+	add(v, excuse, index, id, file, in_words(format, ap));
 	va_end(ap);
 }
 

@@ -117,9 +117,11 @@ struct hps_verifier {
 void hps_problem_add(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 void hps_problem_add_error(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *doing, const struct hps_error *e);
-/* What is wrong unless something says otherwise that could not be read: undecided as soon as there is any such thing. */
-void hps_problem_add_if_read(struct hps_verifier *v, int64_t index, const char *id, const char *file, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
+/* What is wrong unless an entry before `before` says otherwise: undecided when something of these kinds could not be read of such an entry.
+ * Nothing else that could not be read is an excuse. The journal counts as being before everything. */
+enum hps_unread_kind { HPS_UNREAD_ENVELOPES = 1 << 0, HPS_UNREAD_LEAVES = 1 << 1 /* bundles, and tiles of their hashes */, HPS_UNREAD_JOURNAL = 1 << 2 };
+void hps_problem_add_if_read(struct hps_verifier *v, unsigned kinds, uint64_t before, int64_t index, const char *id, const char *file, const char *format, ...)
+	__attribute__((format(printf, 7, 8)));
 
 /* Every leaf, hash and envelope, up to the root (verify_leaves.c). */
 void hps_verify_leaves(struct hps_verifier *v);

@@ -55,7 +55,8 @@ static void judge_handovers(struct hps_verifier *v, const struct hps_keyring *ri
 
 		hps_key_id(k->key, keyid);
 		if (!hps_keyring_announced(ring, keyid, k->former_until))
-			hps_problem_add_if_read(v, -1, NULL, "tiles/" HPS_HANDOVER_DIR, "the log's key was handed over to '%.12s' at %llu entries, and no entry before that announces it", keyid,
+			hps_problem_add_if_read(v, HPS_UNREAD_ENVELOPES | HPS_UNREAD_LEAVES, k->former_until, -1, NULL, "tiles/" HPS_HANDOVER_DIR,
+					"the log's key was handed over to '%.12s' at %llu entries, and no entry before that announces it", keyid,
 					(unsigned long long)k->former_until);
 	}
 }
@@ -74,7 +75,7 @@ void hps_authority_judge(struct hps_verifier *v)
 
 		if (!a->notes[i] || !judge(a, &ring, i, &change, &error))
 			continue;
-		hps_problem_add_if_read(v, (int64_t)i, NULL, NULL, "%s", error.message); /* another entry may have let it */
+		hps_problem_add_if_read(v, HPS_UNREAD_ENVELOPES | HPS_UNREAD_LEAVES, i, (int64_t)i, NULL, NULL, "%s", error.message); /* an earlier entry may have let it */
 		v->found->n_checked -= a->notes[i] & 1;
 	}
 	if (!v->options->skip_bodies && v->n == v->found->size)

@@ -223,7 +223,8 @@ void hps_verify_missing(struct hps_verifier *v)
 		hps_digest_hex(&m->id, id);
 		if (!hps_map_get(&v->withdrawn, id)) {
 			file = hps_format("tiles/envelope/%s.json", id);
-			hps_problem_add_if_read(v, (int64_t)m->index, id, file, "the envelope of this entry is missing: withheld or lost");
+			hps_problem_add_if_read(v, HPS_UNREAD_ENVELOPES | HPS_UNREAD_LEAVES | HPS_UNREAD_JOURNAL, UINT64_MAX, (int64_t)m->index, id, file,
+						"the envelope of this entry is missing: withheld or lost"); /* the entry that withdrew it may be anywhere */
 			continue;
 		}
 		f->withdrawn = hps_grow(f->withdrawn, f->n_withdrawn, sizeof *f->withdrawn);

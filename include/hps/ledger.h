@@ -146,6 +146,7 @@ struct hps_verification {
 	bool database_checked; /* false: no ledger.db, or not readable here */
 	struct hps_problem *problems;
 	size_t n_problems, n_unread; /* all, and those that are no damage */
+	uint64_t unread_from[3]; /* of each kind of what others hang on (ledger/verify.h): the first index that could not be read, and one; 0: all could */
 	uint64_t witnessed; /* entries under the newest checkpoint that the trust file's quorum has cosigned; 0 when it asks for none */
 	int unwitnessed;    /* not 0: the trust file asks for more. HPS_E_UNDECIDED: cosignatures are missing; HPS_E_FALSE: they are too old */
 	char *unwitnessed_why; /* then: which */

@@ -98,6 +98,39 @@ chmod 000 led/tiles/envelope/$id.json
 status "what only the unread part can excuse is undecided" 4 as_user hps-ledger verify
 like "a body whose withdrawal cannot be read" "$(cat out)" "^entry @0 .*is missing: withheld or lost"
 rm -rf led && cp -a closed led
+# … and nothing else is an excuse: what the unread part cannot say is damage.
+id=$(as_user hps-ledger show @1 --json | sed 's/.*"id":"\([0-9a-f]*\).*/\1/')
+for file in objects tiles/attested; do
+	mkdir -p led/$file
+	[ "$(id -u)" != 0 ] || chown 65534 led/$file
+	chmod 000 led/$file
+	rm led/tiles/envelope/$id.json
+	status "a missing envelope is damage, whether '$file' can be read or not" 3 as_user hps-ledger verify
+	like "… and said to be" "$(cat out)" "^DAMAGED: 2 problems"
+	chmod 700 led/$file
+	rm -rf led && cp -a closed led
+done
+chmod 000 led/journal
+rm led/tiles/envelope/$id.json
+status "but the journal may say that it was withdrawn" 4 as_user hps-ledger verify
+rm -rf led && cp -a closed led
+hps-ledger init --origin example.org/d stranger >/dev/null 2>&1
+/usr/bin/python3 -c 'import json
+t = json.load(open("led/trust.json")); t["statementKeys"] = json.load(open("stranger/trust.json"))["statementKeys"]
+json.dump(t, open("others.json", "w"), sort_keys=True, separators=(",", ":"))'
+chmod 644 others.json
+chmod 000 led/tiles/envelope/$id.json
+status "what a wrong key has signed is not excused by a later entry" 3 as_user hps-ledger verify --trust "$T/others.json"
+as_user hps-ledger verify --trust "$T/others.json" --json >out
+is "… only by an earlier one" "$(json out '[(p["index"], p.get("unread", False)) for p in j["problems"]]')" "[(1, True), (0, False), (2, True)]"
+rm -rf led && cp -a closed led
+XDG_STATE_HOME=$T/third as_user hps-ledger append s8.json >/dev/null
+rm -rf led && cp -a closed led
+chmod 000 led/objects
+XDG_STATE_HOME=$T/third status "nor is a tail that was cut off by anything but journal and leaves" 3 as_user hps-ledger fsck --full
+like "… which is named" "$(cat out)" "the log key has signed 4 entries, and 3 are here"
+chmod 700 led/objects
+rm -rf led && cp -a closed led
 called=
 for limit in 4 5 6 7 8 9 10 11 12 13 14 16 20; do
 	as_user sh -c "ulimit -n $limit && exec hps-ledger verify" >out 2>&1
