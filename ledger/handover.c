@@ -345,7 +345,8 @@ int hps_trust_follow(struct hps_trust *t, const struct hps_strv *notes, struct h
 	if (r || !t->log.former)
 		return r;
 	new = vkey_of(&t->log);
-	return use_in_policy(t, notes, old, new, err);
+	r = use_in_policy(t, notes, old, new, err);
+	return r ? r : hps_trust_check_roles(t, err);
 }
 
 int hps_trust_follow_tiles(struct hps_trust *t, const struct hps_tiles *tiles, uint64_t *ret_n, struct hps_error *err)

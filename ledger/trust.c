@@ -166,15 +166,22 @@ static const char *role_in_policy(const struct hps_policy *p, const char *keyid)
 	return NULL;
 }
 
+static bool is_witness(const struct hps_policy *p, const char *keyid)
+{
+	const char *role = role_in_policy(p, keyid);
+
+	return role && !strcmp(role, "witness");
+}
+
 const char *hps_trust_role(const struct hps_trust *t, const char *keyid)
 {
 	for (size_t i = 0; i < t->n_root_keys; i++)
 		if (is_key(t->root_keys[i], keyid))
 			return "root";
-	return signs_checkpoints(t, keyid) ? "log" : role_in_policy(&t->policy, keyid);
+	return signs_checkpoints(t, keyid) && !is_witness(&t->policy, keyid) ? "log" : role_in_policy(&t->policy, keyid);
 }
 
-static int check_roles(const struct hps_trust *t, struct hps_error *err)
+int hps_trust_check_roles(const struct hps_trust *t, struct hps_error *err)
 {
 	char keyid[HPS_DIGEST_HEX];
 	const char *other;
@@ -189,6 +196,11 @@ static int check_roles(const struct hps_trust *t, struct hps_error *err)
 		hps_key_id(t->root_keys[i], keyid);
 		if (signs_checkpoints(t, keyid) || role_in_policy(&t->policy, keyid))
 			return hps_error_set(err, HPS_E_FORMAT, "the key '%s' cannot be both a root key and one of a log or a witness", keyid);
+	}
+	for (const struct hps_vkey *k = &t->log; k; k = k->former) {
+		hps_key_id(k->key, keyid);
+		if (is_witness(&t->policy, keyid))
+			return hps_error_set(err, HPS_E_FORMAT, "the key '%s' cannot be both one of the log and one of a witness", keyid);
 	}
 	return 0;
 }
@@ -226,7 +238,7 @@ static int read_json(const json_t *j, struct hps_trust *ret, struct hps_error *e
 	if (!r)
 		r = read_policy(j, log, ret, err);
 	if (!r)
-		r = check_roles(ret, err);
+		r = hps_trust_check_roles(ret, err);
 	return r ? r : read_authorities(j, ret, err);
 }
 

@@ -30,6 +30,7 @@ int hps_trust_write(int dirfd, const char *origin, const struct hps_key *log, co
 const struct hps_key *hps_trust_key(const struct hps_trust *t, const char *keyid); /* NULL: not trusted */
 /* What else than statements the trust file has that key for: "root", "log" (also a former one) or "witness"; NULL: nothing. One key has one role. */
 const char *hps_trust_role(const struct hps_trust *t, const char *keyid);
+int hps_trust_check_roles(const struct hps_trust *t, struct hps_error *err) HPS_MUST; /* HPS_E_FORMAT when a key has two */
 bool hps_trust_kind(const struct hps_trust *t, const char *keyid, const char *kind); /* whether that key may sign statements of that kind */
 
 /* ---- handover.c: the log's key was replaced ---------------------------------------------------------------------------------------- */
@@ -54,7 +55,7 @@ int hps_handovers_from_json(const json_t *list, struct hps_strv *ret, struct hps
 bool hps_handovers_conflict(const struct hps_strv *a, const struct hps_strv *b);
 
 /* Makes v (t->log, and the same log in the policy) the newest key, with all that came before, if v is one of those that the notes are about; if
- * they are not, nothing changes. HPS_E_FORMAT, HPS_E_SIGNATURE. */
+ * they are not, nothing changes. HPS_E_FORMAT, HPS_E_SIGNATURE; of a trust file also when a key that was handed over to has another role in it. */
 int hps_vkey_follow(struct hps_vkey *v, const struct hps_strv *notes, struct hps_error *err) HPS_MUST;
 void hps_vkey_handovers(const struct hps_vkey *v, struct hps_strv *ret); /* the notes that v was made by */
 int hps_trust_follow(struct hps_trust *t, const struct hps_strv *notes, struct hps_error *err) HPS_MUST;

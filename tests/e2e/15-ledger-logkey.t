@@ -99,6 +99,28 @@ for damage in 's/^2$/3/' 's/^former/latter/' '$d' 's/^— \(.*\) .*$/— \1 AAAA
 done
 cp handover led/tiles/log-keys/0
 
+# ---- never to a key that the verifier's trust file has for something else
+hps-ledger init --origin example.org/t turn >/dev/null 2>&1
+hps-ledger append --ledger turn s1.json >/dev/null
+turn=$(json turn/trust.json 'j["log"]')
+thief=$(hps-ledger witness --name thief.example --log "$turn" thief | sed -n 's/^witness //p')
+/usr/bin/python3 - "$turn" "$thief" <<'P'
+import json, sys
+t = json.load(open("turn/trust.json"))
+t["policy"] = "log %s\nwitness A %s\nquorum none\n" % tuple(sys.argv[1:])
+json.dump(t, open("witness.json", "w"), sort_keys=True, separators=(",", ":"))
+P
+status "all holds, by a trust file that names a witness" 0 hps-ledger verify --ledger turn --trust witness.json
+status "the ledger, which knows of none, is handed over to that witness's key" 0 hps-ledger key --ledger turn --role log rotate thief/witness.pem
+status "… and holds for itself" 0 hps-ledger verify --ledger turn
+status "… but not for whoever has that key as a witness's" 3 hps-ledger verify --ledger turn --trust witness.json
+like "… and says why" "$(cat out err)" "a log cannot be its own witness"
+hps-ledger append --ledger turn s2.json >/dev/null
+status "handed over once more, so that the witness's is a former one" 0 hps-ledger key --ledger turn --role log rotate
+status "… it does not either" 3 hps-ledger verify --ledger turn --trust witness.json
+like "… the key has two roles" "$(cat out err)" "cannot be both one of the log and one of a witness"
+status "… nor does monitor follow" 3 hps-ledger monitor --trust witness.json --state turned turn
+
 # ---- again, by an encrypted ledger; a handle that was open meanwhile
 status "rotate again" 0 hps-ledger key --role log rotate
 add >/dev/null
