@@ -405,7 +405,7 @@ void hps_cache_free(struct hps_cache *c);
 /* ---- serve.c: answering HTTP, by libmicrohttpd ----------------------------------------------------------------------------------- */
 
 struct hps_serve_request {
-	const char *method, *path; /* path without query, percent-decoded: may hold anything */
+	const char *method, *path; /* path without query, percent-decoded unless it has %00: may hold anything */
 	const char *authorization; /* that header, or NULL */
 	const void *body;	   /* never NULL */
 	size_t body_len;

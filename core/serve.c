@@ -75,6 +75,14 @@ static enum MHD_Result answer(struct hps_server *s, struct MHD_Connection *conne
 	return r;
 }
 
+/* Nothing behind a NUL would be seen of a path: it stays as it was written, which is the name of nothing. */
+static size_t decode(void *arg, struct MHD_Connection *connection, char *text)
+{
+	(void)arg;
+	(void)connection;
+	return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
+}
+
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method, const char *version, const char *data,
 				  size_t *len, void **state)
 {
@@ -192,7 +200,7 @@ static int start(struct hps_server *s, int fd, struct hps_error *err)
 					{ MHD_OPTION_END, 0, NULL } };
 	struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
 
-	s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_end, s,
+	s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_end, s, MHD_OPTION_UNESCAPE_CALLBACK, decode, NULL,
 				     MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
 				     MHD_OPTION_THREAD_POOL_SIZE, s->options.threads ? s->options.threads : 2u, MHD_OPTION_ARRAY,
 				     s->options.certificate ? tls : none, MHD_OPTION_END);

@@ -49,20 +49,33 @@ static int copy(struct mirror *t, const char *path, bool immutable, struct hps_e
 	return r;
 }
 
-/* Not into the ledger itself, nor below it: it would write over what it reads, or copy its own copies. */
+/* The directory, or what is there already of the way to it. */
+static int open_nearest(const char *target)
+{
+	_cleanup_free_ char *path = hps_path_absolute(target);
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	while (fd < 0 && errno == ENOENT && path[1]) {
+		char *slash = strrchr(path, '/');
+
+		slash[slash == path] = '\0';
+		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	return fd;
+}
+
+/* Not into the ledger itself, nor below it: it would write over what it reads, or copy its own copies. Asked before anything is made. */
 static int check_elsewhere(struct mirror *t, struct hps_error *err)
 {
-	_cleanup_fd_ int at = t->outlet.dirfd < 0 ? -1 : fcntl(t->outlet.dirfd, F_DUPFD_CLOEXEC, 0);
+	_cleanup_fd_ int at = strstr(t->o->target, "://") ? -1 : open_nearest(t->o->target);
 	struct stat own, here, last = { .st_ino = 0 };
 	int up;
 
 	if (at < 0 || fstat(t->l->dirfd, &own))
 		return 0;
 	while (!fstat(at, &here) && (here.st_ino != last.st_ino || here.st_dev != last.st_dev)) {
-		if (here.st_ino == own.st_ino && here.st_dev == own.st_dev) {
-			(void)!rmdir(t->o->target); /* if it was made just now */
+		if (here.st_ino == own.st_ino && here.st_dev == own.st_dev)
 			return hps_error_set(err, HPS_E_USAGE, "publishing to '%s': that is in the ledger itself; choose another directory", t->o->target);
-		}
 		up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		hps_cleanup_fd(&at);
 		at = up;
@@ -231,12 +244,12 @@ static int publish(struct mirror *t, struct hps_checkpoint *c, struct hps_error 
 int hps_publish(struct hps_ledger *l, const struct hps_publish *options, uint64_t *ret_size, uint64_t *ret_files, struct hps_error *err)
 {
 	_cleanup_(hps_checkpoint_release) struct hps_checkpoint c = { NULL, 0, { { 0 } } };
-	struct mirror t = { .l = l, .o = options };
-	int r = hps_outlet_open(&t.outlet, options, err);
+	struct mirror t = { .l = l, .o = options, .outlet = { .dirfd = -1 } };
+	int r = check_elsewhere(&t, err);
 
 	hps_buf_init(&t.put, STATE_MAX);
 	if (!r)
-		r = check_elsewhere(&t, err);
+		r = hps_outlet_open(&t.outlet, options, err);
 	if (!r)
 		r = publish(&t, &c, err);
 	*ret_size = c.size;

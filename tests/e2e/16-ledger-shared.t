@@ -84,7 +84,8 @@ is "the checkpoint is served" "$(get "$url/tiles/checkpoint")" 200
 is "… as published" "$(head -n 1 got)" "example.org/shared"
 is "a tile" "$(get "$url/tiles/tile/entries/000.p/$(sed -n 2p got)")" 200
 is "the trust file" "$(get "$url/trust.json")" 200
-for path in /keys/log.pem /ledger.db /tiles/../keys/log.pem /tiles/%2e%2e/keys/log.pem /tiles/tile/0/../../../ledger.db /tiles/envelope/../checkpoint /objects/ / //etc/passwd; do
+for path in /keys/log.pem /ledger.db /tiles/../keys/log.pem /tiles/%2e%2e/keys/log.pem /tiles/tile/0/../../../ledger.db /tiles/envelope/../checkpoint /objects/ / //etc/passwd \
+	/tiles/checkpoint%00 /tiles/checkpoint%00.pem /trust.json%00%2f..; do
 	is "not served: $path" "$(get --path-as-is "$url$path")" 404
 done
 status "monitor follows it" 0 hps-ledger monitor --trust led/trust.json --ca cert.pem --state seen "$url"
@@ -130,7 +131,10 @@ for inside in "$HPS_LEDGER" "$HPS_LEDGER/tiles" "$HPS_LEDGER/tiles/new/er"; do
 	status "not into the ledger itself (${inside#"$T/"})" 2 hps-ledger publish "$inside"
 	like "… which is said" "$(cat err)" "that is in the ledger itself"
 done
-not_ok "nothing is left there" test -e "$HPS_LEDGER/tiles/new/er" -o -e "$HPS_LEDGER/tiles/tiles"
+not_ok "nothing is left there" test -e "$HPS_LEDGER/tiles/new" -o -e "$HPS_LEDGER/tiles/tiles"
+mkdir "$HPS_LEDGER/tiles/empty"
+status "nor into an empty directory of it" 2 hps-ledger publish "$HPS_LEDGER/tiles/empty"
+ok "… which stays" rmdir "$HPS_LEDGER/tiles/empty"
 status "not to a URL" 2 hps-ledger publish http://example.org/x
 like "… which is said" "$(cat err)" "a directory or to s3://"
 status "publish again" 0 hps-ledger publish --json site
