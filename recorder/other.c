@@ -71,7 +71,8 @@ void hps_act_identity(struct hps_supervisor *s, struct hps_call *c)
 }
 
 /* A child in a namespace of its own is looked at like one that changed its ids. A child that shares memory, descriptors or
- * directories and is no thread: neither of the two can be trusted to keep what was read. */
+ * directories and is no thread: neither of the two can be trusted to keep what was read. Where the memory may be that of others besides, a parent that waits
+ * and will go on, or the child is given to another parent, nobody can. */
 void hps_act_clone(struct hps_supervisor *s, struct hps_call *c)
 {
 	if (c->args[0] & CLONE_THREAD)
@@ -84,7 +85,9 @@ void hps_act_clone(struct hps_supervisor *s, struct hps_call *c)
 		c->t->shares = true;
 		s->sharing_possible = true;
 		hps_tracee_forget_cwd(c->t);
+		s->memory_untrusted |= c->args[0] & CLONE_VM && c->t->own_memory != HPS_YES && !c->t->launching;
 	}
+	s->memory_untrusted |= c->args[0] & CLONE_VM && c->args[0] & CLONE_PARENT && !(c->args[0] & CLONE_THREAD);
 	hps_answer_continue(s, c);
 }
 

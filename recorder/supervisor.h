@@ -86,7 +86,7 @@ struct hps_supervisor {
 	size_t n_executions;
 	bool sharing_possible;	/* somebody started a process with its own memory that is no thread */
 	bool foreign_possible;	/* somebody may have left our root, namespaces or rights */
-	bool memory_untrusted;	/* somebody writes into another process's memory */
+	bool memory_untrusted;	/* somebody writes into another process's memory, or shares it with we do not know whom */
 	bool unseen;		/* a call went on without being looked at: it may have started a thread */
 	bool have_query;	/* PROCMAP_QUERY works */
 	int scarce_fd;		/* from this descriptor on the rest is for single calls */

@@ -113,6 +113,7 @@ const struct hps_syscall hps_syscalls[] = {
 	ROW_IF(clone, hps_act_clone, 0, CLONE_NEWNS, CLONE_NEWNS),
 	ROW_IF(clone, hps_act_clone, 0, CLONE_NEWUSER, CLONE_NEWUSER),
 	ROW_IF(clone, hps_act_clone, 0, CLONE_VM | CLONE_VFORK | CLONE_THREAD, CLONE_VM),
+	ROW_IF(clone, hps_act_clone, 0, CLONE_VM | CLONE_PARENT | CLONE_THREAD, CLONE_VM | CLONE_PARENT),
 	ROW_IF(clone, hps_act_clone, 0, CLONE_FS | CLONE_THREAD, CLONE_FS),
 	ROW_IF(clone, hps_act_clone, 0, CLONE_FILES | CLONE_THREAD, CLONE_FILES),
 	/* Its flags are in memory; libraries fall back to clone, whose flags the filter can see. */

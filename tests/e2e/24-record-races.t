@@ -22,7 +22,7 @@ out = subprocess.run([sys.executable, sys.argv[4], sys.argv[5], trial,
 recorded = set(eval(out))
 print("opened", len(opened), "swapped", sum(o[0] == "b" for o in opened) > 0, "unrecorded", len(opened - recorded), "invented", len(recorded - opened))
 END
-# On a busy machine a flipper may not run at the right moment: tried until it has. usage: flips UNTIL RECORDER thread|vm [again]
+# On a busy machine a flipper may not run at the right moment: tried until it has. usage: flips UNTIL RECORDER HOW [again]
 flips() {
 	i=0
 	until [ $((i += 1)) -gt 20 ]; do
@@ -32,7 +32,7 @@ flips() {
 	done
 	cat out
 }
-for how in thread vm; do
+for how in thread vm left adopted; do
 	is "flips by a $how: the record is what was opened" "$(flips 'swapped True' hps-record $how)" "opened $n swapped True unrecorded 0 invented 0"
 done
 is "flips: no gap" "$(rec gaps)" "{}"
