@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "recorder/container.h"
@@ -25,12 +26,17 @@
 #define GPU_LIMIT_MS 10000
 #define ANSWER_LIMIT_MS 120000
 #define QUIET_MS 300
+#define WITNESS_END_MS 1000
 #define FRAME_MAX ((size_t)512 << 20)
 
+struct witness {
+	_Atomic pid_t pid; /* 0: none */
+	_Atomic int64_t told_ns[HPS_FACTS_SIGNALS];
+};
 struct hps_facts {
 	int fd;
 	pid_t pid;
-	_Atomic int64_t *signals; /* shared with the witness */
+	struct witness *witness; /* shared with it; NULL: no memory for that */
 	struct hps_news news;
 };
 
@@ -193,7 +199,7 @@ static void work_ahead(int fd, int news_fd, int cache_dir, struct hps_touched *t
 /* Nothing is done about a signal, but that it came is told. */
 static void *note_signals(void *arg)
 {
-	_Atomic int64_t *signals = arg;
+	struct witness *w = arg;
 	sigset_t blocked;
 	int number;
 
@@ -202,23 +208,25 @@ static void *note_signals(void *arg)
 	sigdelset(&blocked, SIGCHLD);
 	for (;;)
 		if (sigwait(&blocked, &number) == 0 && number < HPS_FACTS_SIGNALS)
-			atomic_store(&signals[number], hps_time_monotonic_ns());
+			atomic_store(&w->told_ns[number], hps_time_monotonic_ns());
 	return NULL;
 }
 
 /* What comes to it must have come to the command: it must not be found as the recorder is, by pidof, pkill or killall. A process whose first thread has ended
  * has no program file and no command line any more, and its other threads live on. */
-static void start_witness(_Atomic int64_t *signals)
+static void start_witness(struct witness *w)
 {
-	pid_t facts = getpid();
+	pid_t facts = getpid(), pid = w ? fork() : -1;
 	pthread_t thread;
 
-	if (signals == MAP_FAILED || fork() != 0)
+	if (pid > 0)
+		atomic_store(&w->pid, pid);
+	if (pid)
 		return;
 	syscall(SYS_close_range, 0u, ~0u, 0u);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "witness");
-	if (getppid() != facts || pthread_create(&thread, NULL, note_signals, signals))
+	if (getppid() != facts || pthread_create(&thread, NULL, note_signals, w))
 		_exit(1);
 	syscall(SYS_exit, 0);
 }
@@ -276,15 +284,17 @@ static int make_pair(int *ret_a, int *ret_b)
 int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **ret, struct hps_error *err)
 {
 	_cleanup_fd_ int own = -1, its = -1, news = -1, its_news = -1;
-	_Atomic int64_t *signals = mmap(NULL, HPS_FACTS_SIGNALS * sizeof *signals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct witness *witness = mmap(NULL, sizeof *witness, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct hps_facts *f;
 	pid_t pid = -1;
 
+	if (witness == MAP_FAILED)
+		witness = NULL;
 	if (!make_pair(&own, &its) && !make_pair(&news, &its_news))
 		pid = fork();
 	if (pid == 0) {
 		detach(&its, &its_news);
-		start_witness(signals);
+		start_witness(witness);
 		facts_main(its, its_news, request);
 	}
 	if (pid < 0)
@@ -292,7 +302,7 @@ int hps_facts_start(const struct hps_facts_request *request, struct hps_facts **
 	f = hps_alloc(sizeof *f);
 	f->fd = hps_take_fd(&own);
 	f->pid = pid;
-	f->signals = signals == MAP_FAILED ? NULL : signals;
+	f->witness = witness;
 	hps_news_init(&f->news, hps_take_fd(&news));
 	*ret = f;
 	return 0;
@@ -305,7 +315,7 @@ struct hps_news *hps_facts_news(struct hps_facts *f)
 
 const _Atomic int64_t *hps_facts_signals(const struct hps_facts *f)
 {
-	return f->signals;
+	return f->witness ? f->witness->told_ns : NULL;
 }
 
 pid_t hps_facts_pid(const struct hps_facts *f)
@@ -337,6 +347,15 @@ int hps_facts_files(struct hps_facts *f, json_t **ret)
 	return receive_json(f->fd, ret, ANSWER_LIMIT_MS);
 }
 
+/* It dies with its parent and is ours then: whoever is process 1 in a container may never take what is left of it. */
+static void await_witness(const struct witness *w)
+{
+	pid_t pid = atomic_load(&w->pid);
+
+	for (int ms = 0; pid && ms < WITNESS_END_MS && waitpid(pid, NULL, WNOHANG) == 0; ms++)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
 void hps_facts_end(struct hps_facts *f)
 {
 	if (!f)
@@ -347,7 +366,9 @@ void hps_facts_end(struct hps_facts *f)
 	kill(f->pid, SIGKILL);
 	while (waitpid(f->pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	if (f->signals)
-		munmap(f->signals, HPS_FACTS_SIGNALS * sizeof *f->signals);
+	if (f->witness) {
+		await_witness(f->witness);
+		munmap(f->witness, sizeof *f->witness);
+	}
 	free(f);
 }

@@ -442,8 +442,10 @@ static void release(struct trial *t)
 
 /* An outer recorder sees all that the command does, and the kernel allows one listener: the command runs as part of the
  * outer record. */
-static int run_unrecorded(const struct trial *t, struct hps_error *err)
+static int run_unrecorded(struct trial *t, struct hps_error *err)
 {
+	hps_facts_end(hps_take(t->facts)); /* the command must find no children that it does not know */
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	hps_note("already inside the recording %.12s: the command becomes part of it and gets no record of its own", getenv("HPS_RECORD_ID"));
 	hps_inherited_restore(&t->inherited);
 	execvpe(t->record.argv[0], t->record.argv, t->record.envp);

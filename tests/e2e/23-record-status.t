@@ -247,6 +247,16 @@ is "id: in the environment, and the file" "$(hps-record -q --id-file id -- sh -c
 True"
 ok "nested: runs, with a word about it" hps-record -q --id-file id -- sh -c 'hps-record --id-file inner -- sh -c "exit 6" 2>said; [ $? = 6 ]'
 like "nested: what it says" "$(cat said)" "already inside the recording [0-9a-f]{12}"
+is "nested: the command has no children of ours, nor those of others" "$(hps-record -q -- hps-record -q -- /usr/bin/python3 -c 'import ctypes, os
+reaper = ctypes.c_int()
+ctypes.CDLL(None).prctl(37, ctypes.byref(reaper)) # PR_GET_CHILD_SUBREAPER
+print(reaper.value, open("/proc/self/task/%d/children" % os.getpid()).read().split())' 2>/dev/null)" "0 []"
+# (A process of ours was left to process 1, which need not take it.)
+is "witness: nothing is left of it" "$(/usr/bin/python3 -c 'import ctypes, os, subprocess
+ctypes.CDLL(None).prctl(36, 1) # PR_SET_CHILD_SUBREAPER
+subprocess.run(["hps-record", "-q", "--id-file", "inner", "--", "true"])
+try: print(os.waitpid(-1, 0))
+except ChildProcessError: print("none")')" none
 is "nested: the command is in the outer record" "$(rec "['sh', '-c', 'exit 6'] in [p['argv'] for p in processes]")" True
 ok "under strace: works" strace -f -o trace hps-record -q -- cat /etc/hostname
 ok "ledger: verifies" hps-ledger verify
