@@ -117,6 +117,35 @@ for what in "$(cat "$T/variables")" "$T/variables.hps"; do
 	is "variables: nobody outside of the view heeds them" "$(ls -A "$T/loader") $(ls -d "$T/made" 2>/dev/null)" " "
 done
 
+# Files of the view are opened from outside while the trial begins: a link that it puts in a directory's place leads nobody to the host, where a FIFO
+# would tell. It takes many files for the trial to be the first at the last one, and even so it is not always.
+if [ -n "${HPS_TEST_FULL:-}" ]; then
+	cat >many.py <<'P'
+import os, socket, sys
+if len(socket.if_nameindex()) == 1:
+    os.unlink("zz/f")
+    os.rmdir("zz")
+    os.symlink(sys.argv[1], "zz")
+    sys.exit(0)
+open("zz/f").close()
+for i in range(8000):
+    open("z/%05d" % i).close()
+P
+	mkdir z zz "$T/host"
+	echo x >zz/f
+	/usr/bin/python3 -c 'for i in range(8000): open("z/%05d" % i, "w").write("x" * 5000)'
+	ok "ahead: recorded" hps-record -q --id-file "$T/id" -- /usr/bin/python3 many.py "$T/host"
+	mkfifo "$T/host/f"
+	(: >"$T/host/f"; echo opened >"$T/opened") 2>/dev/null &
+	pids="$pids $!"
+	for i in 1 2 3; do
+		hps-replay --json "$(cat "$T/id")" >"$T/out" 2>"$T/err"
+		is "ahead: the trial put a link there" "$(json "$T/out" "[o['verdict'] for o in j['outputs'] if o['path'].endswith('/zz')]")" "['EXTRA']"
+	done
+	is "ahead: a FIFO of the host is not opened" "$(cat "$T/opened" 2>/dev/null)" ""
+	rm -rf z zz
+fi
+
 # No namespace, no rerun.
 cat >deny.c <<'C'
 #include <errno.h>
