@@ -131,7 +131,7 @@ study absent 2 3 '[./absent.sh, "{n}"]'
 hps-search run absent.yaml >out 2>err
 is "absent: a command that is not there stops the study or fails its trials" "$(entries absent | grep -c '^stop')" 1
 if [ "$(entries absent | grep -c '^trial')" = 0 ]; then
-	like "absent: the recorder's words are shown" "$(cat err)" "trial 0 was not started \\(status 127\\): .*absent.sh.*; all of it is in '.*/absent.trials/0/stderr.log'"
+	like "absent: the recorder's words are shown" "$(cat err)" "trial ([0-2]) was not started \\(status 127\\): .*absent.sh.*; all of it is in '.*/absent.trials/\\1/stderr.log'"
 	printf '#!/bin/sh\necho "{\\"score\\": 1}" >"$HPS_METRICS"\n' >absent.sh
 	chmod +x absent.sh
 	status "absent: once it is there, the study goes on" 0 hps-search run absent.yaml
