@@ -9,12 +9,14 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "recorder/identity.h"
 #include "recorder/network.h"
 
 #define HYDRA_MAX 64 /* files of it that are read */
+#define CHILDREN_END_MS 1000
 
 struct trial {
 	const struct hps_trial_options *o;
@@ -444,7 +446,9 @@ static void release(struct trial *t)
  * outer record. */
 static int run_unrecorded(struct trial *t, struct hps_error *err)
 {
-	hps_facts_end(hps_take(t->facts)); /* the command must find no children that it does not know */
+	hps_facts_end(hps_take(t->facts)); /* the command must find no children that it does not know … */
+	for (int ms = 0; ms < CHILDREN_END_MS && waitpid(-1, NULL, WNOHANG) >= 0; ms++) /* … nor one that was being made just then */
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	hps_note("already inside the recording %.12s: the command becomes part of it and gets no record of its own", getenv("HPS_RECORD_ID"));
 	hps_inherited_restore(&t->inherited);

@@ -242,7 +242,7 @@ for file in rollback-7-5 freeze-5-7 mix-and-match-0-7 fast-forward-0-7; do
 	[ -e ev/$file.json ] || file=$(basename ev/${file%%-[0-9]*}-*.json .json)
 	status "evidence of ${file%%-[0-9]*} does not convict by itself" 4 hps-ledger check --trust trust.plain ev/$file.json
 	like "… and says what it shows" "$(cat err)" "${file%%-[0-9]*}: it proves nothing by itself: 'example.org/w' has signed .*one of [0-9]+ entries, .* is the word of whoever wrote the file"
-	sed 's/\(example.org[^ ]* [A-Za-z0-9+/]\{20\}\)[A-Za-z0-9]/\1_/' ev/$file.json >bent.json
+	sed 's/\(example.org[^ ]* [A-Za-z0-9+/]\{20\}\)[A-Za-z0-9+/]/\1_/' ev/$file.json >bent.json
 	status "… by another signature it shows nothing" 3 hps-ledger check --trust trust.plain bent.json
 done
 background www /usr/bin/python3 -u -c 'import functools, http.server as h
