@@ -18,6 +18,7 @@
 
 struct unit { /* the names of one directory: order[first] and n - 1 more */
 	size_t parent, depth, first, n;
+	size_t largest; /* names of one directory, here or below */
 };
 struct build {
 	const struct hps_plan *plan;
@@ -404,15 +405,15 @@ static int by_making(const void *a, const void *b, void *arg)
 	return x > y ? -1 : 1; /* they came by path, and so they are listed */
 }
 
-/* Parents before their children; of those that may be made at the same time the large ones first, so that none of them is left for the end. */
+/* The way to the largest directory first, so that it is not left for the end; parents before their children. */
 static int by_turn(const void *a, const void *b)
 {
 	const struct unit *x = a, *y = b;
 
+	if (x->largest != y->largest)
+		return x->largest > y->largest ? -1 : 1;
 	if (x->depth != y->depth)
 		return x->depth < y->depth ? -1 : 1;
-	if (x->n != y->n)
-		return x->n > y->n ? -1 : 1;
 	return x->parent < y->parent ? -1 : 1;
 }
 
@@ -420,6 +421,7 @@ static void make_units(struct build *b)
 {
 	const struct hps_plan *p = b->plan;
 	_cleanup_free_ size_t *depth = hps_alloc(p->n * sizeof *depth), *next = hps_alloc(p->n * sizeof *next);
+	_cleanup_free_ size_t *largest = hps_alloc(p->n * sizeof *largest);
 	_cleanup_free_ bool *listed = hps_alloc(p->n * sizeof *listed);
 	size_t first = 0;
 
@@ -435,9 +437,15 @@ static void make_units(struct build *b)
 		listed[n->parent] |= n->rank != SIZE_MAX;
 		b->n_names[n->parent]++;
 	}
+	for (size_t i = p->n; i-- > 0;) {
+		size_t *above = &largest[p->nodes[i].parent];
+
+		largest[i] = largest[i] > b->n_names[i] ? largest[i] : b->n_names[i];
+		*above = *above > largest[i] ? *above : largest[i];
+	}
 	for (size_t i = 0; i < p->n; i++)
 		if (b->n_names[i])
-			b->units[b->n_units++] = (struct unit){ .parent = i, .depth = depth[i], .n = b->n_names[i] };
+			b->units[b->n_units++] = (struct unit){ .parent = i, .depth = depth[i], .n = b->n_names[i], .largest = largest[i] };
 	qsort(b->units, b->n_units, sizeof *b->units, by_turn);
 	for (struct unit *u = b->units; u < b->units + b->n_units; first += u->n, u++)
 		next[u->parent] = u->first = first;
