@@ -145,6 +145,7 @@ void hps_url_escape(struct hps_buf *out, const char *path);
 int hps_path_unescape(const char *text, struct hps_buf *out, struct hps_error *err) HPS_MUST;
 /* For a terminal: control, bidirectional and invalid bytes become \xNN or \u{N}; the rest stays. */
 void hps_term_escape(struct hps_buf *out, const char *text, size_t len);
+bool hps_is_text(const char *text, size_t len); /* UTF-8 without control characters */
 
 void hps_hex(char *out, const void *data, size_t len); /* 2*len digits and a NUL */
 int hps_unhex(void *out, size_t len, const char *hex) HPS_MUST; /* exactly 2*len lower-case digits, else -EINVAL */

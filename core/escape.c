@@ -112,6 +112,19 @@ void hps_term_escape(struct hps_buf *out, const char *text, size_t len)
 	}
 }
 
+bool hps_is_text(const char *text, size_t len)
+{
+	const uint8_t *s = (const uint8_t *)text;
+	uint32_t code = 0;
+
+	for (size_t i = 0, n; i < len; i += n) {
+		n = utf8_length(s + i, len - i, &code);
+		if (!n || code < 0x20 || code == 0x7f)
+			return false;
+	}
+	return true;
+}
+
 void hps_hex(char *out, const void *data, size_t len)
 {
 	const uint8_t *s = data;

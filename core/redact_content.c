@@ -39,14 +39,14 @@ static void note_span(struct scan *s, const struct hps_span *span)
 		note(s, opaque);
 }
 
-/* The password alone: user:password@ is what manuals write. */
+/* The password alone: user:password@ is what manuals write. Bytes that are no text are no URL: among 200 MiB of numbers such a one is likely. */
 static void look_at_url(struct scan *s, const char *data, const char *at)
 {
 	static const char *const examples[] = { "password", "pass", "passwd", "pwd", "secret", "token", "pw" };
 	struct hps_span span;
 	const char *colon;
 
-	if (!hps_text_userinfo(data, at, &span))
+	if (!hps_text_userinfo(data, at, &span) || !hps_is_text(span.s, span.len))
 		return;
 	colon = memchr(span.s, ':', span.len);
 	if (colon)

@@ -2,6 +2,8 @@
 static const struct {
 	const char *name, *text;
 } ordinary_files[] = {
+	{ "weights.dat", "\xc3\x11://\xd8" "9Tq:\x93\xa0Z1k9\xd8Q2m7T4w8\xb1" "x3@\xfe\x02" },
+	{ "codes.dat", "\x01://u:Z1k9Q2m7\x05" "T4w8x3b@h\x02" },
 	{ "train.log", "2026-01-02 10:00:00 INFO epoch 1 loss=0.693 token_accuracy=0.51 tokens/s: 12034\n"
 		       "2026-01-02 10:00:01 INFO key=encoder.layer.0 session=train seed: 7\n"
 		       "downloading https://example.org/data/mnist.tar.gz?version=3 to ~/.cache\n"

@@ -317,6 +317,7 @@ static const struct {
 	{ "curl.log", "> Cookie: sid=hunter2hunter2\n", HPS_CONTENT_HOLDS },
 	{ "proxy.log", "send: 'X-Api-Key: a9Bx0c7d8E2f4G6h'\n", HPS_CONTENT_HOLDS },
 	{ "client.py", "h = {}\n# Authorization: Bearer a9Bx0c7d8E2f4G6h\n", HPS_CONTENT_HOLDS },
+	{ "blob.dat", "\xff\x01" "redis://:a9Bx0c7d8E2f4G6h@cache\x02", HPS_CONTENT_HOLDS },
 	{ "client.c", "\"redis://:a9Bx0c7d8E2f4G6h@cache:6379\"", HPS_CONTENT_HOLDS },
 	{ "notes.txt", "see https://me:hunter2@example.org/x\n", HPS_CONTENT_GUESSABLE },
 	{ "web.xml", "<c><password>hunter2</password></c>", HPS_CONTENT_GUESSABLE },
